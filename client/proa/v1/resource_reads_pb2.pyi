@@ -93,8 +93,20 @@ class ListResourcesResponse(_message.Message):
     RESOURCES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     UNREACHABLE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token for the next page; empty: this was the last."""
+    epoch: _builtins.str
+    """Run of the daemon that the revision belongs to."""
+    revision: _builtins.int
+    """The daemon's revision when the first page was read."""
+    resume_token: _builtins.str
+    """Where a watch with the same filter goes on, so that list and watch together miss nothing: the
+    watch tells of all that changed since the first page was read. After a list that left engines
+    out it also tells, as EXISTING, of all that is there when it begins. Take the last page's.
+    """
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[_resource_pb2.Resource]:
         """The resources."""
@@ -109,10 +121,13 @@ class ListResourcesResponse(_message.Message):
         resources: _abc.Iterable[_resource_pb2.Resource] | None = ...,
         next_page_token: _builtins.str = ...,
         unreachable: _abc.Iterable[_engine_ref_pb2.EngineRef] | None = ...,
+        epoch: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "resources", b"resources", "unreachable", b"unreachable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "next_page_token", b"next_page_token", "resources", b"resources", "resume_token", b"resume_token", "revision", b"revision", "unreachable", b"unreachable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,11 +39,13 @@ class Listing:
 
     Attributes:
         more: whether others follow.
+        revision: the revision of the inventory when the resources were read.
     """
 
     resources: Sequence[Resource]
     unreachable: Sequence[EngineRef]
     more: bool = False
+    revision: int = 0
 
 
 class _Descending(str):
@@ -162,10 +164,11 @@ class ResourceLister:
             for kind in connection.driver.kinds
             if not which.kinds or kind in which.kinds
         ]
+        revision = self._inventory.revision
         found = self._indexed(which, order, covered, limit + 1, after)
         if found is None:
             found = await self._sorted(which, order, covered, limit + 1, begin)
-        return Listing(found[:limit], tuple(lost), more=len(found) > limit)
+        return Listing(found[:limit], tuple(lost), more=len(found) > limit, revision=revision)
 
     def _indexed(
         self,

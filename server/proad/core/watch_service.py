@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from proad.core.hosts import Hosts
-from proad.core.inventory import Batch, Inventory, watch
-from proad.errors import RevisionCompactedError
+from proad.core.inventory import Batch, Inventory, ResumePoint, watch
 from proad.model import ResourceFilter
 
 
@@ -31,14 +30,14 @@ class WatchService:
         which: ResourceFilter,
         *,
         heartbeat: timedelta,
-        after: tuple[str, int] | None = None,
+        after: ResumePoint | None = None,
     ) -> AsyncIterator[Batch]:
         """Yield the resources and then each change; see `inventory.watch`.
 
         Args:
             which: the resources.
             heartbeat: the longest time without an event.
-            after: the run and the revision to resume after; None: begin with the initial state.
+            after: where the watch goes on; None: begin with the initial state.
 
         Raises:
             HostNotFoundError: the filter names a host that is not configured.
@@ -46,12 +45,7 @@ class WatchService:
             ShuttingDownError: the daemon is stopping.
         """
         connections = self._hosts.covered(which)
-        revision = None
-        if after is not None:
-            epoch, revision = after
-            if epoch != self.epoch:
-                raise RevisionCompactedError
-        return watch(self._inventory, which, connections, heartbeat=heartbeat, revision=revision)
+        return watch(self._inventory, which, connections, heartbeat=heartbeat, after=after)
 
     def close(self) -> None:
         """End all watches: the daemon is stopping."""

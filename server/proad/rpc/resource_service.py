@@ -1,12 +1,14 @@
 """ResourceService: reading containers and domains, and the verbs of their lifecycle."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import grpc
 
 from proa import v1
 from proa.v1 import resource_service_pb2_grpc
+from proad.core.inventory import ResumePoint
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import OrderBy, ResourceLister
 from proad.core.slices import TimeSlicer
@@ -36,7 +38,7 @@ from proad.rpc.masks import ReadMask
 from proad.rpc.paging import PageBudget, Paginator
 from proad.rpc.signing import Signer
 from proad.rpc.truncate import split
-from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder
+from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder, point_of, point_text
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 # A response, or the bytes of one: the interceptor sends bytes as they are.
@@ -86,7 +88,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         mask = ReadMask(request.read_mask, v1.Resource)
         view = chosen(ResourceView, request, "view", ResourceView.SUMMARY)
         order, partial = OrderBy(request.order_by), request.return_partial_success
-        limit, after = self._paginator.bounds(request)
+        limit, place = self._paginator.bounds(request)
+        first, after = (point_of(place[0]), place[1:]) if place else (None, None)
         listing = await self._lister.page(
             decode(ResourceFilter, request.filter, prefix="filter"),
             order,
@@ -109,9 +112,15 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
                 last = order.position(_same(resources[len(pieces) - 1], listing.resources))
                 break
             pieces.append(piece)
+        # The first page's revision: what has changed since may be on none of the pages.
+        first = first or ResumePoint(self._watch_service.epoch, listing.revision)
+        point = replace(first, incomplete=first.incomplete or bool(unreachable))
         rest = v1.ListResourcesResponse(
             unreachable=[encode(v1.EngineRef, engine) for engine in unreachable],
-            next_page_token=self._paginator.token(request, last),
+            next_page_token=self._paginator.token(request, last and (point_text(point), *last)),
+            epoch=point.epoch,
+            revision=point.revision,
+            resume_token=self._resume_tokens(request.filter).of(point),
         )
         return b"".join([*pieces, rest.SerializeToString()])
 
@@ -135,9 +144,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     ) -> AsyncIterator[_Answer]:
         mask = ReadMask(request.read_mask, v1.Resource)
         options = decode(WatchOptions, request)
-        tokens = ResumeTokens(
-            self._signer, caller.current().username, self._watch_service.epoch, request.filter
-        )
+        tokens = self._resume_tokens(request.filter)
         batches = self._watch_service.follow(
             decode(ResourceFilter, request.filter, prefix="filter"),
             heartbeat=options.heartbeat_interval,
@@ -145,6 +152,10 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         )
         async for response in self._events.responses(batches, mask, tokens):
             yield response
+
+    def _resume_tokens(self, filter: v1.ResourceFilter) -> ResumeTokens:
+        username, epoch = caller.current().username, self._watch_service.epoch
+        return ResumeTokens(self._signer, username, epoch, filter)
 
     async def StreamStats(
         self, request: v1.StreamStatsRequest, context: _Context

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from proa import v1
-from proad.core.inventory import Batch
+from proad.core.inventory import Batch, ResumePoint
 from proad.errors import InvalidArgumentError
 from proad.model import ChangeType, Resource, ResourceChange, WatchEvent
 from proad.rpc.encode import encode
@@ -87,7 +87,7 @@ class ResumeTokens:
     """Writes and reads the resume tokens of one watch.
 
     A token is signed and bound to the caller and the filter: to resume with another filter
-    would miss changes. It contains a revision, which is valid within one run of the daemon.
+    would miss changes.
 
     Args:
         signer: signs the tokens.
@@ -106,13 +106,15 @@ class ResumeTokens:
 
     def write(self, revision: int | None) -> str:
         """Return the token of a revision; an empty one where a watch cannot resume."""
-        if revision is None:
-            return ""
-        content = f"{self._epoch}.{revision}"
+        return "" if revision is None else self.of(ResumePoint(self._epoch, revision))
+
+    def of(self, point: ResumePoint) -> str:
+        """Return the token of a point."""
+        content = point_text(point)
         return f"{content}.{self._signature(content)}"
 
-    def read(self, token: str) -> tuple[str, int] | None:
-        """Return the run and the revision of a token; None for an empty one.
+    def read(self, token: str) -> ResumePoint | None:
+        """Return the point of a token; None for an empty one.
 
         Raises:
             InvalidArgumentError: the token was made for another caller or filter.
@@ -120,17 +122,27 @@ class ResumeTokens:
         if not token:
             return None
         content, _, signature = token.rpartition(".")
-        epoch, _, revision = content.partition(".")
         if not self._signer.verifies(content.encode(), _bytes(signature)):
             raise InvalidArgumentError.of(
                 "resume_token",
-                "is not one that WatchResources gave you for this filter; use the same filter, "
+                "is not one that WatchResources or ListResources gave you for this filter; use the same filter, "
                 "or watch without it, which begins with the present state",
             )
-        return epoch, int(revision)
+        return point_of(content)
 
     def _signature(self, content: str) -> str:
         return urlsafe_b64encode(self._signer.sign(content.encode())).decode().rstrip("=")
+
+
+def point_text(point: ResumePoint) -> str:
+    """Return a point as text, for a token."""
+    return f"{point.epoch}.{point.revision}.{int(point.incomplete)}"
+
+
+def point_of(text: str) -> ResumePoint:
+    """Return the point in a text of `point_text`."""
+    epoch, revision, incomplete = text.split(".")
+    return ResumePoint(epoch, int(revision), incomplete=incomplete == "1")
 
 
 def _bytes(signature: str) -> bytes:

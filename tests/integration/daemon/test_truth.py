@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from integration.daemon.conftest import Daemon
-from soak import endurance, external_changes, frozen, races, slow, tokens
+from soak import endurance, external_changes, frozen, lists_and_watches, races, slow, tokens
 from soak.setting import Setting, private_setting
 
 Start = Callable[..., Daemon]
@@ -25,6 +25,12 @@ def setting() -> Iterator[Setting]:
 @pytest.mark.libvirt
 def test_truth_external_changes_while_engines_restart_are_complete(setting: Setting):
     external_changes.external_changes(setting, external_changes.SHORT, SEED)
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+def test_truth_lists_and_watches_from_their_tokens_miss_nothing(setting: Setting):
+    lists_and_watches.lists_and_watches(setting, lists_and_watches.SHORT, SEED)
 
 
 @pytest.mark.docker

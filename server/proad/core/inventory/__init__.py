@@ -14,7 +14,7 @@ from proad.core.inventory.inventory import Inventory
 from proad.core.inventory.records import RecordCache
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
-from proad.core.inventory.watch import Batch, watch
+from proad.core.inventory.watch import Batch, ResumePoint, watch
 
 __all__ = [
     "HISTORY_SIZE",
@@ -27,6 +27,7 @@ __all__ = [
     "InventoryTiming",
     "Position",
     "RecordCache",
+    "ResumePoint",
     "Store",
     "watch",
 ]

@@ -1,7 +1,7 @@
 """What a watcher receives: the present state, then every change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -26,6 +26,21 @@ MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """Where a watch goes on.
+
+    Attributes:
+        epoch: the run of the daemon within which the revision is valid.
+        revision: the revision that the watcher has reached.
+        incomplete: the watcher lacks resources of engines that a list left out.
+    """
+
+    epoch: str
+    revision: int
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Events in order.
 
@@ -45,7 +60,7 @@ async def watch(
     connections: Collection[EngineConnection],
     *,
     heartbeat: timedelta,
-    revision: int | None = None,
+    after: ResumePoint | None = None,
 ) -> AsyncIterator[Batch]:
     """Yield the present state, a bookmark, and then each change, for ever.
 
@@ -58,23 +73,17 @@ async def watch(
         which: the resources to watch.
         connections: the engines that may have such resources.
         heartbeat: the time without an event after which a bookmark is sent.
-        revision: resume after this revision, without the initial state.
+        after: resume after this point, without the initial state.
 
     Raises:
-        RevisionCompactedError: the history does not reach back to `revision`.
+        RevisionCompactedError: the history does not reach back to `after`.
     """
     history = inventory.history
     engines = {connection.ref for connection in connections}
-    if revision is None:
-        place = history.revision
-        async for batch in _initial(inventory, which, connections, place):
-            yield batch
-    elif history.holds(revision):
-        place = revision
-        # The caller learns at once that its watch has resumed.
-        yield Batch(((0, WatchEvent(bookmark=Bookmark())),), place)
-    else:
-        raise RevisionCompactedError
+    place = 0
+    async for batch in _begin(inventory, which, connections, after):
+        place = batch.revision or place  # the last one has a revision
+        yield batch
     clock = asyncio.get_running_loop().time
     spoken = clock()
     while True:
@@ -98,14 +107,41 @@ async def watch(
             continue
         entries = history.after(place, MOST)
         place = entries[-1].revision
-        told = tuple(
-            (recorded.revision, event)
-            for recorded in entries
-            if (event := _event(recorded, which, engines)) is not None
-        )
-        if told:
+        if told := _events(entries, which, engines):
             yield Batch(told, place)
             spoken = clock()
+
+
+async def _begin(
+    inventory: Inventory,
+    which: ResourceFilter,
+    connections: Collection[EngineConnection],
+    after: ResumePoint | None,
+) -> AsyncIterator[Batch]:
+    """Yield the initial state, or what follows the point at which the watch resumes."""
+    history = inventory.history
+    if after is None:
+        async for batch in _initial(inventory, which, connections, history.revision):
+            yield batch
+        return
+    if after.epoch != history.epoch or not history.holds(after.revision):
+        raise RevisionCompactedError
+    # The caller learns at once that its watch has resumed.
+    resumed = ((0, WatchEvent(bookmark=Bookmark())),)
+    if not after.incomplete:
+        yield Batch(resumed, after.revision)
+        return
+    yield Batch(resumed, None)
+    # What has changed since comes first, for what has gone; then all that there is.
+    place = history.revision
+    engines = {connection.ref for connection in connections}
+    missed = history.after(after.revision, place - after.revision)
+    for start in range(0, len(missed), MOST):
+        if told := _events(missed[start : start + MOST], which, engines):
+            yield Batch(told, None)
+    # What changes while these are read is told once more, after the initial state.
+    async for batch in _initial(inventory, which, connections, place):
+        yield batch
 
 
 async def _initial(
@@ -114,7 +150,7 @@ async def _initial(
     connections: Collection[EngineConnection],
     revision: int,
 ) -> AsyncIterator[Batch]:
-    """Yield the state at `revision`, which is the present one, in batches."""
+    """Yield the present state, which has all changes up to `revision`, in batches."""
     there = [r for connection in connections for r in inventory.all(connection)]
     lost = [
         (0, WatchEvent(gap=gap))
@@ -132,6 +168,17 @@ async def _initial(
 def _existing(resource: Resource) -> tuple[int, WatchEvent]:
     change = ResourceChange(type=ChangeType.EXISTING, resource=resource)
     return 0, WatchEvent(change=change)
+
+
+def _events(
+    entries: Sequence[HistoryEntry], which: ResourceFilter, engines: Collection[EngineRef]
+) -> tuple[tuple[int, WatchEvent], ...]:
+    """Return the events of history entries for this watcher, each with its revision."""
+    return tuple(
+        (recorded.revision, event)
+        for recorded in entries
+        if (event := _event(recorded, which, engines)) is not None
+    )
 
 
 def _event(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proad.core.inventory import ChangeHistory, Inventory, Store, watch
+from proad.core.inventory import ChangeHistory, Inventory, ResumePoint, Store, watch
 from proad.errors import RevisionCompactedError, ShuttingDownError
 from proad.model import (
     Activity,
@@ -71,7 +71,11 @@ class Watcher:
     def __init__(self, inventory, which=ALL, connections=None, heartbeat=NEVER, revision=None):
         connections = connections or inventory.connections
         self.batches: Any = watch(
-            inventory, which, connections, heartbeat=heartbeat, revision=revision
+            inventory,
+            which,
+            connections,
+            heartbeat=heartbeat,
+            after=None if revision is None else ResumePoint(inventory.epoch, revision),
         )
         self.revision = revision
 
