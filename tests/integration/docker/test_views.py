@@ -31,8 +31,8 @@ pytestmark = pytest.mark.docker
 # The fields that the inventory adds, or that no container has.
 # Filled in by the core, of domains alone, or never shown to callers.
 _NOT_OURS = {
-    *("allowed_verbs", "host", "activity", "etag", "revision", "observe_time"),
-    *("domain", "creation"),
+    *("allowed_verbs", "engine", "activity", "etag", "epoch", "revision", "observe_time", "path"),
+    *("owner", "deletion_protection", "domain", "creation"),
 }
 _IMAGE = [
     'ENTRYPOINT ["echo", "a b"]',
