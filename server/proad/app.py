@@ -29,7 +29,7 @@ from proad.core.provisioning import Provisioning
 from proad.core.recovery import RequestJudge
 from proad.core.registries import AllowedRegistries
 from proad.core.removals import Removals
-from proad.core.requests import RETENTION, Checkpoint, RequestJournal, passed
+from proad.core.requests import MOST_REQUESTS, RETENTION, Checkpoint, RequestJournal, passed
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
@@ -128,6 +128,7 @@ async def serving(
     drivers: Sequence[tuple[str, Driver]],
     timing: DaemonTiming = DaemonTiming(),
     history_size: int = HISTORY_SIZE,
+    most_requests: int = MOST_REQUESTS,
     checkpoint: Checkpoint = passed,
     *,
     records: ResourceRecords | None = None,
@@ -140,6 +141,7 @@ async def serving(
         drivers: the name of a host connection and a driver on it, each.
         timing: durations.
         history_size: number of changes that a watch can be resumed before.
+        most_requests: requests with an id that are remembered of one user.
         checkpoint: called at each point of a journaled request where the daemon may die.
         records: where the records of resources outlive the daemon; None: nowhere.
 
@@ -178,6 +180,7 @@ async def serving(
             ProtoAnswerCodec(methods()),
             RequestJudge(hosts, removals, timing.recovery),
             timing=timing.journal,
+            most=most_requests,
             checkpoint=checkpoint,
         )
 

@@ -14,7 +14,7 @@ import grpc_services
 from proa import v1
 from proad.auth.keys import Key, KeyRing
 from proad.auth.tokens import Tokens
-from proad.core.requests import RequestJournal, UnknowingJudge
+from proad.core.requests import RequestJournal
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.model.scope import Scope
 from proad.rpc.answers import ProtoAnswerCodec
@@ -22,7 +22,7 @@ from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SCOPES, SERVICES, methods
 from proad.rpc.request_ids import RequestIds
 from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
-from unit.core.requests.memory_records import MemoryRecords
+from unit.core.requests.memory_records import MemoryRecords, Verdicts
 
 LET_IN = "let in"
 MISSING = ("UNAUTHENTICATED", "TOKEN_MISSING")
@@ -235,7 +235,7 @@ async def test_method_without_scope_option_is_denied_to_everyone(settings):
 
     async with authenticating(settings()) as authenticator:
         codec = ProtoAnswerCodec(methods())
-        journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, UnknowingJudge())
+        journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, Verdicts())
         interceptor = CallInterceptor(authenticator, methods(), RequestIds(journal, []))
         server = grpc.aio.server(interceptors=[interceptor])
         handlers: dict[str, Any] = {"Do": grpc.unary_unary_rpc_method_handler(do)}

@@ -410,3 +410,35 @@ async def test_call_queued_caller_gone_goes_on(serve, held, new_id):
     await daemon.call("ResumeResource", id="web", request_id=new_id)
     assert await daemon.state("web") == "RUNNING"
     assert (await shown(daemon, new_id)).HasField("end_time")
+
+
+async def test_call_daemon_stops_meanwhile_is_interrupted(settings, held, new_id):
+    """A verb whose state is not what it asked for, when the daemon is there again."""
+    short = settings(drain_timeout="0s")
+    async with running(short, [("local", held)]) as daemon:
+        await daemon.container("web")
+        call = daemon.call("PauseResource", id="web", request_id=new_id)
+        await held.entered.wait()
+        call.cancel()
+
+    async with running(short, [("local", held)]) as daemon:
+        held.let_go.set()
+        for _ in range(2):
+            refused = await refusal(daemon.call("PauseResource", id="web", request_id=new_id))
+            assert (refused.code, refused.reason) == ("ABORTED", "INTERRUPTED")
+            assert refused.metadata["effect"] in {"none", "unknown"}
+        assert held.pauses == 1
+        assert await daemon.state("web") == "RUNNING"
+
+
+async def test_call_too_many_of_a_user_are_refused(serve, new_id):
+    daemon = await serve(parts={"most_requests": 2})
+    await daemon.container("web")
+    for verb in ("PauseResource", "ResumeResource"):
+        await daemon.call(verb, id="web", request_id=str(uuid4()))
+
+    refused = await refusal(daemon.call("PauseResource", id="web", request_id=new_id))
+
+    assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_REQUESTS")
+    assert refused.retry_after > 80_000
+    await daemon.call("PauseResource", id="web")

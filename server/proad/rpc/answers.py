@@ -61,9 +61,8 @@ def _path(response: Any) -> str:
     """Return the canonical path of the resource in a response; empty: it has none."""
     if "resource" not in response.DESCRIPTOR.fields_by_name or not response.HasField("resource"):
         return ""
-    resource = response.resource
-    kind = v1.ResourceKind.Name(resource.kind).removeprefix("RESOURCE_KIND_").lower()
-    return f"{resource.engine.host}/{kind}/{resource.id}"
+    path: str = response.resource.path
+    return path
 
 
 class ProtoAnswerCodec:

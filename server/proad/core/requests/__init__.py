@@ -6,18 +6,24 @@ A change announces its `Intent` to the current request before its first effect; 
 from proad.core.requests.current import Announce, announce, announce_to, cancellable
 from proad.core.requests.entry import NewRequest, Publish, Serve
 from proad.core.requests.index import RETENTION
-from proad.core.requests.journal import Checkpoint, JournalTiming, RequestJournal, passed
+from proad.core.requests.journal import (
+    MOST_REQUESTS,
+    Checkpoint,
+    JournalTiming,
+    RequestJournal,
+    passed,
+)
 from proad.core.requests.outcome import (
     AnswerCodec,
     Judge,
     Judgement,
     RepeatedFailure,
     RequestAnswer,
-    UnknowingJudge,
 )
 from proad.ports.requests import RequestKey, RequestRecord
 
 __all__ = [
+    "MOST_REQUESTS",
     "RETENTION",
     "Announce",
     "AnswerCodec",
@@ -33,7 +39,6 @@ __all__ = [
     "RequestKey",
     "RequestRecord",
     "Serve",
-    "UnknowingJudge",
     "announce",
     "announce_to",
     "cancellable",

@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
+MOST_REQUESTS = 100_000
+"""Requests of one user that are remembered: more than one a second for a day."""
+
 Checkpoint = Callable[[str], None]
 """Receives the name of a point where the daemon may die: "before intent", "after intent",
 "before answer", "after answer"."""
@@ -87,7 +90,7 @@ class RequestJournal:
         judge: Judge,
         *,
         timing: JournalTiming = JournalTiming(),
-        most: int = 100_000,
+        most: int = MOST_REQUESTS,
         checkpoint: Checkpoint = passed,
     ) -> None:
         self._records = records

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from proad.errors import ProaError, RequestInterruptedError
+from proad.errors import ProaError
 from proad.model import Resource, Snapshot, Volume
 from proad.ports.requests import RequestRecord
 
@@ -72,11 +72,3 @@ class Judge(Protocol):
 
         What the request has left half done is undone before. A ProaError counts as None.
         """
-
-
-class UnknowingJudge:
-    """Knows of no request what became of it; implements `Judge`."""
-
-    async def judge(self, record: RequestRecord) -> Judgement:  # noqa: ARG002 - the port's signature
-        """Return that the effect is unknown."""
-        return Judgement(error=RequestInterruptedError("unknown"))

@@ -1,4 +1,4 @@
-"""Records of requests in memory, of a database that can be lost."""
+"""Records of requests in memory, of a database that can be lost, and verdicts on requests."""
 
 import asyncio
 
@@ -78,3 +78,17 @@ class MemoryRecords:
         for key in expired:
             del self.kept[key]
         return expired
+
+
+class Verdicts:
+    """Judges as a test says."""
+
+    def __init__(self):
+        self.asked = 0
+        self.verdict = None
+
+    async def judge(self, record):
+        self.asked += 1
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return self.verdict

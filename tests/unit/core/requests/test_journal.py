@@ -33,7 +33,7 @@ from proad.errors import (
 )
 from proad.model import Action, Intent, RequestState
 from proad.ports.requests import RequestKey
-from unit.core.requests.memory_records import MemoryRecords
+from unit.core.requests.memory_records import MemoryRecords, Verdicts
 
 KEY = RequestKey("user", "11111111-1111-4111-8111-111111111111")
 STOP = "/proa.v1.ResourceService/StopResource"
@@ -50,20 +50,6 @@ class Codec:
 
     def response(self, method, about):
         return RequestAnswer(reply=b"judged", stored=b"judged", path="local/container/1")
-
-
-class Verdicts:
-    """Judges as a test says."""
-
-    def __init__(self):
-        self.asked = 0
-        self.verdict = None
-
-    async def judge(self, record):
-        self.asked += 1
-        if isinstance(self.verdict, Exception):
-            raise self.verdict
-        return self.verdict
 
 
 class Effect:
