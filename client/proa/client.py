@@ -119,6 +119,7 @@ class Client:
         self.volumes = v1.VolumeServiceStub(intercepted)
         self.hosts = v1.HostServiceStub(intercepted)
         self.operations = v1.OperationServiceStub(intercepted)
+        self.server = v1.ServerServiceStub(intercepted)
         self._streams: WeakSet[WatchStream] = WeakSet()
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:

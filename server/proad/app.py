@@ -39,6 +39,7 @@ from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
 from proad.core.watch_service import WatchService
 from proad.logs import configure_logs
+from proad.model import ServerInfo, ServerLimits
 from proad.ports import Driver
 from proad.ports.records import ResourceRecords, VolumeRecords
 from proad.rpc.answers import ProtoAnswerCodec
@@ -49,12 +50,13 @@ from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
 from proad.rpc.interceptor import CallInterceptor
-from proad.rpc.methods import methods
+from proad.rpc.methods import largest_request, methods
 from proad.rpc.operation_service import OperationService
-from proad.rpc.paging import Paginator
+from proad.rpc.paging import MOST, Paginator
 from proad.rpc.request_ids import RequestIds
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.server import RpcServer, service_names, tls_credentials
+from proad.rpc.server_service import ServerService
 from proad.rpc.signing import Signer
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
@@ -211,7 +213,8 @@ async def serving(
             snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
             volumes=VolumeService(VolumeOperations(hosts, tasks), paginator),
             operations=OperationService(journal, paginator),
-            hosts=HostService(hosts, daemon_version=version("proa")),
+            hosts=HostService(hosts, paginator),
+            server=ServerService(_server_info(settings, inventory)),
             max_message_bytes=settings.grpc_max_message_bytes,
             max_concurrent_streams=settings.grpc_max_concurrent_streams,
             timing=timing.rpc,
@@ -229,6 +232,20 @@ async def serving(
         await server.start()
         stack.push_async_callback(_drain, server, tasks, settings.drain_timeout)
         yield addresses
+
+
+def _server_info(settings: Settings, inventory: Inventory) -> ServerInfo:
+    return ServerInfo(
+        version=version("proa"),
+        epoch=inventory.epoch,
+        start_time=datetime.now(UTC),
+        limits=ServerLimits(
+            max_page_size=MOST,
+            max_request_bytes=largest_request(),
+            token_lifetime=settings.token_lifetime,
+            request_retention=RETENTION,
+        ),
+    )
 
 
 @asynccontextmanager

@@ -262,8 +262,6 @@ async def test_daemon_starts_while_engines_are_lost(serve, quick, boxes):
 async def test_get_host_describes_its_engines(mixed):
     answer = await mixed.call("GetHost", host="local")
 
-    assert list(answer.host_names) == ["local"]
-    assert answer.daemon_version
     assert answer.host.cpus > 0
     assert answer.host.memory_bytes > 2**20
     first, second = answer.host.engines

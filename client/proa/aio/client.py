@@ -102,6 +102,7 @@ class Client:
         self.volumes = v1.VolumeServiceStub(self._channel)
         self.hosts = v1.HostServiceStub(self._channel)
         self.operations = v1.OperationServiceStub(self._channel)
+        self.server = v1.ServerServiceStub(self._channel)
         self._streams: WeakSet[AsyncWatchStream] = WeakSet()
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:

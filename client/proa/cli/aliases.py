@@ -52,7 +52,7 @@ def version(ctx: typer.Context, output: Output = None) -> None:
     if not session.as_json:
         write_line(f"proa {proa.__version__}")
     with session.connect() as client:
-        daemon = client.hosts.GetHost(v1.GetHostRequest()).daemon_version
+        daemon = client.server.GetServerInfo(v1.GetServerInfoRequest()).server.version
     if session.as_json:
         write_json({"client": proa.__version__, "daemon": daemon}, indent=2)
     else:

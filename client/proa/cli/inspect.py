@@ -16,7 +16,7 @@ from proa.cli.output import (
     write_table,
     write_warning,
 )
-from proa.cli.session import Host, Id, NoTrunc, Output, Session
+from proa.cli.session import Id, NoTrunc, Output, Session
 from proa.cli.tables import Column
 from proa.cli.text import age, human_size, word
 from proa.paging import pages
@@ -123,21 +123,33 @@ def get(ctx: typer.Context, id: Id, output: Output = None) -> None:
         write_fields(resource)
 
 
-def host(ctx: typer.Context, name: Host = "", output: Output = None) -> None:
-    """Show a host: its engines, their health and what they can do."""
+def host(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Option("--host", help="Host connection; default: all of them.")
+    ] = "",
+    output: Output = None,
+) -> None:
+    """Show the hosts, or one: the engines, their health and what they can do."""
     session = Session.of(ctx, output)
     with session.connect() as client:
-        response = client.hosts.GetHost(v1.GetHostRequest(host=name))
+        if name:
+            found = [client.hosts.GetHost(v1.GetHostRequest(host=name)).host]
+        else:
+            listed = pages(client.hosts.ListHosts, v1.ListHostsRequest())
+            found = [one for page in listed for one in page.hosts]
     if session.as_json:
-        write_message(response)
+        write_messages(found)
         return
-    found = response.host
+    for one in found:
+        _write_host(one)
+
+
+def _write_host(found: v1.Host) -> None:
     write_line(
         f"{found.name}: {found.hostname}, {found.cpus} CPUs, {human_size(found.memory_bytes)}, "
-        f"{found.architecture}; proad {response.daemon_version}"
+        f"{found.architecture}"
     )
-    if len(response.host_names) > 1:
-        write_line(f"host connections: {', '.join(response.host_names)}")
     write_table(_ENGINES, _engines(found))
     for engine in found.engines:
         can = (word(v1.Capability, v1.Capability.Name(one)) for one in engine.capabilities)

@@ -10,6 +10,7 @@ import proa.v1.host_service_pb2
 import proa.v1.image_service_pb2
 import proa.v1.operation_service_pb2
 import proa.v1.resource_service_pb2
+import proa.v1.server_service_pb2
 import proa.v1.snapshot_service_pb2
 import proa.v1.volume_service_pb2
 
@@ -232,6 +233,8 @@ from proa.v1.host_pb2 import (
 from proa.v1.host_service_pb2 import (
     GetHostRequest,
     GetHostResponse,
+    ListHostsRequest,
+    ListHostsResponse,
 )
 from proa.v1.host_service_pb2_grpc import (
     HostServiceStub,
@@ -395,6 +398,18 @@ from proa.v1.scope_pb2 import (
     SCOPE_BASIC,
     SCOPE_UNSPECIFIED,
     Scope,
+)
+from proa.v1.server_service_pb2 import (
+    FEATURE_REQUEST_IDS,
+    FEATURE_UNSPECIFIED,
+    Feature,
+    GetServerInfoRequest,
+    GetServerInfoResponse,
+    ServerInfo,
+    ServerLimits,
+)
+from proa.v1.server_service_pb2_grpc import (
+    ServerServiceStub,
 )
 from proa.v1.snapshot_pb2 import (
     Snapshot,
@@ -611,10 +626,13 @@ __all__ = [
     "EngineHealth",
     "EngineRef",
     "ErrorReason",
+    "FEATURE_REQUEST_IDS",
+    "FEATURE_UNSPECIFIED",
     "FIRMWARE_BIOS",
     "FIRMWARE_OTHER",
     "FIRMWARE_UEFI",
     "FIRMWARE_UNSPECIFIED",
+    "Feature",
     "Firmware",
     "GAP_KIND_ENGINE_LOST",
     "GAP_KIND_ENGINE_RESYNCED",
@@ -641,6 +659,8 @@ __all__ = [
     "GetRequestResponse",
     "GetResourceRequest",
     "GetResourceResponse",
+    "GetServerInfoRequest",
+    "GetServerInfoResponse",
     "GetSnapshotRequest",
     "GetSnapshotResponse",
     "Graphics",
@@ -664,6 +684,8 @@ __all__ = [
     "LIFETIME_TRANSIENT",
     "LIFETIME_UNSPECIFIED",
     "Lifetime",
+    "ListHostsRequest",
+    "ListHostsResponse",
     "ListImagesRequest",
     "ListImagesResponse",
     "ListRequestsRequest",
@@ -793,6 +815,9 @@ __all__ = [
     "STOP_MODE_SAVE",
     "STOP_MODE_UNSPECIFIED",
     "Scope",
+    "ServerInfo",
+    "ServerLimits",
+    "ServerServiceStub",
     "Snapshot",
     "SnapshotServiceStub",
     "StartResourceRequest",

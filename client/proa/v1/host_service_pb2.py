@@ -26,7 +26,7 @@ from proa.v1 import host_pb2 as proa_dot_v1_dot_host__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x15proa/v1/options.proto\"\'\n\x0eGetHostRequest\x12\x15\n\x04host\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\"Z\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host\x12\x12\n\nhost_names\x18\x02 \x03(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x03 \x01(\t2a\n\x0bHostService\x12R\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x15proa/v1/options.proto\"B\n\x10ListHostsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80 \"J\n\x11ListHostsResponse\x12\x1c\n\x05hosts\x18\x01 \x03(\x0b\x32\r.proa.v1.Host\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x0eGetHostRequest\x12\x15\n\x04host\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\".\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host2\xbb\x01\n\x0bHostService\x12X\n\tListHosts\x12\x19.proa.v1.ListHostsRequest\x1a\x1a.proa.v1.ListHostsResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x12R\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.host_service_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
+  _globals['_LISTHOSTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTHOSTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\350\312\275\246\010\200 '
   _globals['_GETHOSTREQUEST'].fields_by_name['host']._loaded_options = None
   _globals['_GETHOSTREQUEST'].fields_by_name['host']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_HOSTSERVICE'].methods_by_name['ListHosts']._loaded_options = None
+  _globals['_HOSTSERVICE'].methods_by_name['ListHosts']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
-  _globals['_GETHOSTREQUEST']._serialized_start=82
-  _globals['_GETHOSTREQUEST']._serialized_end=121
-  _globals['_GETHOSTRESPONSE']._serialized_start=123
-  _globals['_GETHOSTRESPONSE']._serialized_end=213
-  _globals['_HOSTSERVICE']._serialized_start=215
-  _globals['_HOSTSERVICE']._serialized_end=312
+  _globals['_LISTHOSTSREQUEST']._serialized_start=82
+  _globals['_LISTHOSTSREQUEST']._serialized_end=148
+  _globals['_LISTHOSTSRESPONSE']._serialized_start=150
+  _globals['_LISTHOSTSRESPONSE']._serialized_end=224
+  _globals['_GETHOSTREQUEST']._serialized_start=226
+  _globals['_GETHOSTREQUEST']._serialized_end=265
+  _globals['_GETHOSTRESPONSE']._serialized_start=267
+  _globals['_GETHOSTRESPONSE']._serialized_end=313
+  _globals['_HOSTSERVICE']._serialized_start=316
+  _globals['_HOSTSERVICE']._serialized_end=503
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,11 @@ class HostServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListHosts = channel.unary_unary(
+                '/proa.v1.HostService/ListHosts',
+                request_serializer=proa_dot_v1_dot_host__service__pb2.ListHostsRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_host__service__pb2.ListHostsResponse.FromString,
+                _registered_method=True)
         self.GetHost = channel.unary_unary(
                 '/proa.v1.HostService/GetHost',
                 request_serializer=proa_dot_v1_dot_host__service__pb2.GetHostRequest.SerializeToString,
@@ -45,6 +50,14 @@ class HostServiceStub:
 class HostServiceServicer:
     """The hosts that the daemon drives.
     """
+
+    def ListHosts(self, request, context):
+        """Lists the hosts by name, each as GetHost tells it. Changes nothing.
+        A request has at most 64 KiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetHost(self, request, context):
         """Tells a host's engines, their versions, health and capabilities, and the
@@ -59,6 +72,11 @@ class HostServiceServicer:
 
 def add_HostServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListHosts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHosts,
+                    request_deserializer=proa_dot_v1_dot_host__service__pb2.ListHostsRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_host__service__pb2.ListHostsResponse.SerializeToString,
+            ),
             'GetHost': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHost,
                     request_deserializer=proa_dot_v1_dot_host__service__pb2.GetHostRequest.FromString,
@@ -75,6 +93,33 @@ def add_HostServiceServicer_to_server(servicer, server):
 class HostService:
     """The hosts that the daemon drives.
     """
+
+    @staticmethod
+    def ListHosts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/proa.v1.HostService/ListHosts',
+            proa_dot_v1_dot_host__service__pb2.ListHostsRequest.SerializeToString,
+            proa_dot_v1_dot_host__service__pb2.ListHostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetHost(request,

@@ -33,6 +33,10 @@ class HostServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> HostServiceAsyncStub: ...
+    ListHosts: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.ListHostsRequest, _host_service_pb2.ListHostsResponse]
+    """Lists the hosts by name, each as GetHost tells it. Changes nothing.
+    A request has at most 64 KiB.
+    """
     GetHost: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.GetHostRequest, _host_service_pb2.GetHostResponse]
     """Tells a host's engines, their versions, health and capabilities, and the
     host's capacity. Changes nothing, and answers also when an engine does not.
@@ -45,6 +49,10 @@ class HostServiceAsyncStub(HostServiceStub):
     """The hosts that the daemon drives."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ListHosts: _aio.UnaryUnaryMultiCallable[_host_service_pb2.ListHostsRequest, _host_service_pb2.ListHostsResponse]  # type: ignore[assignment]
+    """Lists the hosts by name, each as GetHost tells it. Changes nothing.
+    A request has at most 64 KiB.
+    """
     GetHost: _aio.UnaryUnaryMultiCallable[_host_service_pb2.GetHostRequest, _host_service_pb2.GetHostResponse]  # type: ignore[assignment]
     """Tells a host's engines, their versions, health and capabilities, and the
     host's capacity. Changes nothing, and answers also when an engine does not.
@@ -54,6 +62,16 @@ class HostServiceAsyncStub(HostServiceStub):
 
 class HostServiceServicer(metaclass=_abc_1.ABCMeta):
     """The hosts that the daemon drives."""
+
+    @_abc_1.abstractmethod
+    def ListHosts(
+        self,
+        request: _host_service_pb2.ListHostsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_host_service_pb2.ListHostsResponse, _abc.Awaitable[_host_service_pb2.ListHostsResponse]]:
+        """Lists the hosts by name, each as GetHost tells it. Changes nothing.
+        A request has at most 64 KiB.
+        """
 
     @_abc_1.abstractmethod
     def GetHost(

@@ -67,4 +67,4 @@ class HostNotFoundError(NotFoundError):
 
     reason = Reason.HOST_NOT_FOUND
     resource_type = "host"
-    hint = "GetHost lists the names"
+    hint = "ListHosts shows what there is"

@@ -116,6 +116,7 @@ from proad.model.resource import (
     Verb,
     path_of,
 )
+from proad.model.server import Feature, ServerInfo, ServerLimits
 from proad.model.snapshot import (
     RevertState,
     Snapshot,
@@ -194,6 +195,7 @@ __all__ = [
     "EngineHealth",
     "EngineInfo",
     "EngineRef",
+    "Feature",
     "Firmware",
     "Footprint",
     "Found",
@@ -240,6 +242,8 @@ __all__ = [
     "RestartPolicy",
     "RestartPolicyMode",
     "RevertState",
+    "ServerInfo",
+    "ServerLimits",
     "Snapshot",
     "SnapshotSpec",
     "StartOptions",

@@ -19,6 +19,7 @@ from proa.v1 import (
     image_service_pb2_grpc,
     operation_service_pb2_grpc,
     resource_service_pb2_grpc,
+    server_service_pb2_grpc,
     snapshot_service_pb2_grpc,
     volume_service_pb2_grpc,
 )
@@ -35,6 +36,7 @@ from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SERVICES, largest_request
 from proad.rpc.operation_service import OperationService
 from proad.rpc.resource_service import ResourceService
+from proad.rpc.server_service import ServerService
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.timing import RpcTiming
 from proad.rpc.volume_service import VolumeService
@@ -75,6 +77,7 @@ class RpcServer:
         volumes: VolumeService,
         hosts: HostService,
         operations: OperationService,
+        server: ServerService,
         max_message_bytes: int,
         max_concurrent_streams: int,
         timing: RpcTiming = RpcTiming(),
@@ -83,7 +86,7 @@ class RpcServer:
         self._interceptor = interceptor
         self._health = health
         self._resources = resources
-        self._server = server = grpc.aio.server(
+        self._server = grpc.aio.server(
             interceptors=[interceptor],
             options=[
                 # A second daemon on the same port must fail, not take half of the calls.
@@ -110,7 +113,7 @@ class RpcServer:
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ],
         )
-        registry: Any = _Registry(server)
+        registry: Any = _Registry(self._server)
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, registry)
         resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(resources, registry)
         container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, registry)
@@ -119,6 +122,7 @@ class RpcServer:
         snapshot_service_pb2_grpc.add_SnapshotServiceServicer_to_server(snapshots, registry)
         volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, registry)
         host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
+        server_service_pb2_grpc.add_ServerServiceServicer_to_server(server, registry)
         operation_service_pb2_grpc.add_OperationServiceServicer_to_server(operations, registry)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
         names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]

@@ -26,7 +26,7 @@ def test_alias_runs_its_command(ann, container):
             "ls", "--label", f"test={container}"
         )
     assert ann.json("inspect", container) == ann.json("get", container)
-    assert ann.json("info")["host"] == ann.json("host")["host"]
+    assert ann.json("info")[0]["name"] == ann.json("host")[0]["name"]
     [stats] = [ann.json("stats", "--once", container)]
     assert stats["name"] == container
     assert "Usage: proa" in ann.ok("events", "--help")

@@ -155,8 +155,9 @@ def test_prune_deletes_stopped_containers(ann, container, name):
 
 
 def test_host_prints_engines_and_capabilities(ann):
-    host = ann.json("host")
-    assert host["host"]["engines"][0]["ref"]["driver"] == "memory"
+    [host] = ann.json("host")
+    assert host == ann.json("host", "--host", host["name"])[0]
+    assert host["engines"][0]["ref"]["driver"] == "memory"
     assert "memory" in ann.ok("host")
 
 

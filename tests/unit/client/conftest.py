@@ -159,7 +159,7 @@ class SmallDaemon(
         self.admitted.set()
         self.stream_failure = None
         self.unreachable = []
-        self.hosts = v1.GetHostResponse(daemon_version="1.2.3")
+        self.hosts = v1.GetHostResponse(host=v1.Host(hostname="small"))
         self.watch_server = WatchServer()
         self.samples = []
 

@@ -22,9 +22,9 @@ async def client(aio_target):
 
 
 async def test_call_with_a_password_logs_in_and_renews_the_token(client, aio_daemon):
-    assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+    assert (await client.hosts.GetHost(HOST)).host.hostname == "small"
     aio_daemon.valid.clear()
-    assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+    assert (await client.hosts.GetHost(HOST)).host.hostname == "small"
     assert aio_daemon.calls == {"CreateToken": 2, "GetHost": 3}
 
 
@@ -41,7 +41,7 @@ async def test_login_after_a_cancelled_one_succeeds(client, aio_daemon):
         call = asyncio.ensure_future(asyncio.wait_for(client.hosts.GetHost(HOST), 0.2))
         with pytest.raises(TimeoutError):
             await call
-    assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+    assert (await client.hosts.GetHost(HOST)).host.hostname == "small"
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine"])
@@ -53,7 +53,7 @@ async def test_call_with_a_token_function_uses_its_token(aio_target, aio_daemon,
 
     token = coroutine if kind == "coroutine" else lambda: "mine"
     async with proa.aio.connect(aio_target, token=token) as client:
-        assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+        assert (await client.hosts.GetHost(HOST)).host.hostname == "small"
     assert aio_daemon.calls == {"GetHost": 1}
 
 

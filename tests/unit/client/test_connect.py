@@ -19,9 +19,9 @@ HOST = v1.GetHostRequest()
 
 def test_call_with_a_password_logs_in_and_renews_the_token(serve, small_daemon):
     with serve() as target, proa.connect(target, **LOGIN, scopes=["basic"]) as client:
-        assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
+        assert client.hosts.GetHost(HOST).host.hostname == "small"
         small_daemon.valid.clear()
-        assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
+        assert client.hosts.GetHost(HOST).host.hostname == "small"
     assert small_daemon.calls == {"CreateToken": 2, "GetHost": 3}
 
 
@@ -29,7 +29,7 @@ def test_future_renews_the_token_and_has_typed_errors(serve, small_daemon):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         client.hosts.GetHost(HOST)
         small_daemon.valid.clear()
-        assert client.hosts.GetHost.future(HOST).result(10).daemon_version == "1.2.3"
+        assert client.hosts.GetHost.future(HOST).result(10).host.hostname == "small"
         failed = client.resources.GetResource.future(v1.GetResourceRequest(id="gone"))
         assert isinstance(failed.exception(10), proa.NotFound)
         with pytest.raises(proa.NotFound):
@@ -80,7 +80,7 @@ def test_list_resources_fetches_all_pages(serve):
 
 def test_call_over_a_unix_socket_succeeds(serve, tmp_path):
     with serve(f"unix:{tmp_path}/proa.sock") as target, proa.connect(target, **LOGIN) as client:
-        assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
+        assert client.hosts.GetHost(HOST).host.hostname == "small"
 
 
 def test_response_of_5_mib_passes_unless_the_caller_limits_it(serve, small_daemon):
@@ -103,7 +103,7 @@ def unavailable(status):
 def test_repeatable_call_is_retried_after_unavailable(serve, small_daemon, status):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         small_daemon.failures = [unavailable(status)] * 2
-        assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
+        assert client.hosts.GetHost(HOST).host.hostname == "small"
     assert small_daemon.calls["GetHost"] == 3
 
 

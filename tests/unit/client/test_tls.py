@@ -65,10 +65,10 @@ def server_credentials(pki, *, mutual):
 def test_call_over_tls_succeeds(serve, pki):
     with serve(credentials=server_credentials(pki, mutual=False)) as target:
         with proa.connect(target, tls=proa.TLS(ca_file=pki / "ca.pem"), **LOGIN) as client:
-            assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
+            assert client.hosts.GetHost(HOST).host.hostname == "small"
         named = proa.TLS(ca_file=str(pki / "ca.pem"), server_name="proa.test")
         with proa.connect(target, tls=named, **LOGIN) as client:
-            assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
+            assert client.hosts.GetHost(HOST).host.hostname == "small"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_call_with_mutual_tls_needs_a_certificate(serve, small_daemon, pki):
             ca_file=pki / "ca.pem", cert_file=pki / "client.pem", key_file=pki / "client.key"
         )
         with proa.connect(target, tls=known, **LOGIN) as client:
-            assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
+            assert client.hosts.GetHost(HOST).host.hostname == "small"
 
 
 def test_tls_with_a_certificate_without_key_raises_value_error():
