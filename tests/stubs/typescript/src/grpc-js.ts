@@ -29,7 +29,8 @@ function bind<Service extends DescService>(
   function bindMethod(method: DescMethod) {
     type Input = MessageInitShape<typeof method.input>;
     const path = `/${method.parent.typeName}/${method.name}`;
-    const encode = (request: Input) => Buffer.from(toBinary(method.input, create(method.input, request)));
+    const encode = (request: Input) =>
+      Buffer.from(toBinary(method.input, create(method.input, request)));
     const decode = (bytes: Uint8Array) => fromBinary(method.output, bytes);
     if (method.methodKind === "server_streaming") {
       return (request: Input, { signal }: CallOptions = {}) => {

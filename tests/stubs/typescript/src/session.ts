@@ -52,11 +52,18 @@ export async function main(connect: (address: string) => Library): Promise<void>
   }
 }
 
-async function run({ containers, resources, errorInfo }: Library, image: string, name: string): Promise<void> {
+async function run(
+  { containers, resources, errorInfo }: Library,
+  image: string,
+  name: string,
+): Promise<void> {
   const list = await resources.listResources({});
   console.log("listed", list.resources.length);
 
-  await containers.createContainer({ spec: { image, name, command: ["sleep", "600"] }, start: true });
+  await containers.createContainer({
+    spec: { image, name, command: ["sleep", "600"] },
+    start: true,
+  });
   const watch = { filter: { namePrefix: name } };
   const resumeToken = await waitUntil(
     resources,
