@@ -4,7 +4,6 @@
 # where their users get them; the script names those that are missing. Does nothing if all are
 # installed.
 set -euo pipefail
-PATH=$PATH:/usr/local/go/bin:$HOME/.cargo/bin
 cd "$(dirname "$0")"
 # shellcheck source=deploy/packages.sh
 . ./packages.sh
