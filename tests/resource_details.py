@@ -1,12 +1,19 @@
 """The details of a resource whose kind a test knows."""
 
-from proad.model import Container, Domain, Resource
+from proad.model import Container, ContainerSpec, Domain, Resource
 
 
 def container_of(resource: Resource) -> Container:
     """Return the details of a container."""
     assert resource.container is not None
     return resource.container
+
+
+def spec_of(resource: Resource) -> ContainerSpec:
+    """Return the specification of a container."""
+    spec = container_of(resource).spec
+    assert spec is not None
+    return spec
 
 
 def domain_of(resource: Resource) -> Domain:

@@ -167,7 +167,7 @@ class Scenario:
             if full.HasField("container"):
                 said = (
                     f"image {full.container.image}, pid {full.container.pid}, "
-                    f"memory limit {full.container.resources.memory_bytes // MIB} MiB"
+                    f"memory limit {full.container.spec.resources.memory_bytes // MIB} MiB"
                 )
             else:
                 disks = ", ".join(f"{disk.target} {disk.path}" for disk in full.domain.disks)

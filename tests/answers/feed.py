@@ -140,7 +140,9 @@ class Feed:
 
     def _docker_inspect(self) -> Iterator[Any]:
         id, answer = self._one("inspect")
-        yield full_view.full(answer.value(id), id)
+        yield full_view.full(
+            answer.value(id), id, self._odd(answer.value(id).raw).value()["Config"]
+        )
 
     def _docker_stats(self) -> Iterator[Any]:
         id, answer = self._one("stats")

@@ -40,6 +40,7 @@ from proad.model import (
     Ulimit,
     VolumeMount,
 )
+from resource_details import spec_of
 
 IMAGE = "proa-test/busybox:1"
 IDLE = ("sleep", "3600")
@@ -105,6 +106,8 @@ class ContainersContract:
         made = (await harness.containers.create_container(spec, start=True)).resource
         shown = made.container
         assert shown is not None
+        asked = shown.spec
+        assert asked is not None
         assert shown.image == IMAGE
         assert re.fullmatch("sha256:[0-9a-f]{64}", shown.image_id)
         assert shown.command == IDLE
@@ -115,18 +118,17 @@ class ContainersContract:
         assert published[80] == spec.ports[0]
         assert published[53].protocol is PortProtocol.UDP
         assert published[53].host_port
-        assert set(shown.requested_ports) == set(spec.ports)
+        assert set(asked.ports) == set(spec.ports)
         assert shown.mounts == spec.mounts
-        assert shown.resources is not None
-        assert shown.resources.memory_bytes == 64 * 2**20
-        assert shown.resources.cpus == 0.5
-        assert shown.resources.pids_limit == 50
-        assert shown.shm_size_bytes == 2**20
-        assert shown.ulimits == spec.ulimits
-        assert shown.restart_policy == spec.restart_policy
-        assert (shown.init, shown.tty, shown.stdin_open, shown.read_only_root) == (True,) * 4
-        assert shown.cap_drop == ("NET_RAW",)
-        assert (shown.stop_signal, shown.stop_timeout) == ("SIGINT", timedelta(seconds=3))
+        assert asked.resources.memory_bytes == 64 * 2**20
+        assert asked.resources.cpus == 0.5
+        assert asked.resources.pids_limit == 50
+        assert asked.shm_size_bytes == 2**20
+        assert asked.ulimits == spec.ulimits
+        assert asked.restart_policy == spec.restart_policy
+        assert (asked.init, asked.tty, asked.stdin_open, asked.read_only_root) == (True,) * 4
+        assert asked.cap_drop == ("NET_RAW",)
+        assert (shown.stop_signal, asked.stop_timeout) == ("SIGINT", timedelta(seconds=3))
         assert not shown.privileged
         assert [each.network for each in shown.networks] == ["bridge"]
 
@@ -135,7 +137,7 @@ class ContainersContract:
             image=IMAGE,
             name=harness.new_name(),
             command=("sh", "-c", "sleep 3600; echo 'a b'"),
-            labels={"proa.driver.mine": "kept"},
+            labels={"proa.mine": "kept"},
             ports=(
                 PublishedPort(container_port=80),
                 PublishedPort(container_port=81, host_port=free_port(), host_ip="127.0.0.1"),
@@ -156,7 +158,7 @@ class ContainersContract:
             shown = full.container
             assert shown is not None
             assert bool(shown.ports) == (full.state in ACTIVE)
-            assert len(shown.requested_ports) == len(spec.ports)
+            assert len(spec_of(full).ports) == len(spec.ports)
             reason = full.state_detail.reason
             assert short == replace(
                 full,

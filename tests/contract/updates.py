@@ -20,6 +20,7 @@ from proad.model import (
     RestartPolicyMode,
     Updated,
 )
+from resource_details import spec_of
 from updating import container_update, domain_update, update_of
 
 MIB = 2**20
@@ -60,26 +61,22 @@ class ContainerUpdatesContract(UpdatesContract):
         policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3)
         update = container_update(
             memory_bytes=32 * MIB,
-            memory_swap_bytes=64 * MIB,
+            memory_swap_bytes=96 * MIB,
             cpus=0.25,
             cpuset_cpus="0",
             pids_limit=77,
             restart_policy=policy,
         )
         updated = await updated_by(harness, resource.id, update)
-        assert updated.container is not None
-        limits = updated.container.resources
-        assert limits is not None
-        assert (limits.memory_bytes, limits.memory_swap_bytes) == (32 * MIB, 64 * MIB)
+        limits = spec_of(updated).resources
+        assert (limits.memory_bytes, limits.memory_swap_bytes) == (32 * MIB, 96 * MIB)
         assert (limits.cpus, limits.cpuset_cpus, limits.pids_limit) == (0.25, "0", 77)
-        assert updated.container.restart_policy == policy
+        assert spec_of(updated).restart_policy == policy
         assert updated.state is resource.state
         one = container_update(cpus=0.5)
         updated = await updated_by(harness, resource.id, one)
-        assert updated.container is not None
-        assert updated.container.resources is not None
-        assert updated.container.resources.cpus == 0.5
-        assert updated.container.resources.memory_bytes == 32 * MIB
+        limits = spec_of(updated).resources
+        assert (limits.cpus, limits.memory_bytes) == (0.5, 32 * MIB)
 
     async def test_update_name_of_a_running_container_is_set(self, harness: DriverHarness):
         resource = await harness.make(start=True)

@@ -49,7 +49,7 @@ def grow(message, field, room, most):
         for number in range(min(most, room // 16)):
             there[f"k{number}"] = "v" * min(length, size)
     elif is_mask(field):
-        names = ["name", "state_detail.exit_code", "container.resources.cpus", "x" * 8]
+        names = ["name", "state_detail.exit_code", "container.spec.resources.cpus", "x" * 8]
         count = min(most, room // 26)
         there.paths.extend(names[number % 3] for number in range(count))
     elif not field.is_repeated:

@@ -240,12 +240,12 @@ async def test_create_container_returns_what_was_requested(daemon):
     container = got.container
     assert got == created
     assert (container.image, container.env["A"]) == (IMAGE, "1")
-    assert container.requested_ports[0] == v1.PublishedPort(
+    assert container.spec.ports[0] == v1.PublishedPort(
         container_port=80, host_port=8080, protocol=v1.PORT_PROTOCOL_UDP
     )
     assert container.mounts[0].tmpfs == v1.TmpfsMount(size_bytes=2**20, mode=0o1777)
-    assert container.resources.cpus == 1.5
-    assert container.resources.memory_swap_bytes == -1
-    assert container.restart_policy.max_retries == 3
-    assert container.stop_timeout.seconds == 7
+    assert container.spec.resources.cpus == 1.5
+    assert container.spec.resources.memory_swap_bytes == -1
+    assert container.spec.restart_policy.max_retries == 3
+    assert container.spec.stop_timeout.seconds == 7
     assert not got.state_detail.HasField("exit_code")

@@ -85,14 +85,14 @@ def run(
     memory_reservation: Annotated[
         int | None, typer.Option(parser=size, metavar="SIZE", help="Memory when it is short.")
     ] = None,
-    cpus: Annotated[float, typer.Option(help="CPUs' worth of time.", show_default=False)] = 0,
+    cpus: Annotated[float | None, typer.Option(help="CPUs' worth of time; 0: any.")] = None,
     cpuset_cpus: Annotated[str, typer.Option(help="CPUs that it may run on: 0-2,4.")] = "",
     cpu_shares: Annotated[
-        int, typer.Option(min=0, max=MOST, help="Share of CPU time.", show_default=False)
-    ] = 0,
+        int | None, typer.Option(min=0, max=MOST, help="Share of CPU time.")
+    ] = None,
     pids_limit: Annotated[
-        int, typer.Option(min=-1, max=MOST, help="Most processes; -1: any.", show_default=False)
-    ] = 0,
+        int | None, typer.Option(min=-1, max=MOST, help="Most processes; 0 or -1: any.")
+    ] = None,
     network: Annotated[
         list[v1.NetworkAttachment] | None,
         typer.Option(
@@ -181,6 +181,13 @@ def run(
     log_opt: Annotated[
         Texts, typer.Option(metavar="KEY=VALUE", help="Option of the log driver.")
     ] = None,
+    display: Annotated[
+        v1.ContainerDisplay | None,
+        typer.Option(parser=parse.display, metavar="PROTOCOL:PORT", help="Its screen: vnc:5900."),
+    ] = None,
+    env_unset: Annotated[
+        Texts, typer.Option(metavar="NAME", help="Variable of the image to leave out.")
+    ] = None,
     protect: Annotated[Flag, typer.Option("--protect", help="Refuse to delete it.")] = False,
     no_start: Annotated[Flag, typer.Option("--no-start", help="Create it only.")] = False,
     pull: Annotated[Pull, typer.Option(help="When to pull the image.")] = Pull.MISSING,
@@ -207,15 +214,15 @@ def run(
         dns_search=dns_search or (),
         extra_hosts=parse.hosts(add_host),
         resources=v1.ContainerResources(
-            memory_bytes=memory or 0,
-            memory_reservation_bytes=memory_reservation or 0,
-            memory_swap_bytes=memory_swap or 0,
+            memory_bytes=memory,
+            memory_reservation_bytes=memory_reservation,
+            memory_swap_bytes=memory_swap,
             cpus=cpus,
             cpuset_cpus=cpuset_cpus,
             cpu_shares=cpu_shares,
-            pids_limit=max(pids_limit, 0),
+            pids_limit=None if pids_limit is None else max(pids_limit, 0),
         ),
-        shm_size_bytes=shm_size or 0,
+        shm_size_bytes=shm_size,
         ulimits=ulimit,
         restart_policy=restart,
         init=init,
@@ -233,6 +240,8 @@ def run(
         log_driver=log_driver,
         log_options=pairs(log_opt),
         deletion_protection=protect,
+        display=display,
+        env_unset=env_unset or (),
     )
     check = v1.HealthCheck(
         shell_command=health_cmd,

@@ -8,12 +8,17 @@ import typer
 from google.protobuf.duration_pb2 import Duration
 
 from proa import v1
-from proa.cli.text import duration, size
+from proa.cli.text import MOST, duration, size
 
 _PROTOCOLS = {
     "tcp": v1.PORT_PROTOCOL_TCP,
     "udp": v1.PORT_PROTOCOL_UDP,
     "sctp": v1.PORT_PROTOCOL_SCTP,
+}
+_DISPLAYS = {
+    "vnc": v1.DISPLAY_PROTOCOL_VNC,
+    "http": v1.DISPLAY_PROTOCOL_HTTP,
+    "rdp": v1.DISPLAY_PROTOCOL_RDP,
 }
 _RESTARTS = {
     "no": v1.RESTART_POLICY_MODE_NO,
@@ -78,12 +83,19 @@ def mount(text: str) -> v1.Mount:
     elif kind == "volume":
         made.volume.name = source
     elif kind == "tmpfs":
-        made.tmpfs.size_bytes = size(fields.pop("tmpfs-size", "0"))
-        made.tmpfs.mode = _mode(fields.pop("tmpfs-mode", "0"))
+        made.tmpfs.CopyFrom(_memory(fields, "tmpfs-size", "tmpfs-mode"))
     else:
         raise typer.BadParameter(f"{kind!r} is none of bind, volume, tmpfs")
     reject_rest(fields)
     return made
+
+
+def _memory(fields: dict[str, str], size_name: str, mode_name: str) -> v1.TmpfsMount:
+    bytes_, mode = fields.pop(size_name, None), fields.pop(mode_name, None)
+    return v1.TmpfsMount(
+        size_bytes=None if bytes_ is None else size(bytes_),
+        mode=None if mode is None else _mode(mode),
+    )
 
 
 def tmpfs(text: str) -> v1.Mount:
@@ -91,10 +103,21 @@ def tmpfs(text: str) -> v1.Mount:
     target, _, rest = text.partition(":")
     fields = settings(rest) if rest else {}
     made = v1.Mount(target=target, read_only=_flag(fields.pop("ro", "false")))
-    made.tmpfs.size_bytes = size(fields.pop("size", "0"))
-    made.tmpfs.mode = _mode(fields.pop("mode", "0"))
+    made.tmpfs.CopyFrom(_memory(fields, "size", "mode"))
     reject_rest(fields)
     return made
+
+
+def display(text: str) -> v1.ContainerDisplay:
+    """Parse PROTOCOL:PORT."""
+    word, _, number = text.partition(":")
+    protocol = _DISPLAYS.get(word.lower())
+    if protocol is None or not number.isascii() or not number.isdigit():
+        known = ", ".join(_DISPLAYS)
+        raise typer.BadParameter(
+            f"{text!r} is no display; write it like vnc:5900, with one of {known}"
+        )
+    return v1.ContainerDisplay(protocol=protocol, port=min(int(number), MOST))
 
 
 def ulimit(text: str) -> v1.Ulimit:

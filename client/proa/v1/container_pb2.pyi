@@ -5,7 +5,6 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -55,8 +54,9 @@ Global___HealthStatus: _TypeAlias = HealthStatus  # noqa: Y015
 
 @_typing.final
 class Container(_message.Message):
-    """The container part of a Resource. The SUMMARY view has image, image_id, ports, mounts but
-    for memory, and networks but for their aliases, and these as the FULL view has them.
+    """The container part of a Resource: what was asked for is in `spec`, what became of it beside it.
+    The SUMMARY view has image, image_id, ports, mounts but for memory, and networks but for their
+    aliases, and these as the FULL view has them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -81,6 +81,8 @@ class Container(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    SPEC_FIELD_NUMBER: _builtins.int
+    SPEC_OMITS_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
@@ -91,25 +93,12 @@ class Container(_message.Message):
     WORKING_DIR_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     HOSTNAME_FIELD_NUMBER: _builtins.int
-    RESOURCES_FIELD_NUMBER: _builtins.int
-    RESTART_POLICY_FIELD_NUMBER: _builtins.int
+    STOP_SIGNAL_FIELD_NUMBER: _builtins.int
     RESTART_COUNT_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
-    SHM_SIZE_BYTES_FIELD_NUMBER: _builtins.int
-    ULIMITS_FIELD_NUMBER: _builtins.int
-    INIT_FIELD_NUMBER: _builtins.int
-    TTY_FIELD_NUMBER: _builtins.int
-    STDIN_OPEN_FIELD_NUMBER: _builtins.int
-    READ_ONLY_ROOT_FIELD_NUMBER: _builtins.int
-    CAP_ADD_FIELD_NUMBER: _builtins.int
-    CAP_DROP_FIELD_NUMBER: _builtins.int
-    DEVICES_FIELD_NUMBER: _builtins.int
-    STOP_SIGNAL_FIELD_NUMBER: _builtins.int
-    STOP_TIMEOUT_FIELD_NUMBER: _builtins.int
-    LOG_DRIVER_FIELD_NUMBER: _builtins.int
     PRIVILEGED_FIELD_NUMBER: _builtins.int
-    REQUESTED_PORTS_FIELD_NUMBER: _builtins.int
+    DISPLAY_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Image as it was named when the container was made. Where that name had come to mean
     another image before this daemon first saw the container, a SUMMARY has the id.
@@ -122,28 +111,29 @@ class Container(_message.Message):
     """User that it runs as."""
     hostname: _builtins.str
     """Host name inside."""
+    stop_signal: _builtins.str
+    """Signal that asks it to stop."""
     restart_count: _builtins.int
     """How often Docker has started it again."""
     health: Global___HealthStatus.ValueType
     """What the health check last said."""
     pid: _builtins.int
     """Process id on the host; 0 when it does not run."""
-    shm_size_bytes: _builtins.int
-    """Size of /dev/shm in bytes."""
-    init: _builtins.bool
-    """Whether a small init is process 1."""
-    tty: _builtins.bool
-    """Whether it has a terminal."""
-    stdin_open: _builtins.bool
-    """Whether its standard input is open."""
-    read_only_root: _builtins.bool
-    """Whether its root file system is read-only."""
-    stop_signal: _builtins.str
-    """Signal that asks it to stop."""
-    log_driver: _builtins.str
-    """Log driver."""
     privileged: _builtins.bool
     """Whether it runs with all privileges of the host."""
+    @_builtins.property
+    def spec(self) -> _container_spec_pb2.ContainerSpec:
+        """What the container was made from: a specification that would make the same container again.
+        What its image gives is left out, so that it follows the image. FULL view.
+        """
+
+    @_builtins.property
+    def spec_omits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Settings of the container that `spec` has no field for, in the engine's words, such as
+        "HostConfig.Privileged", and fields that hold a secret that can only be written. Empty: `spec`
+        is all of it. FULL view.
+        """
+
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entry point, command and arguments as they run."""
@@ -167,42 +157,14 @@ class Container(_message.Message):
         """Environment, the image's included. What was unset when it was made is not in it."""
 
     @_builtins.property
-    def resources(self) -> _container_spec_pb2.ContainerResources:
-        """Limits in force."""
-
-    @_builtins.property
-    def restart_policy(self) -> _container_spec_pb2.RestartPolicy:
-        """What happens when the process ends."""
-
-    @_builtins.property
-    def ulimits(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.Ulimit]:
-        """Limits of single processes."""
-
-    @_builtins.property
-    def cap_add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Capabilities added."""
-
-    @_builtins.property
-    def cap_drop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Capabilities dropped."""
-
-    @_builtins.property
-    def devices(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.Device]:
-        """Devices of the host."""
-
-    @_builtins.property
-    def stop_timeout(self) -> _duration_pb2.Duration:
-        """Grace of Docker's own stops. Less than 0: they wait for ever, and Proa's for 1 h."""
-
-    @_builtins.property
-    def requested_ports(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.PublishedPort]:
-        """Ports that it was made to publish. Without a host port: Docker picks one, of all or of a
-        range, whenever it starts.
-        """
+    def display(self) -> _container_spec_pb2.ContainerDisplay:
+        """How its screen is reached inside; absent: it has none."""
 
     def __init__(
         self,
         *,
+        spec: _container_spec_pb2.ContainerSpec | None = ...,
+        spec_omits: _abc.Iterable[_builtins.str] | None = ...,
         image: _builtins.str = ...,
         image_id: _builtins.str = ...,
         command: _abc.Iterable[_builtins.str] | None = ...,
@@ -213,29 +175,16 @@ class Container(_message.Message):
         working_dir: _builtins.str = ...,
         user: _builtins.str = ...,
         hostname: _builtins.str = ...,
-        resources: _container_spec_pb2.ContainerResources | None = ...,
-        restart_policy: _container_spec_pb2.RestartPolicy | None = ...,
+        stop_signal: _builtins.str = ...,
         restart_count: _builtins.int = ...,
         health: Global___HealthStatus.ValueType = ...,
         pid: _builtins.int = ...,
-        shm_size_bytes: _builtins.int = ...,
-        ulimits: _abc.Iterable[_container_spec_pb2.Ulimit] | None = ...,
-        init: _builtins.bool = ...,
-        tty: _builtins.bool = ...,
-        stdin_open: _builtins.bool = ...,
-        read_only_root: _builtins.bool = ...,
-        cap_add: _abc.Iterable[_builtins.str] | None = ...,
-        cap_drop: _abc.Iterable[_builtins.str] | None = ...,
-        devices: _abc.Iterable[_container_spec_pb2.Device] | None = ...,
-        stop_signal: _builtins.str = ...,
-        stop_timeout: _duration_pb2.Duration | None = ...,
-        log_driver: _builtins.str = ...,
         privileged: _builtins.bool = ...,
-        requested_ports: _abc.Iterable[_container_spec_pb2.PublishedPort] | None = ...,
+        display: _container_spec_pb2.ContainerDisplay | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources", "restart_policy", b"restart_policy", "stop_timeout", b"stop_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["display", b"display", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "devices", b"devices", "env", b"env", "health", b"health", "hostname", b"hostname", "image", b"image", "image_id", b"image_id", "init", b"init", "log_driver", b"log_driver", "mounts", b"mounts", "networks", b"networks", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "read_only_root", b"read_only_root", "requested_ports", b"requested_ports", "resources", b"resources", "restart_count", b"restart_count", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "display", b"display", "env", b"env", "health", b"health", "hostname", b"hostname", "image", b"image", "image_id", b"image_id", "mounts", b"mounts", "networks", b"networks", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "restart_count", b"restart_count", "spec", b"spec", "spec_omits", b"spec_omits", "stop_signal", b"stop_signal", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,6 +89,34 @@ RESTART_POLICY_MODE_OTHER: RestartPolicyMode.ValueType  # 5
 """Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
 Global___RestartPolicyMode: _TypeAlias = RestartPolicyMode  # noqa: Y015
 
+class _DisplayProtocol:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DisplayProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DisplayProtocol.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISPLAY_PROTOCOL_UNSPECIFIED: _DisplayProtocol.ValueType  # 0
+    """Not set."""
+    DISPLAY_PROTOCOL_VNC: _DisplayProtocol.ValueType  # 1
+    """VNC: the remote framebuffer protocol."""
+    DISPLAY_PROTOCOL_HTTP: _DisplayProtocol.ValueType  # 2
+    """A web page that shows the screen."""
+    DISPLAY_PROTOCOL_RDP: _DisplayProtocol.ValueType  # 3
+    """RDP."""
+
+class DisplayProtocol(_DisplayProtocol, metaclass=_DisplayProtocolEnumTypeWrapper):
+    """What a screen is shown by."""
+
+DISPLAY_PROTOCOL_UNSPECIFIED: DisplayProtocol.ValueType  # 0
+"""Not set."""
+DISPLAY_PROTOCOL_VNC: DisplayProtocol.ValueType  # 1
+"""VNC: the remote framebuffer protocol."""
+DISPLAY_PROTOCOL_HTTP: DisplayProtocol.ValueType  # 2
+"""A web page that shows the screen."""
+DISPLAY_PROTOCOL_RDP: DisplayProtocol.ValueType  # 3
+"""RDP."""
+Global___DisplayProtocol: _TypeAlias = DisplayProtocol  # noqa: Y015
+
 @_typing.final
 class PublishedPort(_message.Message):
     """A port of the container on an address of the host: `docker run --publish`."""
@@ -104,7 +132,8 @@ class PublishedPort(_message.Message):
     host_port: _builtins.int
     """Port of the host; absent: Docker picks a free one."""
     host_ip: _builtins.str
-    """Address of the host, IPv4 or IPv6; empty: all of them.
+    """Address of the host, IPv4 or IPv6; empty: what the host's policy gives, which is all addresses
+    while there is no policy. "0.0.0.0" and "::" are all addresses of their sort.
     At most 64 characters.
     """
     protocol: Global___PortProtocol.ValueType
@@ -184,22 +213,29 @@ class TmpfsMount(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     size_bytes: _builtins.int
-    """Most bytes that it may hold; 0: half of the host's memory. Shown as 0, too, where it
-    was given as another share of that.
+    """Most bytes that it may hold; absent: the default of the host; 0: no limit, which is half of
+    the host's memory.
     """
     mode: _builtins.int
-    """File mode of its root, such as 0o1777 (decimal 1023); 0: Docker's default."""
+    """File mode of its root, such as 0o1777 (decimal 1023); absent: Docker's default."""
     def __init__(
         self,
         *,
-        size_bytes: _builtins.int = ...,
-        mode: _builtins.int = ...,
+        size_bytes: _builtins.int | None = ...,
+        mode: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "_size_bytes", b"_size_bytes", "mode", b"mode", "size_bytes", b"size_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "_size_bytes", b"_size_bytes", "mode", b"mode", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__mode: _TypeAlias = _typing.Literal["mode"]  # noqa: Y015
+    _WhichOneofArgType__mode: _TypeAlias = _typing.Literal["_mode", b"_mode"]  # noqa: Y015
+    _WhichOneofReturnType__size_bytes: _TypeAlias = _typing.Literal["size_bytes"]  # noqa: Y015
+    _WhichOneofArgType__size_bytes: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mode) -> _WhichOneofReturnType__mode | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size_bytes) -> _WhichOneofReturnType__size_bytes | None: ...
 
 Global___TmpfsMount: _TypeAlias = TmpfsMount  # noqa: Y015
 
@@ -458,7 +494,9 @@ Global___Device: _TypeAlias = Device  # noqa: Y015
 
 @_typing.final
 class ContainerResources(_message.Message):
-    """What a container is allowed to use."""
+    """What a container is allowed to use. Of each: absent is the default of the host, which is no limit
+    while the host has no other; 0 is no limit. What Docker has is shown, 0 included.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -470,39 +508,88 @@ class ContainerResources(_message.Message):
     CPU_SHARES_FIELD_NUMBER: _builtins.int
     PIDS_LIMIT_FIELD_NUMBER: _builtins.int
     memory_bytes: _builtins.int
-    """Most bytes of memory; 0: no limit. Docker's least is 6 MiB."""
+    """Most bytes of memory. Docker's least is 6 MiB."""
     memory_reservation_bytes: _builtins.int
-    """Memory that it is kept to when the host is short; 0: none."""
+    """Memory that it is kept to when the host is short."""
     memory_swap_bytes: _builtins.int
-    """Most bytes of memory and swap together; -1: any; 0: twice memory_bytes."""
+    """Most bytes of memory and swap together; -1: any; absent or 0: twice memory_bytes."""
     cpus: _builtins.float
-    """CPUs' worth of time, such as 1.5; 0: no limit."""
+    """CPUs' worth of time, such as 1.5."""
     cpuset_cpus: _builtins.str
     """CPUs that it may run on, such as "0-2,4"; empty: all.
     At most 1024 characters.
     """
     cpu_shares: _builtins.int
-    """Share of CPU time against others, 2 to 262144; 0: Docker's default, 1024."""
+    """Share of CPU time against others, 2 to 262144; absent or 0: Docker's default, 1024."""
     pids_limit: _builtins.int
-    """Most processes and threads; 0: no limit."""
+    """Most processes and threads."""
     def __init__(
         self,
         *,
-        memory_bytes: _builtins.int = ...,
-        memory_reservation_bytes: _builtins.int = ...,
-        memory_swap_bytes: _builtins.int = ...,
-        cpus: _builtins.float = ...,
+        memory_bytes: _builtins.int | None = ...,
+        memory_reservation_bytes: _builtins.int | None = ...,
+        memory_swap_bytes: _builtins.int | None = ...,
+        cpus: _builtins.float | None = ...,
         cpuset_cpus: _builtins.str = ...,
-        cpu_shares: _builtins.int = ...,
-        pids_limit: _builtins.int = ...,
+        cpu_shares: _builtins.int | None = ...,
+        pids_limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_shares", b"_cpu_shares", "_cpus", b"_cpus", "_memory_bytes", b"_memory_bytes", "_memory_reservation_bytes", b"_memory_reservation_bytes", "_memory_swap_bytes", b"_memory_swap_bytes", "_pids_limit", b"_pids_limit", "cpu_shares", b"cpu_shares", "cpus", b"cpus", "memory_bytes", b"memory_bytes", "memory_reservation_bytes", b"memory_reservation_bytes", "memory_swap_bytes", b"memory_swap_bytes", "pids_limit", b"pids_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_shares", b"_cpu_shares", "_cpus", b"_cpus", "_memory_bytes", b"_memory_bytes", "_memory_reservation_bytes", b"_memory_reservation_bytes", "_memory_swap_bytes", b"_memory_swap_bytes", "_pids_limit", b"_pids_limit", "cpu_shares", b"cpu_shares", "cpus", b"cpus", "cpuset_cpus", b"cpuset_cpus", "memory_bytes", b"memory_bytes", "memory_reservation_bytes", b"memory_reservation_bytes", "memory_swap_bytes", b"memory_swap_bytes", "pids_limit", b"pids_limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cpu_shares: _TypeAlias = _typing.Literal["cpu_shares"]  # noqa: Y015
+    _WhichOneofArgType__cpu_shares: _TypeAlias = _typing.Literal["_cpu_shares", b"_cpu_shares"]  # noqa: Y015
+    _WhichOneofReturnType__cpus: _TypeAlias = _typing.Literal["cpus"]  # noqa: Y015
+    _WhichOneofArgType__cpus: _TypeAlias = _typing.Literal["_cpus", b"_cpus"]  # noqa: Y015
+    _WhichOneofReturnType__memory_bytes: _TypeAlias = _typing.Literal["memory_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_bytes: _TypeAlias = _typing.Literal["_memory_bytes", b"_memory_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__memory_reservation_bytes: _TypeAlias = _typing.Literal["memory_reservation_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_reservation_bytes: _TypeAlias = _typing.Literal["_memory_reservation_bytes", b"_memory_reservation_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__memory_swap_bytes: _TypeAlias = _typing.Literal["memory_swap_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_swap_bytes: _TypeAlias = _typing.Literal["_memory_swap_bytes", b"_memory_swap_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__pids_limit: _TypeAlias = _typing.Literal["pids_limit"]  # noqa: Y015
+    _WhichOneofArgType__pids_limit: _TypeAlias = _typing.Literal["_pids_limit", b"_pids_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_shares) -> _WhichOneofReturnType__cpu_shares | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpus) -> _WhichOneofReturnType__cpus | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_bytes) -> _WhichOneofReturnType__memory_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_reservation_bytes) -> _WhichOneofReturnType__memory_reservation_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_swap_bytes) -> _WhichOneofReturnType__memory_swap_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pids_limit) -> _WhichOneofReturnType__pids_limit | None: ...
+
+Global___ContainerResources: _TypeAlias = ContainerResources  # noqa: Y015
+
+@_typing.final
+class ContainerDisplay(_message.Message):
+    """A screen inside a container."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    protocol: Global___DisplayProtocol.ValueType
+    """What it is shown by. Required."""
+    port: _builtins.int
+    """Port inside the container, 1 to 65535. Required."""
+    def __init__(
+        self,
+        *,
+        protocol: Global___DisplayProtocol.ValueType = ...,
+        port: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_shares", b"cpu_shares", "cpus", b"cpus", "cpuset_cpus", b"cpuset_cpus", "memory_bytes", b"memory_bytes", "memory_reservation_bytes", b"memory_reservation_bytes", "memory_swap_bytes", b"memory_swap_bytes", "pids_limit", b"pids_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["port", b"port", "protocol", b"protocol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ContainerResources: _TypeAlias = ContainerResources  # noqa: Y015
+Global___ContainerDisplay: _TypeAlias = ContainerDisplay  # noqa: Y015
 
 @_typing.final
 class ContainerSpec(_message.Message):
@@ -646,6 +733,8 @@ class ContainerSpec(_message.Message):
     LOG_DRIVER_FIELD_NUMBER: _builtins.int
     LOG_OPTIONS_FIELD_NUMBER: _builtins.int
     DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
+    DISPLAY_FIELD_NUMBER: _builtins.int
+    ENV_UNSET_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Image: a name with an optional tag or digest, or an id. Required.
     At most 1024 characters.
@@ -671,7 +760,9 @@ class ContainerSpec(_message.Message):
     At most 255 characters.
     """
     shm_size_bytes: _builtins.int
-    """Size of /dev/shm in bytes; 0: 64 MiB. Desktop applications need more."""
+    """Size of /dev/shm in bytes; absent or 0: the engine's default, mostly 64 MiB. Desktop
+    applications need more.
+    """
     init: _builtins.bool
     """Run a small init as process 1, which reaps zombies and passes signals on."""
     tty: _builtins.bool
@@ -813,6 +904,18 @@ class ContainerSpec(_message.Message):
         At most 100 entries, keys of 255 and values of 4096 characters.
         """
 
+    @_builtins.property
+    def display(self) -> Global___ContainerDisplay:
+        """How its screen is reached inside. Absent: what the image's label "proa.display" says, such as
+        "vnc:5900"; without one, it has none.
+        """
+
+    @_builtins.property
+    def env_unset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Environment variables of the image that are not to be set.
+        At most 1000 items of 1024 characters each.
+        """
+
     def __init__(
         self,
         *,
@@ -833,7 +936,7 @@ class ContainerSpec(_message.Message):
         dns_search: _abc.Iterable[_builtins.str] | None = ...,
         extra_hosts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         resources: Global___ContainerResources | None = ...,
-        shm_size_bytes: _builtins.int = ...,
+        shm_size_bytes: _builtins.int | None = ...,
         ulimits: _abc.Iterable[Global___Ulimit] | None = ...,
         restart_policy: Global___RestartPolicy | None = ...,
         health_check: Global___HealthCheck | None = ...,
@@ -852,11 +955,15 @@ class ContainerSpec(_message.Message):
         log_driver: _builtins.str = ...,
         log_options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         deletion_protection: _builtins.bool = ...,
+        display: Global___ContainerDisplay | None = ...,
+        env_unset: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health_check", b"health_check", "resources", b"resources", "restart_policy", b"restart_policy", "stop_timeout", b"stop_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shm_size_bytes", b"_shm_size_bytes", "display", b"display", "health_check", b"health_check", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shm_size_bytes", b"_shm_size_bytes", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "display", b"display", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "env_unset", b"env_unset", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__shm_size_bytes: _TypeAlias = _typing.Literal["shm_size_bytes"]  # noqa: Y015
+    _WhichOneofArgType__shm_size_bytes: _TypeAlias = _typing.Literal["_shm_size_bytes", b"_shm_size_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shm_size_bytes) -> _WhichOneofReturnType__shm_size_bytes | None: ...
 
 Global___ContainerSpec: _TypeAlias = ContainerSpec  # noqa: Y015

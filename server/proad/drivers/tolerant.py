@@ -128,6 +128,11 @@ class Value:
         """Return whether an object has a value under `key`, null included."""
         return isinstance(self._raw, Mapping) and key in self._raw
 
+    @property
+    def raw(self) -> object:
+        """The value as it came, to compare it with others."""
+        return self._raw
+
     def about(self, id: str) -> "Value":
         """Return the same value as one of the resource `id`."""
         return Value(self._raw, self._omissions, id, self._path)
@@ -205,6 +210,11 @@ class Value:
         """Return a whole number of seconds."""
         number = self.number(low, high)
         return None if number is None else timedelta(seconds=number)
+
+    def nanoseconds(self) -> timedelta | None:
+        """Return a positive number of nanoseconds, to the microsecond; None for zero."""
+        number = self.count()
+        return timedelta(microseconds=number // 1000) if number else None
 
     def time(self) -> datetime | None:
         """Return a time of ISO 8601 in UTC, which is also the default time zone."""

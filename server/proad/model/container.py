@@ -42,6 +42,14 @@ class RestartPolicyMode(StrEnum):
     OTHER = "OTHER"
 
 
+class DisplayProtocol(StrEnum):
+    """What a screen is shown by."""
+
+    VNC = "VNC"
+    HTTP = "HTTP"
+    RDP = "RDP"
+
+
 class HealthStatus(StrEnum):
     """The last result of a health check."""
 
@@ -99,10 +107,10 @@ class VolumeMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TmpfsMount:
-    """A file system in memory; zero means Docker's default."""
+    """A file system in memory; None means the default of the host, or of Docker."""
 
-    size_bytes: Bytes = 0
-    mode: Annotated[int, Field(ge=0, le=0o7777)] = 0
+    size_bytes: Bytes | None = None
+    mode: Annotated[int, Field(ge=0, le=0o7777)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,22 +207,35 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerResources:
-    """Resource limits of a container; zero means no limit, or Docker's default."""
+    """Resource limits of a container; None means the default of the host, zero no limit."""
 
-    memory_bytes: Bytes = 0
-    memory_reservation_bytes: Bytes = 0
-    memory_swap_bytes: Annotated[int, Field(ge=-1)] = 0
-    cpus: _Cpus = 0.0
+    memory_bytes: Bytes | None = None
+    memory_reservation_bytes: Bytes | None = None
+    memory_swap_bytes: Annotated[int, Field(ge=-1)] | None = None
+    cpus: _Cpus | None = None
     cpuset_cpus: CpuSet = ""
-    cpu_shares: Count = 0
-    pids_limit: Count = 0
+    cpu_shares: Count | None = None
+    pids_limit: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerDisplay:
+    """A screen inside a container."""
+
+    protocol: DisplayProtocol
+    port: Port
 
 
 def _environment(env: Mapping[str, str]) -> Mapping[str, str]:
-    for name in env:
+    _names_of_variables(tuple(env))
+    return env
+
+
+def _names_of_variables(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
         if not name or "=" in name:
             raise ValueError(f"{name!r} is no name of a variable")
-    return env
+    return names
 
 
 def _extra_hosts(hosts: Mapping[str, str]) -> Mapping[str, str]:
@@ -268,7 +289,7 @@ class ContainerSpec:
         default_factory=dict
     )
     resources: ContainerResources = field(default_factory=ContainerResources)
-    shm_size_bytes: Bytes = 0
+    shm_size_bytes: Bytes | None = None
     ulimits: tuple[Ulimit, ...] = ()
     restart_policy: RestartPolicy = field(default_factory=RestartPolicy)
     health_check: HealthCheck | None = None
@@ -287,6 +308,8 @@ class ContainerSpec:
     log_driver: Text = ""
     log_options: Mapping[Text, Text] = field(default_factory=dict)
     deletion_protection: bool = False
+    display: ContainerDisplay | None = None
+    env_unset: Annotated[tuple[Text, ...], AfterValidator(_names_of_variables)] = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ContainerSpec":
@@ -304,6 +327,8 @@ class ContainerSpec:
         alone = [each.network for each in self.networks if each.stands_alone]
         if alone and len(self.networks) > 1:
             raise ValueError(f"the network {alone[0]!r} stands alone")
+        if both := sorted(set(self.env_unset) & self.env.keys()):
+            raise ValueError(f"env and env_unset exclude each other: {', '.join(both)}")
         return self
 
 
@@ -311,32 +336,21 @@ class ContainerSpec:
 class Container:
     """The container part of a resource. The contract defines the fields of a SUMMARY."""
 
+    spec: ContainerSpec | None = None
+    spec_omits: tuple[str, ...] = ()
     image: str
     image_id: str
     command: tuple[str, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
-    requested_ports: tuple[PublishedPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
     networks: tuple[NetworkAttachment, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     working_dir: str = ""
     user: str = ""
     hostname: str = ""
-    resources: ContainerResources | None = None
-    restart_policy: RestartPolicy | None = None
+    stop_signal: str = ""
     restart_count: int = 0
     health: HealthStatus | None = None
     pid: int = 0
-    shm_size_bytes: Bytes = 0
-    ulimits: tuple[Ulimit, ...] = ()
-    init: bool = False
-    tty: bool = False
-    stdin_open: bool = False
-    read_only_root: bool = False
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    devices: tuple[Device, ...] = ()
-    stop_signal: str = ""
-    stop_timeout: timedelta | None = None
-    log_driver: str = ""
     privileged: bool = False
+    display: ContainerDisplay | None = None

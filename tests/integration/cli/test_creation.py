@@ -39,7 +39,7 @@ def test_run_with_the_options_of_docker_run_creates_the_container(ann, name, rem
     }
     assert got["resources"]["memory_bytes"] == str(256 * 2**20)
     assert got["resources"]["cpus"] == 1.5
-    assert got["shm_size_bytes"] == str(2**30)
+    assert got["spec"]["shm_size_bytes"] == str(2**30)
     assert (got["user"], got["working_dir"], got["hostname"]) == ("1000:1000", "/srv", "inside")
     assert (got["init"], got["tty"], got["stdin_open"], got["read_only_root"]) == (True,) * 4
     assert got["stop_timeout"] == "60s"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from integration.docker.odd import TMPFS
@@ -46,43 +46,16 @@ def expected(inspect: Json) -> dict[str, Any]:
             "image_id": inspect["Image"],
             "command": (inspect["Path"], *(inspect["Args"] or ())),
             "ports": _published(inspect["NetworkSettings"]["Ports"]),
-            "requested_ports": _requested(host["PortBindings"]),
             "mounts": _mounts(inspect),
             "networks": _networks(inspect),
             "env": _environment(config["Env"] or ()),
             "working_dir": config["WorkingDir"],
             "user": config["User"],
             "hostname": config["Hostname"],
-            "resources": _resources(host),
-            "restart_policy": {
-                "mode": (host["RestartPolicy"]["Name"] or "no").upper().replace("-", "_"),
-                "max_retries": host["RestartPolicy"]["MaximumRetryCount"],
-            },
             "restart_count": inspect["RestartCount"],
             "health": _health(state),
             "pid": state["Pid"],
-            "shm_size_bytes": host["ShmSize"],
-            "ulimits": tuple(
-                {"name": one["Name"], "soft": one["Soft"], "hard": one["Hard"]}
-                for one in host["Ulimits"] or ()
-            ),
-            "init": bool(host.get("Init")),
-            "tty": config["Tty"],
-            "stdin_open": config["OpenStdin"],
-            "read_only_root": host["ReadonlyRootfs"],
-            "cap_add": tuple(host["CapAdd"] or ()),
-            "cap_drop": tuple(host["CapDrop"] or ()),
-            "devices": tuple(
-                {
-                    "host_path": one["PathOnHost"],
-                    "container_path": one["PathInContainer"],
-                    "permissions": one["CgroupPermissions"],
-                }
-                for one in host["Devices"] or ()
-            ),
             "stop_signal": config.get("StopSignal") or "",
-            "stop_timeout": _seconds(config.get("StopTimeout")),
-            "log_driver": host["LogConfig"]["Type"],
             "privileged": host["Privileged"],
         },
     }
@@ -126,10 +99,6 @@ def _time(text: str) -> datetime | None:
     return None if time.year == 1 else time
 
 
-def _seconds(number: int | None) -> timedelta | None:
-    return None if number is None else timedelta(seconds=number)
-
-
 def _reason(word: str, code: int, *, oom_killed: bool) -> str | None:
     words = {"created": "NEVER_STARTED", "paused": "USER", "restarting": "RESTARTING"}
     if word != "exited":
@@ -166,15 +135,6 @@ def _published(ports: Json) -> list[Json]:
     return [*rest, *({**one, "host_ip": ""} for one in everywhere if one["host_ip"] == "::")]
 
 
-def _requested(ports: Json) -> list[Json]:
-    return [
-        _port(key, binding, int(text) if text.isdigit() and text != "0" else None)
-        for key, bindings in (ports or {}).items()
-        for binding in bindings or ()
-        for text in [binding["HostPort"]]
-    ]
-
-
 def _mounts(inspect: Json) -> list[Json]:
     host = inspect["HostConfig"]
     kinds: dict[str, Json] = {
@@ -189,7 +149,10 @@ def _mounts(inspect: Json) -> list[Json]:
     for wish in host.get("Mounts") or ():
         if wish["Type"] == "tmpfs":
             options = wish.get("TmpfsOptions") or {}
-            memory = {"size_bytes": options.get("SizeBytes", 0), "mode": options.get("Mode", 0)}
+            memory = {
+                "size_bytes": options.get("SizeBytes", 0),
+                "mode": options.get("Mode") or None,
+            }
             found.append(
                 _mount(wish["Target"], read_only=wish.get("ReadOnly", False), tmpfs=memory)
             )
@@ -232,16 +195,3 @@ def _network(name: str, endpoint: Json, aliases: Any) -> Json:
 
 def _environment(lines: Any) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def _resources(host: Json) -> Json:
-    period = host["CpuPeriod"] or 100_000
-    return {
-        "memory_bytes": host["Memory"],
-        "memory_reservation_bytes": host["MemoryReservation"],
-        "memory_swap_bytes": host["MemorySwap"],
-        "cpus": host["NanoCpus"] / 1e9 or host["CpuQuota"] / period,
-        "cpuset_cpus": host["CpusetCpus"],
-        "cpu_shares": host["CpuShares"],
-        "pids_limit": max(host["PidsLimit"] or 0, 0),
-    }

@@ -12,16 +12,16 @@ Json = dict[str, Any]
 
 MIB = 2**20
 # What `--tmpfs` takes, with the bytes and the mode that come of it.
-TMPFS: dict[str, tuple[int, int, bool]] = {
-    "": (0, 0, False),
-    "rw": (0, 0, False),
-    "ro,noexec": (0, 0, True),
-    "size=1m": (MIB, 0, False),
-    "size=64m": (64 * MIB, 0, False),
+TMPFS: dict[str, tuple[int, int | None, bool]] = {
+    "": (0, None, False),
+    "rw": (0, None, False),
+    "ro,noexec": (0, None, True),
+    "size=1m": (MIB, None, False),
+    "size=64m": (64 * MIB, None, False),
     "size=64M,mode=1777": (64 * MIB, 0o1777, False),
     "mode=0700,size=1g,uid=1000": (2**30, 0o700, False),
-    "size=5k,size=1048576": (MIB, 0, False),
-    "size=25%": (0, 0, False),
+    "size=5k,size=1048576": (MIB, None, False),
+    "size=25%": (0, None, False),
 }
 
 

@@ -34,7 +34,7 @@ from proad.model import (
     Ulimit,
     VolumeMount,
 )
-from resource_details import container_of
+from resource_details import container_of, spec_of
 
 pytestmark = pytest.mark.docker
 
@@ -105,7 +105,8 @@ async def test_create_container_with_process_options_applies_them(
     assert container.env["EMPTY"] == ""
     assert (container.working_dir, container.user) == ("/var/tmp/x", "65534:0")
     assert container.hostname == "hull"
-    assert (container.init, container.tty, container.stdin_open) == (True, True, True)
+    asked = spec_of(made)
+    assert (asked.init, asked.tty, asked.stdin_open) == (True, True, True)
     assert made.labels["a"] == "b=c"
     assert made.labels["Ünicode key"] == ""
     assert CREATION_LABEL not in made.labels
@@ -151,15 +152,15 @@ async def test_create_container_with_limits_applies_them(make: Make, raw: docker
         shm_size_bytes=128 * MIB,
         ulimits=(Ulimit(name="nofile", soft=100, hard=200), Ulimit(name="core", soft=-1, hard=-1)),
     )
-    container = container_of(made)
-    assert container.resources == wish
-    assert container.shm_size_bytes == 128 * MIB
-    assert set(container.ulimits) == {
+    asked = spec_of(made)
+    assert asked.resources == wish
+    assert asked.shm_size_bytes == 128 * MIB
+    assert set(asked.ulimits) == {
         Ulimit(name="nofile", soft=100, hard=200),
         Ulimit(name="core", soft=-1, hard=-1),
     }
     # Of the container's own process: Docker 20.10 gives processes of `exec` soft = hard.
-    limits = Path(f"/proc/{container.pid}/limits").read_text()
+    limits = Path(f"/proc/{container_of(made).pid}/limits").read_text()
     assert re.search(r"^Max open files +100 +200 ", limits, re.MULTILINE)
     script = "df -k /dev/shm | tail -n 1; nproc"
     answer = (await says(raw, made, "sh", "-c", script)).split()
@@ -194,8 +195,8 @@ async def test_create_container_with_ports_publishes_them(driver: DockerDriver, 
 
 async def test_create_container_not_started_returns_requested_ports(make: Make):
     wish = (PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP),)
-    shown = container_of(await make(start=False, ports=wish))
-    assert (shown.ports, shown.requested_ports) == ((), wish)
+    made = await make(start=False, ports=wish)
+    assert (container_of(made).ports, spec_of(made).ports) == ((), wish)
 
 
 async def test_create_container_with_mounts_mounts_them(
@@ -318,14 +319,14 @@ async def test_create_container_with_security_options_applies_them(
         ),
         sysctls={"net.core.somaxconn": "321"},
     )
-    container = container_of(made)
-    assert container.read_only_root
-    assert (container.cap_add, container.cap_drop) == (("NET_ADMIN",), ("CHOWN",))
-    assert container.devices == (
+    asked = spec_of(made)
+    assert asked.read_only_root
+    assert (asked.cap_add, asked.cap_drop) == (("NET_ADMIN",), ("CHOWN",))
+    assert asked.devices == (
         Device(host_path="/dev/null", container_path="/dev/nothing", permissions="r"),
         Device(host_path="/dev/full", container_path="/dev/full", permissions="rwm"),
     )
-    assert not container.privileged
+    assert not container_of(made).privileged
     script = "touch /x 2>/dev/null || echo no; cat /proc/sys/net/core/somaxconn; ls /dev/nothing"
     answer = await says(raw, made, "sh", "-c", script)
     assert answer.split() == ["no", "321", "/dev/nothing"]
@@ -343,10 +344,10 @@ async def test_create_container_with_stop_restart_and_log_options_keeps_them(
         log_driver="json-file",
         log_options={"max-size": "1m"},
     )
-    container = container_of(made)
-    assert (container.stop_signal, container.stop_timeout) == ("SIGINT", timedelta(0))
-    assert container.restart_policy == policy
-    assert container.log_driver == "json-file"
+    asked = spec_of(made)
+    assert (asked.stop_signal, asked.stop_timeout) == ("SIGINT", timedelta(0))
+    assert asked.restart_policy == policy
+    assert asked.log_driver == "json-file"
     log = raw.inspect_container(made.id)["HostConfig"]["LogConfig"]
     assert log == {"Type": "json-file", "Config": {"max-size": "1m"}}
 

@@ -19,7 +19,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
-from resource_details import container_of
+from resource_details import container_of, spec_of
 
 pytestmark = pytest.mark.docker
 
@@ -60,9 +60,9 @@ def dated(raw: docker.APIClient, token: str, request: pytest.FixtureRequest) -> 
 async def test_lifecycle_of_container_with_port_range_works(
     driver: DockerDriver, raw: docker.APIClient, ranged: str, some_ports: range
 ):
-    full = container_of(await driver.get_resource(ranged))
+    full = await driver.get_resource(ranged)
     wish = (PublishedPort(container_port=80),)
-    assert (full.ports, full.requested_ports) == ((), wish)
+    assert (container_of(full).ports, spec_of(full).ports) == ((), wish)
     assert ranged in {each.id for each in await driver.list_resources(ResourceView.FULL)}
 
     raw.start(ranged)
@@ -71,8 +71,8 @@ async def test_lifecycle_of_container_with_port_range_works(
     assert port in some_ports
 
     assert (await driver.stop(ranged, FORCE)).state is ResourceState.STOPPED
-    stopped = container_of(await driver.get_resource(ranged))
-    assert (stopped.ports, stopped.requested_ports) == ((), wish)
+    stopped = await driver.get_resource(ranged)
+    assert (container_of(stopped).ports, spec_of(stopped).ports) == ((), wish)
     assert (await driver.delete(ranged)).id == ranged
     with pytest.raises(ResourceNotFoundError):
         await driver.get_resource(ranged)

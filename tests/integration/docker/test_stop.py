@@ -38,7 +38,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
-from resource_details import container_of
+from resource_details import container_of, spec_of
 
 pytestmark = pytest.mark.docker
 
@@ -224,8 +224,8 @@ class TestOddStopSettings:
         self, driver: DockerDriver, foreign: Callable[..., str], seconds: int
     ):
         id = foreign(stop_timeout=seconds)
-        shown = container_of(await driver.get_resource(id))
-        assert shown.stop_timeout == timedelta(seconds=seconds)
+        asked = spec_of(await driver.get_resource(id))
+        assert asked.stop_timeout == timedelta(seconds=seconds)
         with pytest.raises(StopTimedOutError):
             await driver.stop(id, graceful(0.5))
         assert (await driver.get_resource(id)).state is RUNNING

@@ -21,7 +21,7 @@ from proad.model import (
     RestartPolicy,
     RestartPolicyMode,
 )
-from resource_details import container_of
+from resource_details import spec_of
 from updating import container_update, domain_update
 
 pytestmark = pytest.mark.docker
@@ -72,28 +72,32 @@ async def test_update_limits_and_policy_applies_them(
     answer = await driver.update(made.id, change)
     updated = answer.resource
     assert answer.restart_required == ()
-    assert container_of(updated).resources == ContainerResources(
-        memory_bytes=64 * MIB, memory_swap_bytes=96 * MIB, cpus=0.75, cpuset_cpus="0"
+    assert spec_of(updated).resources == ContainerResources(
+        memory_bytes=64 * MIB,
+        memory_reservation_bytes=0,
+        memory_swap_bytes=96 * MIB,
+        cpus=0.75,
+        cpuset_cpus="0",
+        pids_limit=0,
     )
-    assert container_of(updated).restart_policy == policy
+    assert spec_of(updated).restart_policy == policy
     assert updated.state is state
 
 
 @pytest.mark.parametrize(
     ("before", "swap"),
     [
-        (ContainerResources(), 128 * MIB),
+        (ContainerResources(), None),
         (ContainerResources(memory_bytes=16 * MIB, memory_swap_bytes=-1), -1),
         (ContainerResources(memory_bytes=16 * MIB, memory_swap_bytes=80 * MIB), 80 * MIB),
     ],
 )
 async def test_update_memory_alone_adjusts_swap(
-    driver: DockerDriver, make: Make, before: ContainerResources, swap: int
+    driver: DockerDriver, make: Make, before: ContainerResources, swap: int | None
 ):
     made = await make(start=False, resources=before)
     change = container_update(memory_bytes=64 * MIB)
-    limits = container_of((await driver.update(made.id, change)).resource).resources
-    assert limits is not None
+    limits = spec_of((await driver.update(made.id, change)).resource).resources
     assert (limits.memory_bytes, limits.memory_swap_bytes) == (64 * MIB, swap)
 
 

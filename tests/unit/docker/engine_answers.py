@@ -3,7 +3,7 @@
 from typing import Any
 
 from proad.drivers.docker import full_view, summary_view
-from proad.drivers.tolerant import Omissions, Value
+from proad.drivers.tolerant import NOTHING, Omissions, Value
 from proad.model import Resource
 
 ID = "ab" * 32
@@ -17,7 +17,7 @@ def to_value(answer: Any) -> Value:
 
 def full(answer: Any) -> Resource:
     """Return the FULL view of an inspect."""
-    return full_view.full(to_value(answer), ID)
+    return full_view.full(to_value(answer), ID, NOTHING)
 
 
 def summary(answer: Any) -> Resource:

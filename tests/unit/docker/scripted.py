@@ -97,6 +97,8 @@ class ScriptedEngine:
                 if id in self.hung:
                     await self.go_on.wait()
                 return HTTPStatus.OK, {}
+            case "GET", ["images", _, "json"]:
+                return HTTPStatus.NOT_FOUND, {"message": "no"}
             case "POST", ["containers", _, action]:
                 await self.gate.wait()
                 status = self.statuses.get(action, HTTPStatus.NO_CONTENT)

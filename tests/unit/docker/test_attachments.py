@@ -13,7 +13,7 @@ from proad.model import (
     TmpfsMount,
     VolumeMount,
 )
-from resource_details import container_of
+from resource_details import container_of, spec_of
 from unit.docker.engine_answers import ID, full, inspected, listed, summary
 
 
@@ -47,10 +47,10 @@ def test_port_with_unknown_protocol_is_other():
     listed_port = {"PrivatePort": 53, "PublicPort": 4053, "Type": "quic", "IP": ""}
     assert container_of(summary(listed(Ports=[listed_port]))).ports == (port,)
     bindings = {"53/quic": [{"HostIp": "", "HostPort": "4053"}]}
-    shown = container_of(
-        full(inspected(NetworkSettings={"Ports": bindings}, HostConfig={"PortBindings": bindings}))
+    shown = full(
+        inspected(NetworkSettings={"Ports": bindings}, HostConfig={"PortBindings": bindings})
     )
-    assert shown.ports == shown.requested_ports == (port,)
+    assert container_of(shown).ports == spec_of(shown).ports == (port,)
 
 
 def test_ports_with_host_range_have_no_host_port():
@@ -60,9 +60,9 @@ def test_ports_with_host_range_have_no_host_port():
         "81/tcp": [{"HostIp": "", "HostPort": "8081"}],
         "82/tcp": [{"HostIp": "", "HostPort": "0"}],
     }
-    container = container_of(full(inspected(HostConfig={"PortBindings": bindings})))
-    assert container.ports == ()
-    assert [(p.container_port, p.host_port) for p in container.requested_ports] == [
+    shown = full(inspected(HostConfig={"PortBindings": bindings}))
+    assert container_of(shown).ports == ()
+    assert [(p.container_port, p.host_port) for p in spec_of(shown).ports] == [
         (80, None),
         (81, 8081),
         (82, None),
@@ -89,9 +89,9 @@ def test_mounts_of_every_type_are_read():
     assert container_of(full(item)).mounts == (
         Mount(target="/b", bind=BindMount(source="/srv"), read_only=True),
         Mount(target="/p"),
-        Mount(target="/run", tmpfs=TmpfsMount()),
+        Mount(target="/run", tmpfs=TmpfsMount(size_bytes=0)),
         Mount(target="/t", tmpfs=TmpfsMount(size_bytes=9, mode=448)),
-        Mount(target="/u", tmpfs=TmpfsMount()),
+        Mount(target="/u", tmpfs=TmpfsMount(size_bytes=0)),
         Mount(target="/v", volume=VolumeMount(name="data")),
     )
     short = container_of(summary(listed(Mounts=item["Mounts"]))).mounts
@@ -101,13 +101,13 @@ def test_mounts_of_every_type_are_read():
 @pytest.mark.parametrize(
     ("options", "size", "mode", "read_only"),
     [
-        ("", 0, 0, False),
+        ("", 0, None, False),
         ("size=64m,mode=1777", 64 * 2**20, 0o1777, False),
-        ("ro,noexec,size=1G", 2**30, 0, True),
+        ("ro,noexec,size=1G", 2**30, None, True),
         ("ro,rw,size=1k,size=100,mode=0700", 100, 0o700, False),
-        ("size=50%", 0, 0, False),
-        ("size=much,mode=rwx", 0, 0, False),
-        (f"size={2**63}e", 2**63 - 1, 0, False),
+        ("size=50%", 0, None, False),
+        ("size=much,mode=rwx", 0, None, False),
+        (f"size={2**63}e", 2**63 - 1, None, False),
     ],
 )
 def test_tmpfs_options_are_parsed(options: str, size: int, mode: int, *, read_only: bool):

@@ -23,6 +23,8 @@ class NameTakenEngine:
         return Answer(HTTPStatus.CONFLICT, b'{"message": "name in use"}')
 
     async def get(self, path, **_options):
+        if path.startswith("/images/"):
+            return Answer(HTTPStatus.OK, b'{"Id": "sha256:1"}')
         if path.endswith("/json") and path != "/containers/json":
             return Answer(HTTPStatus.NOT_FOUND, b"{}")
         return Answer(HTTPStatus.OK, b'{"Volumes": []}' if path == "/volumes" else b"[]")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from proad.drivers.docker.images import check_name
-from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.registries import split_reference
 from proad.drivers.docker.spec import changes, creation, whole_seconds
 from proad.errors import InvalidArgumentError
@@ -50,13 +50,6 @@ def test_creation_with_built_in_network_sends_no_endpoint(network: str):
     body = creation(spec, "1")
     assert body["HostConfig"]["NetworkMode"] == network
     assert "NetworkingConfig" not in body
-
-
-@pytest.mark.parametrize("key", [CREATION_LABEL, LIFETIME_LABEL])
-def test_creation_with_a_label_of_the_driver_is_refused(key: str):
-    with pytest.raises(InvalidArgumentError) as caught:
-        creation(ContainerSpec(image="debian", labels={key: "1"}), "1")
-    assert [each.field for each in caught.value.violations] == ["spec.labels"]
 
 
 def test_creation_with_networks_sends_the_first_only():

@@ -14,7 +14,7 @@ from proad.model import (
     RestartPolicyMode,
     StateReason,
 )
-from resource_details import container_of
+from resource_details import container_of, spec_of
 from unit.docker.engine_answers import NEVER, full, inspected, listed, summary
 
 
@@ -151,12 +151,12 @@ def test_view_with_unreadable_part_keeps_the_rest():
     assert (resource.name, resource.state) == ("web", ResourceState.RUNNING)
     assert resource.state_detail.start_time is None
     assert resource.labels == {"b": "c"}
-    assert container.resources is not None
-    assert (container.pid, container.resources.memory_bytes, container.ulimits) == (0, 0, ())
-    assert [port.container_port for port in container.requested_ports] == [80, 82]
-    assert container.stop_timeout == timedelta(seconds=-1)
+    asked = spec_of(resource)
+    assert (container.pid, asked.resources.memory_bytes, asked.ulimits) == (0, 0, ())
+    assert [port.container_port for port in asked.ports] == [80, 82]
+    assert asked.stop_timeout == timedelta(seconds=-1)
     assert [network.network for network in container.networks] == ["m", "n"]
-    assert not container.tty
+    assert not asked.tty
 
 
 def test_view_of_unknown_state_is_other_with_message():
@@ -167,8 +167,7 @@ def test_view_of_unknown_state_is_other_with_message():
 
 def test_view_shows_limits_set_externally():
     host = {"CpuQuota": 150_000, "CpuPeriod": 100_000, "PidsLimit": -1}
-    resources = container_of(full(inspected(HostConfig=host))).resources
-    assert resources is not None
+    resources = spec_of(full(inspected(HostConfig=host))).resources
     assert (resources.cpus, resources.pids_limit) == (1.5, 0)
 
 
@@ -203,14 +202,14 @@ def test_view_health_is_read(health: dict[str, str] | None, expected: HealthStat
     ],
 )
 def test_view_restart_policy_is_read(policy: dict[str, Any] | None, expected: RestartPolicy):
-    container = container_of(full(inspected(HostConfig={"RestartPolicy": policy})))
-    assert container.restart_policy == expected
+    asked = spec_of(full(inspected(HostConfig={"RestartPolicy": policy})))
+    assert asked.restart_policy == expected
 
 
 def test_view_stop_timeout_is_read():
-    assert container_of(full(inspected())).stop_timeout is None
+    assert spec_of(full(inspected())).stop_timeout is None
     zero = full(inspected(Config={"StopTimeout": 0}))
-    assert container_of(zero).stop_timeout == timedelta(0)
+    assert spec_of(zero).stop_timeout == timedelta(0)
 
 
 def test_view_environment_is_read():

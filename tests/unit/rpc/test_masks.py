@@ -19,7 +19,7 @@ FULL = v1.Resource(
         image="nginx",
         env={"A": "b"},
         ports=[v1.PublishedPort(container_port=80)],
-        resources=v1.ContainerResources(cpus=1.5),
+        spec=v1.ContainerSpec(image="nginx"),
     ),
 )
 

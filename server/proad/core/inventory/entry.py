@@ -132,4 +132,9 @@ def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
         owner: name of the owner.
     """
     labels = view.labels if record.labels is None else record.labels
-    return replace(view, owner=owner, deletion_protection=record.deletion_protection, labels=labels)
+    protected = record.deletion_protection
+    container = view.container
+    if protected and container is not None and container.spec is not None:
+        spec = replace(container.spec, deletion_protection=True)
+        view = replace(view, container=replace(container, spec=spec))
+    return replace(view, owner=owner, deletion_protection=protected, labels=labels)

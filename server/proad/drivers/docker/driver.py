@@ -150,6 +150,8 @@ class DockerDriver:
         if known is not None and known.version == version:
             return known  # to count all it has takes the engine its time
         info = (await self._engine.get("/info", timeout=limit)).value()
+        # https://docs.docker.com/reference/cli/docker/container/run/#cgroupns
+        self._reader.cgroupns = "host" if info["CgroupVersion"].text() == "1" else "private"
         self._info = EngineInfo(
             version=version,
             api_version=str(api_version),

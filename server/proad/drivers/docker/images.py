@@ -136,7 +136,7 @@ def full(item: Value) -> Image:
         os=item["Os"].text(),
         entrypoint=config["Entrypoint"].texts(),
         command=config["Cmd"].texts(),
-        env=environment(config["Env"]),
+        env=environment(config["Env"].texts()),
         exposed_ports=tuple(sorted(port for port, _ in config["ExposedPorts"].entries())),
     )
 

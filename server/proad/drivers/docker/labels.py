@@ -1,8 +1,14 @@
 """The labels that this driver puts on what it makes, and hides from callers."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
-from proad.model import Lifetime, is_reserved
+from proad.model import ContainerDisplay, DisplayProtocol, Lifetime, is_reserved
+
+# The names that Docker gives to volumes without one.
+_NAMELESS = re.compile(r"[0-9a-f]{64}")
+_LAST_PORT = 2**16 - 1
+_DISPLAY = re.compile(rf"({'|'.join(DisplayProtocol).lower()}):(\d{{1,5}})", re.ASCII)
 
 CREATION_LABEL = "proa.driver.creation"
 """A nonce for each create, by which what a failed create has left behind is found."""
@@ -14,10 +20,42 @@ A container has the labels of its image, too, and an image may have been committ
 container of ours. No image can have a label with its own id: what it passes on is not believed.
 """
 
+VOLUMES_LABEL = "proa.driver.volumes"
+"""The nameless volumes that a container took over from the one that it was made again from, and
+the id of its image: Docker takes them for named ones, and would not remove them with it.
+"""
+
+DISPLAY_LABEL = "proa.display"
+"""How the screen of a container is reached inside, such as "vnc:5900"; images may have it, too."""
+
 
 def visible(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the labels without the driver's own ones."""
     return {key: value for key, value in labels.items() if not is_reserved(key)}
+
+
+def volumes_label(volumes: Iterable[str], image_id: str) -> str:
+    """Return the value of VOLUMES_LABEL."""
+    return " ".join((image_id, *sorted(volumes)))
+
+
+def labelled_volumes(labels: Mapping[str, str], image_id: str) -> frozenset[str]:
+    """Return the nameless volumes that go with a container that this driver has made again."""
+    own, *volumes = labels.get(VOLUMES_LABEL, "").split(" ")
+    return frozenset(filter(_NAMELESS.fullmatch, volumes if own == image_id else ()))
+
+
+def display_label(display: ContainerDisplay) -> str:
+    """Return the value of DISPLAY_LABEL."""
+    return f"{display.protocol.lower()}:{display.port}"
+
+
+def labelled_display(labels: Mapping[str, str]) -> ContainerDisplay | None:
+    """Return the display that labels tell of; None if they do not, or nobody can read it."""
+    found = _DISPLAY.fullmatch(labels.get(DISPLAY_LABEL, ""))
+    if found is None or not 1 <= int(found[2]) <= _LAST_PORT:
+        return None
+    return ContainerDisplay(protocol=DisplayProtocol(found[1].upper()), port=int(found[2]))
 
 
 def lifetime_label(lifetime: Lifetime, image_id: str) -> str:

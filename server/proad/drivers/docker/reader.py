@@ -11,12 +11,12 @@ from proad.drivers.docker.errors import refused
 from proad.drivers.docker.full_view import full
 from proad.drivers.docker.http.api import Answer, filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.image_names import ImageNames
+from proad.drivers.docker.image_names import ImageConfigs, ImageNames
 from proad.drivers.docker.request_fields import Wish
 from proad.drivers.docker.summary_cache import SummaryCache
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.docker.timing import DockerTiming
-from proad.drivers.tolerant import Value
+from proad.drivers.tolerant import NOTHING, Value
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -63,6 +63,7 @@ class ContainerReader:
 
     Attributes:
         cache: the last SUMMARYs.
+        cgroupns: the engine's default mode of cgroup namespaces; empty until it is known.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class ContainerReader:
         # Containers whose removal failed: they stay so until somebody tries again.
         self._given_up: set[str] = set()
         self._image_names = ImageNames()
+        self._images = ImageConfigs()
+        self.cgroupns = ""
 
     async def summaries(self) -> list[Resource]:
         """Return all containers as SUMMARYs, by one call of the API."""
@@ -181,10 +184,27 @@ class ContainerReader:
     ) -> Resource | None:
         """Return a container in full, or None."""
 
-        def read(answer: Answer) -> Resource | None:
-            return None if answer.status == HTTPStatus.NOT_FOUND else full(answer.value(id), id)
+        def read(answer: Answer) -> Resource | Value | None:
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return None
+            item = answer.value(id)
+            image_id = item["Image"].text()
+            image = self._images.get(image_id) if image_id else NOTHING
+            return item if image is None else full(item, id, image, cgroupns=self.cgroupns)
 
-        return await self._engine.read(path(id, "/json"), read, urgent=urgent, timeout=timeout)
+        found = await self._engine.read(path(id, "/json"), read, urgent=urgent, timeout=timeout)
+        if not isinstance(found, Value):
+            return found
+        item, image_id = found, found["Image"].text()
+
+        def read_image(answer: Answer) -> Resource:
+            image = answer.value()["Config"] if answer.ok else NOTHING
+            if answer.ok:  # what is gone may come back, by a pull
+                self._images.put(image_id, image)
+            return full(item, id, image, cgroupns=self.cgroupns)
+
+        image_path = f"/images/{quoted(image_id)}/json"
+        return await self._engine.read(image_path, read_image, urgent=urgent, timeout=timeout)
 
     async def get(self, id: str, *, urgent: bool = False) -> Resource:
         """Return a container in full.

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL, DISPLAY_LABEL, display_label
 from proad.errors import FieldViolation, InvalidArgumentError
 from proad.model import (
     ContainerResources,
@@ -43,7 +43,7 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
     """Return the body of POST /containers/create. `nonce` labels what this create makes.
 
     Raises:
-        InvalidArgumentError: what is set can only be read, or is the driver's own.
+        InvalidArgumentError: what is set can only be read.
     """
     violations = [
         FieldViolation(f"spec.networks[{index}].mac_address", "is only read: Docker chooses it")
@@ -61,12 +61,13 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
             "Image": spec.image,
             "Cmd": list(spec.command),
             "Entrypoint": list(spec.entrypoint),
-            "Env": [f"{name}={value}" for name, value in spec.env.items()],
+            # A name alone keeps the variable of the image away.
+            "Env": [*(f"{name}={value}" for name, value in spec.env.items()), *spec.env_unset],
             "WorkingDir": spec.working_dir,
             "User": spec.user,
             "Hostname": spec.hostname,
             "Domainname": spec.domainname,
-            "Labels": {**spec.labels, CREATION_LABEL: nonce},
+            "Labels": {**spec.labels, **_display(spec), CREATION_LABEL: nonce},
             "ExposedPorts": {_port_key(port): {} for port in spec.ports},
             "Healthcheck": spec.health_check and _health_check(spec.health_check),
             "Tty": spec.tty,
@@ -77,6 +78,10 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
             "NetworkingConfig": _networking(spec),
         }
     )
+
+
+def _display(spec: ContainerSpec) -> Json:
+    return {DISPLAY_LABEL: display_label(spec.display)} if spec.display else {}
 
 
 def endpoint(attachment: NetworkAttachment) -> Json:
@@ -153,13 +158,13 @@ def _host_config(spec: ContainerSpec) -> Json:
 
 def _limits(limits: ContainerResources) -> Json:
     return {
-        "Memory": limits.memory_bytes,
-        "MemoryReservation": limits.memory_reservation_bytes,
-        "MemorySwap": limits.memory_swap_bytes,
+        "Memory": limits.memory_bytes or 0,
+        "MemoryReservation": limits.memory_reservation_bytes or 0,
+        "MemorySwap": limits.memory_swap_bytes or 0,
         "NanoCpus": _nanos(limits.cpus),
         "CpusetCpus": limits.cpuset_cpus,
-        "CpuShares": limits.cpu_shares,
-        "PidsLimit": limits.pids_limit,
+        "CpuShares": limits.cpu_shares or 0,
+        "PidsLimit": limits.pids_limit or 0,
     }
 
 
@@ -207,8 +212,8 @@ def _restart_policy(policy: RestartPolicy) -> Json:
     return {"Name": _POLICIES[policy.mode], "MaximumRetryCount": policy.max_retries}
 
 
-def _nanos(cpus: float) -> int:
-    return round(cpus * 1e9)
+def _nanos(cpus: float | None) -> int:
+    return round((cpus or 0) * 1e9)
 
 
 def _nanoseconds(time: timedelta | None) -> int:

@@ -281,7 +281,8 @@ def _asked(signal: str, within: timedelta) -> str:
 def _grace(resource: Resource, wanted: timedelta | None) -> timedelta:
     if wanted is not None:
         return wanted
-    own = resource.container.stop_timeout if resource.container is not None else None
+    spec = resource.container and resource.container.spec
+    own = spec.stop_timeout if spec else None
     if own is None:
         return DEFAULT_GRACE
     # Docker takes less than 0 for "for ever"; a stop waits no longer than a request may ask for.

@@ -12,13 +12,12 @@ _MODE = re.compile(r"[0-7]{1,5}")
 _POWERS = {unit: 10 * power for power, unit in enumerate(("", *"kmgtpe"))}
 
 
-def in_memory(item: Value) -> Iterable[Mount]:
-    """Return the mounts of an inspect that are memory, from wherever it tells of them."""
-    host = item["HostConfig"]
+def in_memory(host: Value, points: Value) -> Iterable[Mount]:
+    """Return the mounts that are memory, from a HostConfig and the mount points beside it."""
     # Among the mount points of some engine versions, and without its options there.
     found = {
-        target: Mount(target=target, tmpfs=TmpfsMount())
-        for mount in item["Mounts"].each()
+        target: Mount(target=target, tmpfs=TmpfsMount(size_bytes=0))
+        for mount in points.each()
         if mount["Type"].text() == "tmpfs" and (target := mount["Destination"].text())
     }
     for mount in host["Mounts"].each():
@@ -32,13 +31,15 @@ def in_memory(item: Value) -> Iterable[Mount]:
 def _of_mount(mount: Value, target: str) -> Mount:
     """Return a mount that was asked for by `--mount type=tmpfs`."""
     options = mount["TmpfsOptions"]
-    memory = TmpfsMount(size_bytes=options["SizeBytes"].count(), mode=options["Mode"].count(INT32))
+    memory = TmpfsMount(
+        size_bytes=options["SizeBytes"].count(), mode=options["Mode"].count(INT32) or None
+    )
     return Mount(target=target, read_only=mount["ReadOnly"].flag(), tmpfs=memory)
 
 
 def _of_options(options: Value, target: str) -> Mount:
     """Return a mount that was asked for by `--tmpfs`; of options that repeat, the last counts."""
-    size = mode = 0
+    size, mode = 0, None
     read_only = False
     for option in options.text().split(","):
         name, _, value = option.partition("=")

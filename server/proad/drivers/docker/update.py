@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.engine_client import EngineClient
@@ -44,7 +45,8 @@ class ContainerUpdater:
         resource = await self._reader.get(id)
         if error := refusal(Verb.UPDATE, resource):
             raise error
-        have = (resource.container and resource.container.resources) or ContainerResources()
+        spec = resource.container and resource.container.spec
+        have = spec.resources if spec else ContainerResources()
         _check_lifted_limits(have, update, wanted)
         body = changes(*_with_swap(have, wanted, update.paths))
         if "name" in update.paths and wanted.name != resource.name:
@@ -73,10 +75,11 @@ def _with_swap(
     have: ContainerResources, wanted: ContainerSpec, paths: frozenset[str]
 ) -> tuple[ContainerSpec, frozenset[str]]:
     """Set swap as a create would: Docker refuses memory beyond the swap limit."""
-    memory = wanted.resources.memory_bytes
-    if _MEMORY not in paths or _SWAP in paths or memory <= have.memory_swap_bytes:
+    memory = wanted.resources.memory_bytes or 0
+    swap_limit = _limit(have, "memory_swap_bytes")
+    if _MEMORY not in paths or _SWAP in paths or memory <= swap_limit:
         return wanted, paths
-    unlimited = have.memory_swap_bytes == _UNLIMITED
+    unlimited = swap_limit == _UNLIMITED
     swap = _UNLIMITED if unlimited else 2 * memory
     resources = replace(wanted.resources, memory_swap_bytes=swap)
     return replace(wanted, resources=resources), paths | {_SWAP}
@@ -88,7 +91,7 @@ def _check_lifted_limits(
     """Refuse to lift a limit where Docker would silently leave it in force."""
     fields = (path.partition(".")[2] for path in sorted(update.paths & _STICKY))
     lifted = [
-        field for field in fields if getattr(have, field) and not getattr(wanted.resources, field)
+        field for field in fields if _limit(have, field) and not getattr(wanted.resources, field)
     ]
     if lifted:
         raise CapabilityMissingError(
@@ -96,3 +99,10 @@ def _check_lifted_limits(
             driver=ENGINE,
             hint=f"set a higher one, or {_ANEW}",
         )
+
+
+def _limit(have: ContainerResources, field: str) -> Any:
+    """Return a limit that is in force; of swap, Docker's own, which a specification leaves out."""
+    if field == "memory_swap_bytes" and have.memory_swap_bytes is None:
+        return 2 * (have.memory_bytes or 0)
+    return getattr(have, field)

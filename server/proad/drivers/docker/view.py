@@ -54,12 +54,12 @@ def exit_reason(code: int | None) -> StateReason | None:
     return StateReason.ERROR if code else StateReason.COMPLETED
 
 
-def environment(entries: Value) -> dict[str, str]:
+def environment(entries: Iterable[str]) -> dict[str, str]:
     """Return NAME=VALUE lines as a mapping.
 
     A NAME alone takes the variable away from a process that would have had it.
     """
-    lines = (entry.partition("=") for entry in entries.texts())
+    lines = (entry.partition("=") for entry in entries)
     return {name: value for name, equals, value in lines if equals}
 
 

@@ -56,7 +56,7 @@ class MemoryContainers:
             labels={**image.labels, **spec.labels},
             create_time=now(),
             lifetime=spec.lifetime,
-            container=_container(replace(spec, networks=self._networks(spec)), image, id),
+            container=_container(replace(spec, name=name), image, id, self._networks(spec)),
         )
         workload = Workload(resource, behaviour)
         for index, attachment in enumerate(spec.networks if start else ()):
@@ -111,35 +111,45 @@ def _lets_through(which: PruneFilter, resource: Resource) -> bool:
     )
 
 
-def _container(spec: ContainerSpec, image: Image, id: str) -> Container:
+def _own(spec: ContainerSpec, image: Image) -> ContainerSpec:
+    """Return a specification as an engine shows it: without what the image gives."""
+    limits = spec.resources
+    entrypoint = () if spec.entrypoint == image.entrypoint else spec.entrypoint
+    return replace(
+        spec,
+        entrypoint=entrypoint,
+        command=() if not entrypoint and spec.command == image.command else spec.command,
+        env=dict(spec.env.items() - image.env.items()),
+        labels=dict(spec.labels.items() - image.labels.items()),
+        resources=replace(
+            limits,
+            memory_bytes=limits.memory_bytes or 0,
+            memory_reservation_bytes=limits.memory_reservation_bytes or 0,
+            cpus=limits.cpus or 0.0,
+            pids_limit=limits.pids_limit or 0,
+        ),
+        shm_size_bytes=spec.shm_size_bytes or _SHM_BYTES,
+        log_driver=spec.log_driver or "json-file",
+    )
+
+
+def _container(
+    spec: ContainerSpec, image: Image, id: str, networks: tuple[NetworkAttachment, ...]
+) -> Container:
     entrypoint = spec.entrypoint or image.entrypoint
     command = spec.command or (() if spec.entrypoint else image.command)
+    env = {**image.env, **spec.env}
     return Container(
+        spec=_own(spec, image),
         image=spec.image,
         image_id=image.id,
         command=tuple(word for word in (*entrypoint, *command) if word),
-        requested_ports=spec.ports,
         mounts=spec.mounts,
-        networks=spec.networks,
-        env={**image.env, **spec.env},
+        networks=networks,
+        env={name: value for name, value in env.items() if name not in spec.env_unset},
         working_dir=spec.working_dir or "",
         user=spec.user,
         hostname=spec.hostname or id[:12],
-        resources=spec.resources,
-        restart_policy=spec.restart_policy,
-        shm_size_bytes=spec.shm_size_bytes or _SHM_BYTES,
-        ulimits=spec.ulimits,
-        init=spec.init,
-        tty=spec.tty,
-        stdin_open=spec.stdin_open,
-        read_only_root=spec.read_only_root,
-        cap_add=spec.cap_add,
-        cap_drop=spec.cap_drop,
-        devices=tuple(
-            replace(device, container_path=device.container_path or device.host_path)
-            for device in spec.devices
-        ),
         stop_signal=spec.stop_signal,
-        stop_timeout=spec.stop_timeout,
-        log_driver=spec.log_driver or "json-file",
+        display=spec.display,
     )

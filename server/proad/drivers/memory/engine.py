@@ -170,7 +170,8 @@ class ImitatedEngine:
             if is_missing(network):
                 raise EngineConflictError(NAME, f"network {network} not found")
         published = container is not None and not container.networks[0].stands_alone
-        wishes = container.requested_ports if container and published else ()
+        spec = container and container.spec
+        wishes = spec.ports if spec and published else ()
         ports = self._ports.publish(wishes, workload)
         return Run(next(self._numbers), ports, domain, self._clock)
 

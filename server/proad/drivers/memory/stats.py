@@ -69,5 +69,5 @@ def _memory_limit(workload: Workload) -> int:
     if (domain := workload.resource.domain) is not None:
         return domain.memory_bytes
     container = workload.resource.container
-    limits = container.resources if container else None
+    limits = container.spec.resources if container and container.spec else None
     return limits.memory_bytes if limits and limits.memory_bytes else HOST_MEMORY_BYTES

@@ -106,7 +106,7 @@ class MemoryStopper:
         container = workload.resource.container
         if container is None:
             return self._timing.domain_grace
-        own = container.stop_timeout
+        own = container.spec.stop_timeout if container.spec else None
         return self._timing.container_grace if own is None else own
 
     def _shut_down(self, workload: Workload) -> None:

@@ -15,7 +15,6 @@ from proad.errors import (
 )
 from proad.model import (
     Container,
-    ContainerResources,
     ContainerSpec,
     Domain,
     DomainSpec,
@@ -23,7 +22,6 @@ from proad.model import (
     Resource,
     ResourceState,
     ResourceUpdate,
-    RestartPolicy,
     Updated,
     Verb,
     merged,
@@ -94,15 +92,7 @@ def _waiting(update: ResourceUpdate, shown: Domain | None) -> tuple[str, ...]:
 
 
 def _updated_container(container: Container, update: ResourceUpdate) -> Container:
-    spec = merged(
-        ContainerSpec(
-            image=container.image,
-            resources=container.resources or ContainerResources(),
-            restart_policy=container.restart_policy or RestartPolicy(),
-        ),
-        update,
-    )
-    return replace(container, resources=spec.resources, restart_policy=spec.restart_policy)
+    return replace(container, spec=container.spec and merged(container.spec, update))
 
 
 def _updated_domain(
