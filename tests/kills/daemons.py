@@ -134,9 +134,19 @@ class Daemons:
     def call(self, service: str, method: str, request: Any, *, within: float = 60) -> Any:
         """Call a method of the contract, once."""
         if self._channel is None:
-            options = [("grpc.enable_retries", 0)]
-            self._channel = grpc.insecure_channel(self._address, options=options)
-        stub = getattr(v1, f"{service}ServiceStub")(self._channel)
+            self._channel = self.connect()
+        return self.call_on(self._channel, service, method, request, within=within)
+
+    def connect(self) -> grpc.Channel:
+        """Return a channel to the daemons, which outlives each of them."""
+        options = [("grpc.enable_retries", 0), ("grpc.max_reconnect_backoff_ms", 200)]
+        return grpc.insecure_channel(self._address, options=options)
+
+    def call_on(
+        self, channel: grpc.Channel, service: str, method: str, request: Any, *, within: float
+    ) -> Any:
+        """Call a method of the contract, once, on a channel."""
+        stub = getattr(v1, f"{service}ServiceStub")(channel)
         metadata = [("authorization", f"Bearer {self._token}")] if self._token else []
         return getattr(stub, method)(
             request, timeout=within, metadata=metadata, wait_for_ready=bool(self._pid)
@@ -152,7 +162,9 @@ class Daemons:
         async with Database.open(f"sqlite:///{folder}/proa.db") as database:
             with Passwords(cost=4) as passwords:
                 hashed = await passwords.hash(PASSWORD)
-            await UserStore(database).add("ada", hashed, tuple(Scope))
+            users = UserStore(database)
+            if await users.get("ada") is None:
+                await users.add("ada", hashed, tuple(Scope))
 
 
 def new_id() -> str:

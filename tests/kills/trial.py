@@ -42,14 +42,18 @@ def call(daemons: Daemons, case: Case, request: Any) -> Outcome:
     except grpc.RpcError as error:
         if error.code() in _DEAD:
             raise
-        told = error_of(cast("EndedCall", error))
-        return Outcome(
-            code=error.code().name,
-            reason=told.reason,
-            effect=told.metadata.get("effect", ""),
-        )
-    id = response.resource.id if hasattr(response, "resource") else ""
-    return Outcome(response=response.SerializeToString(deterministic=True), id=id)
+        return outcome_of(error)
+    return outcome_of(response)
+
+
+def outcome_of(answer: Any) -> Outcome:
+    """Return the outcome that a response, or the error of a call, is."""
+    if isinstance(answer, grpc.RpcError):
+        told = error_of(cast("EndedCall", answer))
+        effect = told.metadata.get("effect", "")
+        return Outcome(code=answer.code().name, reason=told.reason, effect=effect)
+    id = answer.resource.id if hasattr(answer, "resource") else ""
+    return Outcome(response=answer.SerializeToString(deterministic=True), id=id)
 
 
 def trial(daemons: Daemons, engines: Engines, case: Case, order: Order, prefix: str) -> Outcome:

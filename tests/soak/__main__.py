@@ -16,6 +16,7 @@ from soak import (
     endurance,
     external_changes,
     frozen,
+    kills,
     races,
     requests,
     slow,
@@ -72,6 +73,10 @@ def _races(seed: int) -> str:
         return races.races(setting, races.FULL, seed)
 
 
+def _kills(seed: int) -> str:
+    return kills.kills(kills.FULL, seed)
+
+
 def _endurance(seed: int) -> str:
     with private_setting() as setting:
         return endurance.endurance(setting.daemon, endurance.FULL, seed)
@@ -95,6 +100,7 @@ _PARTS: Mapping[str, _Part] = {
     "frozen-libvirtd": _frozen_libvirtd,
     "frozen-container": _frozen_container,
     "races": _races,
+    "kills": _kills,
     "endurance": _endurance,
     "requests": _requests,
     "attacks": _attacks,

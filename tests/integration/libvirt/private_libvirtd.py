@@ -52,7 +52,7 @@ class PrivateLibvirtd:
         self._process: subprocess.Popen[bytes] | None = None
         self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"
         for name in ("lib", "run", "etc", "sock", "cache"):
-            (folder / name).mkdir()
+            (folder / name).mkdir(exist_ok=True)
         (folder / "no-kvm").touch()
         (folder / "libvirtd.conf").write_text(SOCKETS.format(folder=folder))
         (folder / "etc/qemu.conf").write_text(QEMU)
