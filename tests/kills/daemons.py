@@ -24,7 +24,6 @@ from proad.store.database import Database
 from proad.store.users import UserStore
 
 PASSWORD = "correct horse"
-_TESTS = Path(__file__).parents[1]
 
 
 class Daemons:
@@ -69,7 +68,7 @@ class Daemons:
             stdout=subprocess.PIPE,
             env=os.environ
             | {
-                "PYTHONPATH": str(_TESTS),
+                "PYTHONPATH": os.pathsep.join(sys.path),
                 "GRPC_ENABLE_FORK_SUPPORT": "0",
                 "GRPC_VERBOSITY": "NONE",
             },
