@@ -18,6 +18,7 @@ from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
+from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.image_operations import ImageOperations
@@ -207,11 +208,13 @@ async def serving(
                 signer,
                 slicer,
             ),
-            containers=ContainerService(provisioning),
+            containers=ContainerService(
+                provisioning, ContainerPruner(hosts, verbs, tasks, inventory, slicer)
+            ),
             images=ImageService(ImageOperations(hosts, tasks, registries), paginator),
             domains=DomainService(provisioning),
             snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
-            volumes=VolumeService(VolumeOperations(hosts, tasks), paginator),
+            volumes=VolumeService(VolumeOperations(hosts, tasks, inventory), paginator),
             operations=OperationService(journal, paginator),
             hosts=HostService(hosts, paginator),
             server=ServerService(_server_info(settings, inventory)),

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -16,6 +16,7 @@ from proad.errors import (
     ImageNotFoundError,
     InUseError,
     InvalidArgumentError,
+    ResourceNotFoundError,
 )
 from proad.model import (
     ACTIVE,
@@ -26,7 +27,6 @@ from proad.model import (
     Mount,
     NetworkAttachment,
     PortProtocol,
-    PruneFilter,
     PublishedPort,
     ResourceKind,
     ResourceState,
@@ -297,22 +297,12 @@ class ContainersContract:
         assert after is not None
         assert timedelta(seconds=0.4) < after - before < harness.grace
 
-    async def test_prune_deletes_stopped_containers_that_match(self, harness: DriverHarness):
-        which = {"proa-test-prune": harness.new_name()}
-        stopped = [await harness.make(labels=which) for _ in range(2)]
-        bystanders = [await harness.make(labels=which, start=True), await harness.make()]
-        early = PruneFilter(
-            labels=which, create_time_before=datetime.now(UTC) - timedelta(minutes=5)
-        )
-        assert (await harness.containers.prune_containers(early)).container_ids == ()
-        before_all = replace(early, create_time_before=datetime(1960, 1, 1, tzinfo=UTC))
-        assert (await harness.containers.prune_containers(before_all)).container_ids == ()
-        pruned = await harness.containers.prune_containers(PruneFilter(labels=which))
-        assert set(pruned.container_ids) == {each.id for each in stopped}
-        assert pruned.reclaimed_bytes >= 0
-        left = {each.id for each in await harness.driver.list_resources()}
-        assert {each.id for each in bystanders} <= left
-        assert not left & {each.id for each in stopped}
+    async def test_layer_size_is_what_the_container_alone_has(self, harness: DriverHarness):
+        made = await harness.make()
+        assert 0 <= await harness.containers.layer_size(made.id) < 2**20
+        await harness.driver.delete(made.id)
+        with pytest.raises(ResourceNotFoundError):
+            await harness.containers.layer_size(made.id)
 
     async def test_transient_container_not_started_stays(self, harness: DriverHarness):
         made = await harness.make(lifetime=Lifetime.TRANSIENT)

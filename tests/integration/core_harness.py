@@ -1,16 +1,19 @@
 """The core over one driver, as in a daemon, and the changes that its history records."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
-from proad.core.inventory import Inventory
+from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
 from proad.core.lifecycle import Lifecycle
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.slices import TimeSlicer
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.verb_runner import VerbRunner
 from proad.model import Resource
@@ -20,24 +23,33 @@ from proad.ports import Driver
 class CoreHarness:
     """Runs callers' verbs on a driver and keeps an inventory of the driver's engine."""
 
-    def __init__(self, connection: EngineConnection) -> None:
+    def __init__(self, connection: EngineConnection, records: RecordCache | None = None) -> None:
         hosts, tasks = Hosts(["local"], [connection]), ShieldedTasks()
-        self.inventory = Inventory([connection])
+        self.inventory = Inventory([connection], Store(ChangeHistory(), records=records))
+        self.connection = connection
         resolver = Resolver(hosts, self.inventory)
         verbs = VerbRunner(resolver, self.inventory, tasks)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
         self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory)
+        self.pruner = ContainerPruner(hosts, verbs, tasks, self.inventory, TimeSlicer())
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, driver: Driver) -> AsyncIterator["CoreHarness"]:
-        """Run a harness on a driver until the block ends."""
+    async def of(
+        cls, driver: Driver, records: RecordCache | None = None
+    ) -> AsyncIterator["CoreHarness"]:
+        """Run a harness on a driver until the block ends; `records` outlive it."""
         connection = EngineConnection("local", driver)
         await connection.probe()
-        harness = cls(connection)
-        async with harness.inventory.following():
-            yield harness
+        harness = cls(connection, records)
+        supervision = asyncio.create_task(connection.supervise())
+        try:
+            async with harness.inventory.following():
+                yield harness
+        finally:
+            supervision.cancel()
+            await asyncio.gather(supervision, return_exceptions=True)
 
     def changes_of(self, id: str) -> list[tuple[str, str, str]]:
         """Return (change, cause, actor) for each new state, new name and removal of a resource."""

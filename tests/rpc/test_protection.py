@@ -92,3 +92,15 @@ async def test_delete_outside_of_what_is_protected_ends_the_protection(daemon, p
     await daemon.container("web")
     await daemon.call("DeleteResource", id="web", force=True)
     watcher.call.cancel()
+
+
+@pytest.mark.parametrize("options", [{}, {"ignore_unreadable": ["domain vm"]}])
+async def test_delete_of_a_disk_of_what_is_protected_is_refused(daemon, options):
+    disk = {"new_volume": {"capacity_bytes": 2**20, "volume_name": "disk"}}
+    await daemon.domain("vm", start=False, disks=[disk], deletion_protection=True)
+    call = daemon.call("DeleteVolume", pool="default", name="disk", **options)
+    refused = await refusal(call)
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "DELETION_PROTECTED")
+    assert refused.metadata["volume"] == "disk"
+    volumes = (await daemon.call("ListVolumes")).volumes
+    assert [volume.name for volume in volumes] == ["disk"]

@@ -25,7 +25,14 @@ async def test_protect_and_unprotect_decide_about_the_delete(daemon, kind):
     refused = await refusal(daemon.call("DeleteResource", id="web", force=True))
     assert refused.reason == "DELETION_PROTECTED"
 
-    assert not (await change(daemon, kind, deletion_protection=False)).deletion_protection
+    if kind == "container":
+        assert (await daemon.call("GetResource", id="web")).resource.container.spec == (
+            protected.container.spec
+        )
+        assert protected.container.spec.deletion_protection
+    after = await change(daemon, kind, deletion_protection=False)
+    assert not after.deletion_protection
+    assert not after.container.spec.deletion_protection
     await daemon.call("DeleteResource", id="web", force=True)
 
 
@@ -68,6 +75,7 @@ async def test_labels_of_a_container_are_replaced_as_a_whole(daemon):
     for view in (v1.RESOURCE_VIEW_SUMMARY, v1.RESOURCE_VIEW_FULL):
         resource = (await daemon.call("GetResource", id="web", view=view)).resource
         assert dict(resource.labels) == {"b": "3", "c": ""}
+    assert dict(resource.container.spec.labels) == {"b": "3", "c": ""}
     assert dict((await change(daemon, "container", labels={})).labels) == {}
 
 
@@ -148,4 +156,4 @@ async def test_labels_and_limits_change_in_one_call(daemon):
         daemon, "container", labels={"a": "2"}, name="new", resources={"memory_bytes": 2**26}
     )
     assert (changed.name, dict(changed.labels)) == ("new", {"a": "2"})
-    assert changed.container.resources.memory_bytes == 2**26
+    assert changed.container.spec.resources.memory_bytes == 2**26

@@ -140,7 +140,7 @@ class PruneContainersRequest(_message.Message):
     """Only check the request, as far as that can be done without effect. The response is empty."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Only containers that have all these labels.
+        """Only containers that have all these labels, as Resource.labels shows them.
         At most 100 entries, keys of 1024 and values of 65536 characters.
         """
 
@@ -174,7 +174,7 @@ class PruneContainersResponse(_message.Message):
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
     RECLAIMED_BYTES_FIELD_NUMBER: _builtins.int
     reclaimed_bytes: _builtins.int
-    """Bytes on disk that were freed."""
+    """Bytes on disk that were freed: of the containers' own layers."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the containers that were removed."""

@@ -65,7 +65,9 @@ class ContainerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PruneContainers(self, request, context):
-        """Removes all stopped containers that the filters let through. Idempotent.
+        """Removes all stopped containers that the filters let through, but for those with deletion
+        protection, and keeps their volumes. One that the engine fails to remove is passed over.
+        Idempotent.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

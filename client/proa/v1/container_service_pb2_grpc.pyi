@@ -43,7 +43,9 @@ class ContainerServiceStub:
     A request has at most 256 KiB.
     """
     PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]
-    """Removes all stopped containers that the filters let through. Idempotent.
+    """Removes all stopped containers that the filters let through, but for those with deletion
+    protection, and keeps their volumes. One that the engine fails to remove is passed over.
+    Idempotent.
     A request has at most 64 KiB.
     """
 
@@ -62,7 +64,9 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     A request has at most 256 KiB.
     """
     PruneContainers: _aio.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]  # type: ignore[assignment]
-    """Removes all stopped containers that the filters let through. Idempotent.
+    """Removes all stopped containers that the filters let through, but for those with deletion
+    protection, and keeps their volumes. One that the engine fails to remove is passed over.
+    Idempotent.
     A request has at most 64 KiB.
     """
 
@@ -90,7 +94,9 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _container_service_pb2.PruneContainersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_container_service_pb2.PruneContainersResponse, _abc.Awaitable[_container_service_pb2.PruneContainersResponse]]:
-        """Removes all stopped containers that the filters let through. Idempotent.
+        """Removes all stopped containers that the filters let through, but for those with deletion
+        protection, and keeps their volumes. One that the engine fails to remove is passed over.
+        Idempotent.
         A request has at most 64 KiB.
         """
 

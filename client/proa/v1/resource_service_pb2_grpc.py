@@ -245,8 +245,8 @@ class ResourceServiceServicer:
         were made for it alone go with it unless keep_volumes is set, or something else
         needs them by now: such a volume stays. What an outside snapshot of a domain put into
         further files stays too, with the volumes that those files are based on.
-        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH; IN_USE where
-        it cannot be told whether something else needs a volume that would go.
+        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, DELETION_PROTECTED, ETAG_MISMATCH;
+        IN_USE where it cannot be told whether something else needs a volume that would go.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -254,15 +254,15 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateResource(self, request, context):
-        """Changes what can be changed of an existing resource: name; limits and restart policy of a
-        container; labels, CPUs, memory, title, description and autostart of a domain. What cannot be
-        changed is CAPABILITY_MISSING. Of an active resource it is changed at once where the engine
+        """Changes what can be changed of an existing resource: name, labels, deletion protection; limits
+        and restart policy of a container; CPUs, memory, title, description and autostart of a domain.
+        What cannot be changed is CAPABILITY_MISSING. Of an active resource it is changed at once where the engine
         can; the response names what takes effect at the next start. A running domain gets memory at
         once up to its max_memory_bytes, if its guest has a balloon driver, and CPUs if it was made
         with room for them; a stopped one has both numbers of memory set. All or nothing is not
         promised across fields: on an error, look again. An empty update_mask is refused: GetResource
-        is what looks. Of a domain with a saved state only autostart can be changed: the next start
-        brings the rest back as it was.
+        is what looks. Of a domain with a saved state only autostart and deletion protection can be
+        changed: the next start brings the rest back as it was.
         Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH,
         HAS_SAVED_STATE.
         A request has at most 256 KiB.

@@ -85,7 +85,9 @@ class VolumeServiceServicer:
         far down. An image whose bases cannot be followed counts as a user of every volume in
         the pools that it lies in, or in all pools if it lies in none; its name is in the error.
         A disk that is not there is based on what the domain says of it, if on anything.
-        Errors: VOLUME_NOT_FOUND, IN_USE, ENGINE_CONFLICT where the pool is not active.
+        DELETION_PROTECTED where a domain with deletion protection is among those that need it.
+        Errors: VOLUME_NOT_FOUND, IN_USE, DELETION_PROTECTED, ENGINE_CONFLICT where the pool is not
+        active.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

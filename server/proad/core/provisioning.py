@@ -1,4 +1,4 @@
-"""Creating containers and domains, and removing stopped containers."""
+"""Creating containers and domains."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,15 +17,13 @@ from proad.model import (
     DomainSpec,
     DomainXml,
     Footprint,
-    Pruned,
-    PruneFilter,
     Resource,
 )
 from proad.ports import AnnounceFootprint, Containers, Domains
 
 
 class Provisioning:
-    """Creates containers and domains, and prunes containers; errors are those of the ports.
+    """Creates containers and domains; errors are those of the ports.
 
     A create goes to its end though its caller goes away, so that nothing is left half done.
     """
@@ -72,17 +70,6 @@ class Provisioning:
         ) as begin:
             created = await driver.create_domain_from_xml(source, start=start, announce=begin)
             return await self._publish(connection, created)
-
-    @shielded
-    async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
-        """Remove stopped containers from a host."""
-        connection, driver = self._hosts.offering(Containers, host)
-        with self._inventory.pruning(connection), connection.call():
-            await announce(connection.intent(Action.PRUNE_CONTAINERS))
-            pruned = await driver.prune_containers(which)
-            for id in pruned.container_ids:
-                self._inventory.remove(connection, id)
-        return pruned
 
     async def domain_xml(self, ref: str, *, inactive: bool) -> str:
         """Return a domain as XML."""

@@ -148,6 +148,7 @@ class InUseError(ProaError):
         super().__init__(f"{what} {name!r} {said}", metadata=metadata)
         self.what = what
         self.name = name
+        self.users = tuple(users)
 
     @classmethod
     def of_the_host(cls, what: str, name: str, users: Sequence[str] = ()) -> "InUseError":

@@ -90,6 +90,15 @@ class PruneFilter:
     labels: Mapping[Text, Text] = field(default_factory=dict)
     create_time_before: datetime | None = None
 
+    def matches(self, resource: Resource) -> bool:
+        """Return whether a container, as callers see it, may be removed."""
+        made, before = resource.create_time, self.create_time_before
+        return (
+            not resource.deletion_protection
+            and all(resource.labels.get(key) == value for key, value in self.labels.items())
+            and (before is None or (made is not None and made < before))
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:

@@ -13,8 +13,6 @@ from proad.model import (
     Found,
     Image,
     ImageFilter,
-    Pruned,
-    PruneFilter,
     PullProgress,
     RegistryCredentials,
     Resource,
@@ -74,8 +72,8 @@ class Containers(Protocol):
             InUseError: a port or an address of the host is taken.
         """
 
-    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
-        """Remove all stopped containers that match `which`."""
+    async def layer_size(self, id: str) -> int:
+        """Return the bytes on disk that a container's own layer takes, without its volumes."""
 
 
 @runtime_checkable

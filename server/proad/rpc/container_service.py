@@ -6,6 +6,7 @@ import grpc
 
 from proa import v1
 from proa.v1 import container_service_pb2_grpc
+from proad.core.container_pruner import ContainerPruner
 from proad.core.provisioning import Provisioning
 from proad.model import ContainerSpec, PruneFilter
 from proad.rpc.decode import decode, required
@@ -17,8 +18,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class ContainerService(container_service_pb2_grpc.ContainerServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, provisioning: Provisioning) -> None:
+    def __init__(self, provisioning: Provisioning, pruner: ContainerPruner) -> None:
         self._provisioning = provisioning
+        self._pruner = pruner
 
     async def CreateContainer(
         self, request: v1.CreateContainerRequest, context: _Context
@@ -33,5 +35,5 @@ class ContainerService(container_service_pb2_grpc.ContainerServiceServicer):
         self, request: v1.PruneContainersRequest, context: _Context
     ) -> v1.PruneContainersResponse:
         which = decode(PruneFilter, request)
-        pruned = await self._provisioning.prune_containers(which, host=request.host)
+        pruned = await self._pruner.prune(which, host=request.host)
         return encode(v1.PruneContainersResponse, pruned)

@@ -7,7 +7,7 @@ import docker
 import pytest
 
 from eventually import eventually
-from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make
+from integration.docker.workloads import DEAF, IMAGE, OBEDIENT, Make
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
     CapabilityMissingError,
@@ -21,7 +21,6 @@ from proad.model import (
     DeleteOptions,
     Lifetime,
     Mount,
-    PruneFilter,
     PublishedPort,
     ResourceKind,
     ResourceState,
@@ -279,21 +278,6 @@ class TestDelete:
             if isinstance(answer, BaseException):
                 assert isinstance(answer, ResourceNotFoundError)
         assert all(each.id != made.id for each in await driver.list_resources())
-
-
-async def test_prune_containers_with_filter_removes_stopped_matches(
-    driver: DockerDriver, make: Make, token: str
-):
-    stopped = [await make(start=False) for _ in range(2)]
-    running = await make(*DEAF)
-    earlier = PruneFilter(labels={LABEL: token}, create_time_before=stopped[0].create_time)
-    assert (await driver.prune_containers(earlier)).container_ids == ()
-    other = PruneFilter(labels={LABEL: token, "no": "such"})
-    assert (await driver.prune_containers(other)).container_ids == ()
-    pruned = await driver.prune_containers(PruneFilter(labels={LABEL: token}))
-    assert set(pruned.container_ids) == {each.id for each in stopped}
-    assert (await driver.get_resource(running.id)).state is RUNNING
-    assert (await driver.prune_containers(PruneFilter(labels={LABEL: token}))).container_ids == ()
 
 
 class TestSummaries:

@@ -60,7 +60,7 @@ async def check_unreachable(driver: DockerDriver) -> None:
         driver.delete(SOME_ID),
         driver.list_images(),
         driver.get_image("x"),
-        driver.prune_containers(),
+        driver.layer_size(SOME_ID),
         anext(aiter(driver.pull_image("127.0.0.1:1/x"))),
     ):
         async with at_most(5):

@@ -49,7 +49,7 @@ class Slow(Scripted):
         await self.steps.get()
         return CreatedContainer(resource=self.there["new"])
 
-    async def prune_containers(self, which):
+    async def layer_size(self, id):
         raise AssertionError("no test of these prunes")
 
 

@@ -159,7 +159,6 @@ class OddEngine(ScriptedEngine):
                     "containers/json": self._recorded["list"],
                     "images/json": self._recorded["images"],
                     "containers/create": {"Id": WEB["Id"], "Warnings": ["w"]},
-                    "containers/prune": {"ContainersDeleted": ["1"], "SpaceReclaimed": 5},
                     "volumes": {"Volumes": [{"Name": "v"}]},
                 }.get("/".join(steps))
         return answer
@@ -191,7 +190,7 @@ async def test_driver_calls_on_odd_engine_raise_own_errors_only(
             lambda: driver.resume(id),
             lambda: driver.stop(id, StopOptions(mode=StopMode.FORCE)),
             lambda: driver.delete(id),
-            driver.prune_containers,
+            lambda: driver.layer_size(id),
             lambda: driver.create_container(spec, start=True),
         )
         with capture_logs():

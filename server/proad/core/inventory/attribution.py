@@ -1,14 +1,14 @@
 """Whose call a change comes from, as far as that can be told: engines do not say who asked.
 
 What is published while a caller's verb is under way on a resource is that caller's, and so
-is what a create makes, or a prune removes, until it ends. All else is EXTERNAL.
+is what a create makes, until it ends. All else is EXTERNAL.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from proad.core.inventory.entry import Entry
-from proad.model import ACTIVE, EngineRef, Resource, ResourceKind
+from proad.model import EngineRef
 
 
 class Creation:
@@ -39,11 +39,10 @@ class Creation:
 
 
 class Attribution:
-    """The creates and prunes that are under way, by engine."""
+    """The creates that are under way, by engine."""
 
     def __init__(self) -> None:
         self._creations: dict[EngineRef, list[Creation]] = {}
-        self._pruners: dict[EngineRef, list[str]] = {}
 
     @contextmanager
     def creating(self, engine: EngineRef, actor: str) -> Iterator[Creation]:
@@ -57,18 +56,8 @@ class Attribution:
             creation.end()
             self._creations[engine].remove(creation)
 
-    @contextmanager
-    def pruning(self, engine: EngineRef, actor: str) -> Iterator[None]:
-        """Attribute to an actor that stopped containers go."""
-        pruners = self._pruners.setdefault(engine, [])
-        pruners.append(actor)
-        try:
-            yield
-        finally:
-            pruners.remove(actor)
-
-    def actor_of(self, entry: Entry, after: Resource | None) -> str | None:
-        """Return whose call changes a resource; None: nobody's. `after` is None if it goes."""
+    def actor_of(self, entry: Entry) -> str | None:
+        """Return whose call changes a resource; None: nobody's."""
         if entry.activity is not None:
             return entry.activity.actor
         observed = entry.observed
@@ -76,7 +65,4 @@ class Attribution:
             if observed.id in creation.marks or observed.creation in creation.marks:
                 creation.made.add(observed.id)
                 return creation.actor
-        if after is None and observed.kind is ResourceKind.CONTAINER:
-            pruners = self._pruners.get(entry.engine)
-            return pruners[0] if pruners and observed.state not in ACTIVE else None
         return None

@@ -134,7 +134,8 @@ def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
     labels = view.labels if record.labels is None else record.labels
     protected = record.deletion_protection
     container = view.container
-    if protected and container is not None and container.spec is not None:
-        spec = replace(container.spec, deletion_protection=True)
+    if container is not None and (spec := container.spec) is not None:
+        own = spec.labels if record.labels is None else record.labels
+        spec = replace(spec, labels=own, deletion_protection=protected)
         view = replace(view, container=replace(container, spec=spec))
     return replace(view, owner=owner, deletion_protection=protected, labels=labels)

@@ -10,7 +10,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -397,10 +397,6 @@ class Inventory:
                 raise
             # What has come and gone already, before anybody saw it.
             records.forget(connection, creation.marks)
-
-    def pruning(self, connection: EngineConnection) -> AbstractContextManager[None]:
-        """Attribute to the caller that stopped containers of an engine go."""
-        return self._store.attribution.pruning(connection.ref, current_actor())
 
     async def _follow_names(self) -> None:
         """Publish what belongs to a user whose name changed, for ever."""

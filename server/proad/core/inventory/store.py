@@ -356,7 +356,7 @@ class Store:
         actor: str | None,
     ) -> None:
         if actor is None:
-            actor = self.attribution.actor_of(entry, after)
+            actor = self.attribution.actor_of(entry)
         self.history.append(
             Change(
                 revision=self.history.next_revision(),

@@ -38,8 +38,6 @@ from proad.model import (
     Found,
     Image,
     ImageFilter,
-    Pruned,
-    PruneFilter,
     PullProgress,
     RegistryCredentials,
     Resource,
@@ -164,9 +162,19 @@ class DockerDriver:
         return self._info
 
     async def identity(self) -> EngineIdentity:
-        """Return the id that the engine keeps with its containers."""
-        info = (await self._engine.get("/info")).value()
-        return info["ID"].text() or self.endpoint
+        """Return the engine's id, and the id of a network that it keeps with its containers.
+
+        The engine's own id may be kept beside the configuration, and then be that of every data
+        root that the engine is started with. Each data root has a network "none" of its own.
+        """
+        info, networks = await asyncio.gather(
+            self._engine.get("/info"),
+            self._engine.get("/networks", params=filters({"name": ["^none$"]})),
+        )
+        ids = [
+            each["Id"].text() for each in networks.value().each() if each["Name"].text() == "none"
+        ]
+        return "/".join([info.value()["ID"].text() or self.endpoint, *ids[:1]])
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """List all containers."""
@@ -239,18 +247,9 @@ class DockerDriver:
         """Create a container, and start it if asked to."""
         return await self._creator.create(spec, start=start, announce=announce)
 
-    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
-        """Remove all stopped containers that `which` lets through."""
-        conditions = {"label": [f"{key}={value}" for key, value in which.labels.items()]}
-        if which.create_time_before is not None:
-            # The engine counts from 1970 on, and has nothing that is older.
-            conditions["until"] = [f"{max(which.create_time_before.timestamp(), 0):.6f}"]
-        answer = await self._engine.post("/containers/prune", params=filters(conditions))
-        gone = answer.value()
-        return Pruned(
-            container_ids=gone["ContainersDeleted"].texts(),
-            reclaimed_bytes=gone["SpaceReclaimed"].count(),
-        )
+    async def layer_size(self, id: str) -> int:
+        """Return the bytes that a container has written to its own layer."""
+        return await self._reader.layer_size(id)
 
     async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
         """List images."""

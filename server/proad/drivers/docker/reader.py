@@ -217,6 +217,17 @@ class ContainerReader:
             raise ResourceNotFoundError(id)
         return resource
 
+    async def layer_size(self, id: str) -> int:
+        """Return the bytes of a container's writable layer, which the engine counts anew.
+
+        Raises:
+            ResourceNotFoundError: there is no such container.
+        """
+        answer = await self._engine.get(path(id, "/json"), params={"size": 1})
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise ResourceNotFoundError(id)
+        return answer.value(id)["SizeRw"].count()
+
     async def listed_id_of(self, name: str) -> str:
         """Return the id of the container of that name, or an empty string.
 

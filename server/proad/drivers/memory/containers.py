@@ -16,15 +16,12 @@ from proad.model import (
     Footprint,
     Image,
     NetworkAttachment,
-    Pruned,
-    PruneFilter,
     Resource,
     ResourceKind,
     ResourceState,
     StateDetail,
     StateReason,
 )
-from proad.model.verbs import INACTIVE
 from proad.ports import AnnounceFootprint, unannounced
 
 _SHM_BYTES = 64 * 2**20
@@ -85,30 +82,9 @@ class MemoryContainers:
             raise _no_network(0, f"no container {ref!r}")
         return (NetworkAttachment(network=f"{NETWORK_OF}{other.resource.id}"),)
 
-    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
-        """Remove stopped containers."""
-        self._engine.connection.check()
-        doomed = [
-            workload
-            for workload in self._engine.workloads.values()
-            if workload.resource.kind is ResourceKind.CONTAINER
-            and workload.resource.state in INACTIVE
-            and _lets_through(which, workload.resource)
-        ]
-        for workload in doomed:
-            self._engine.remove(workload)
-        return Pruned(container_ids=tuple(workload.resource.id for workload in doomed))
-
 
 def _no_network(index: int, text: str) -> InvalidArgumentError:
     return InvalidArgumentError.of(f"spec.networks[{index}].network", text)
-
-
-def _lets_through(which: PruneFilter, resource: Resource) -> bool:
-    before = which.create_time_before
-    return all(resource.labels.get(key) == value for key, value in which.labels.items()) and (
-        before is None or (resource.create_time is not None and resource.create_time < before)
-    )
 
 
 def _own(spec: ContainerSpec, image: Image) -> ContainerSpec:
@@ -130,6 +106,7 @@ def _own(spec: ContainerSpec, image: Image) -> ContainerSpec:
         ),
         shm_size_bytes=spec.shm_size_bytes or _SHM_BYTES,
         log_driver=spec.log_driver or "json-file",
+        deletion_protection=False,  # the core knows
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proad.model import Activity, ResourceKind, ResourceState, Verb
+from proad.model import Activity, ResourceState, Verb
 from unit.core.inventory.scripted import ENGINE, FAR, box
 from unit.core.inventory.stored import entries, put, take
 
@@ -89,30 +89,5 @@ def test_creation_mark_after_its_end_is_ignored(store):
 
     creation.expect("1")
     put(store, box())
-
-    assert last_cause(store) == NOBODY
-
-
-@pytest.mark.parametrize(
-    ("resource", "cause"),
-    [
-        (box(state=S.STOPPED), ANN),
-        (box(state=S.RUNNING), NOBODY),
-        (box(kind=ResourceKind.DOMAIN, state=S.STOPPED), NOBODY),
-    ],
-    ids=["stopped", "running", "domain"],
-)
-def test_attribution_of_removal_during_prune_is_its_actor(store, resource, cause):
-    put(store, resource)
-    with store.attribution.pruning(ENGINE, "ann"):
-        take(store, "1")
-
-    assert last_cause(store) == cause
-
-
-def test_attribution_during_prune_of_another_engine_is_external(store):
-    put(store, box(state=S.STOPPED))
-    with store.attribution.pruning(FAR, "ann"):
-        take(store, "1")
 
     assert last_cause(store) == NOBODY

@@ -1,4 +1,4 @@
-"""Events of resources under own verbs, creates and prunes."""
+"""Events of resources under own verbs and creates."""
 
 import asyncio
 
@@ -170,18 +170,3 @@ async def test_create_failed_on_hung_engine_raises_soon(engine, connection, foll
 
     with pytest.raises(EngineConflictError):
         await create()
-
-
-async def test_attribution_of_removal_during_prune_is_its_caller(engine, connection, follow):
-    engine.put(box("1", "1", S.STOPPED))
-    engine.put(box("2", "2", S.RUNNING))
-    inventory = await follow()
-    before = inventory.revision
-    act_for("ann")
-
-    with inventory.pruning(connection):
-        engine.take("1")
-        engine.take("2")
-        await quiet(inventory)
-
-    assert causes(inventory, before) == {"1": ANN, "2": NOBODY}

@@ -1,0 +1,109 @@
+"""Removal of stopped containers by what callers see of them."""
+
+import structlog
+
+from proad.core.engine_connection import EngineConnection
+from proad.core.hosts import Hosts
+from proad.core.inventory import Entry, Inventory
+from proad.core.requests import announce
+from proad.core.resolver import ResolvedResource
+from proad.core.shielded_tasks import ShieldedTasks, shielded
+from proad.core.slices import TimeSlicer
+from proad.core.verb_runner import VerbRunner
+from proad.errors import (
+    ActivityInProgressError,
+    DeletionProtectedError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+    ResourceNotFoundError,
+    StateError,
+)
+from proad.model import Action, DeleteOptions, Pruned, PruneFilter, Resource, Verb, refusal
+from proad.ports import Containers
+
+_log = structlog.get_logger(__name__)
+
+# A container that is protected, busy, running or gone by now is not to be pruned.
+_PASSED_OVER = (
+    ActivityInProgressError,
+    DeletionProtectedError,
+    ResourceNotFoundError,
+    StateError,
+)
+
+
+class ContainerPruner:
+    """Removes stopped containers, one by one, each as DeleteResource does it.
+
+    The engine's own prune knows neither protection nor labels that were changed here.
+    """
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        verbs: VerbRunner,
+        tasks: ShieldedTasks,
+        inventory: Inventory,
+        slicer: TimeSlicer,
+    ) -> None:
+        self._hosts = hosts
+        self._verbs = verbs
+        self._tasks = tasks
+        self._inventory = inventory
+        self._slicer = slicer
+
+    @shielded
+    async def prune(self, which: PruneFilter, *, host: str) -> Pruned:
+        """Remove the stopped containers of a host that match; keep their volumes.
+
+        Raises:
+            EngineUnreachableError, EngineTimedOutError: the engine does not answer any more;
+                some containers may have been removed.
+        """
+        connection, driver = self._hosts.offering(Containers, host)
+        connection.check()
+        await announce(connection.intent(Action.PRUNE_CONTAINERS))
+        removed: list[str] = []
+        reclaimed = 0
+        listed = await connection.read(connection.driver.list_resources)
+        async for observed in self._slicer.each(listed):
+            if (entry := await self._matching(connection, observed, which)) is None:
+                continue
+            try:
+                size = await self._remove(connection, driver, entry, which)
+            except _PASSED_OVER:
+                continue
+            except (EngineUnreachableError, EngineTimedOutError):
+                raise
+            except ProaError as error:  # one that its engine cannot remove spoils no other
+                _log.warning("container not pruned", id=observed.id, cause=error.message)
+                continue
+            if size is not None:
+                removed.append(observed.id)
+                reclaimed += size
+        return Pruned(container_ids=tuple(removed), reclaimed_bytes=reclaimed)
+
+    async def _matching(
+        self, connection: EngineConnection, observed: Resource, which: PruneFilter
+    ) -> Entry | None:
+        """Return the entry of a container that may go; None: it stays."""
+        if observed.container is None or refusal(Verb.DELETE, observed) is not None:
+            return None
+        entry = self._inventory.entry(connection, observed.id)
+        if entry is None:
+            entry = await self._inventory.refresh(connection, observed.id)
+        return entry if entry is not None and which.matches(entry.published) else None
+
+    async def _remove(
+        self, connection: EngineConnection, driver: Containers, entry: Entry, which: PruneFilter
+    ) -> int | None:
+        """Remove a container and return the bytes freed; None: it matches no more."""
+        resolved = ResolvedResource(connection, entry.published, entry.published.path)
+        async with self._verbs.run(resolved, Verb.DELETE, announces=False) as run:
+            if not which.matches(run.entry.published):
+                return None
+            size = await driver.layer_size(run.id)
+            # Without force: the engine refuses to remove what was started meanwhile.
+            run.observed = await run.driver.delete(run.id, DeleteOptions(keep_volumes=True))
+        return size

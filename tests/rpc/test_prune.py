@@ -1,0 +1,87 @@
+"""PruneContainers: by the labels that callers see, and never what is protected or runs."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from rpc.daemon import BOTH, RPCS, changing
+from rpc.watcher import Watcher
+
+
+async def prune(daemon, **fields):
+    """Prune, and return the names of what is left."""
+    await daemon.call("PruneContainers", **fields)
+    return await daemon.names()
+
+
+async def test_prune_selects_by_labels_that_were_changed_here(daemon):
+    for name in ("moved", "hidden", "kept"):
+        await daemon.container(name, start=False, labels={"pool": "old"})
+    await daemon.call("UpdateResource", id="moved", **changing("container", labels={"pool": "new"}))
+    await daemon.call("UpdateResource", id="hidden", **changing("container", labels={}))
+
+    assert await prune(daemon, labels={"pool": "new"}) == ["hidden", "kept"]
+    assert await prune(daemon, labels={"pool": "old"}) == ["hidden"]
+
+
+async def test_prune_passes_over_what_is_protected(daemon):
+    await daemon.container("safe", start=False, deletion_protection=True)
+    await daemon.container("idle", start=False)
+    pruned = await daemon.call("PruneContainers")
+    assert len(pruned.container_ids) == 1
+    assert await daemon.names() == ["safe"]
+
+
+async def test_prune_by_time_keeps_what_is_younger(daemon):
+    await daemon.container("idle", start=False)
+    past, future = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
+    assert await prune(daemon, create_time_before=past) == ["idle"]
+    assert await prune(daemon, create_time_before=future) == []
+
+
+async def test_prune_removes_no_domain(daemon):
+    await daemon.domain("vm", start=False)
+    assert await prune(daemon) == ["vm"]
+
+
+async def test_prune_only_checked_removes_nothing(daemon):
+    await daemon.container("idle", start=False)
+    assert await prune(daemon, validate_only=True) == ["idle"]
+
+
+async def test_prune_is_told_as_the_callers(daemon):
+    await daemon.container("idle", start=False)
+    watcher = await Watcher(daemon).begin()
+    rpc = RPCS["PruneContainers"]
+    await daemon.send(rpc, rpc.request(), token=daemon.token(*BOTH, username="bob"))
+    await watcher.until(lambda: not watcher.there)
+    assert watcher.changes[-1].actor == "bob"
+    watcher.call.cancel()
+
+
+async def test_prune_beside_starts_and_protections_removes_neither(daemon):
+    """Whatever comes first, what runs or is protected at the end is there."""
+    names = [f"c{number}" for number in range(40)]
+    for name in names:
+        await daemon.container(name, start=False)
+
+    async def start(name):
+        return name, await refusal_or_none(daemon.call("StartResource", id=name))
+
+    async def protect(name):
+        fields = changing("container", deletion_protection=True)
+        return name, await refusal_or_none(daemon.call("UpdateResource", id=name, **fields))
+
+    changes = [start(name) for name in names[::4]] + [protect(name) for name in names[1::4]]
+    pruned, *done = await asyncio.gather(daemon.call("PruneContainers"), *changes)
+
+    left = set(await daemon.names())
+    for name, refused in done:
+        assert (name in left) == (refused is None), name
+    assert len(left) + len(pruned.container_ids) == len(names)
+
+
+async def refusal_or_none(call):
+    """Return how a call fails; None: it does not."""
+    done, _ = await asyncio.wait({asyncio.ensure_future(call)})
+    failed = done.pop().exception()
+    return None if failed is None else failed.code()
