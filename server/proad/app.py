@@ -181,7 +181,7 @@ async def serving(
             requests,
             tasks,
             ProtoAnswerCodec(methods()),
-            RequestJudge(hosts, removals, timing.recovery),
+            RequestJudge(hosts, inventory, removals, timing.recovery),
             timing=timing.journal,
             most=most_requests,
             checkpoint=checkpoint,

@@ -4,7 +4,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,14 @@ class Step:
         method: of the contract.
         request: the request, without its id.
         after: what is different in the view afterwards.
-        half: what is different in the middle, where a mutation is interrupted there.
+        halves: what may be different in the middle, where a mutation is interrupted there.
     """
 
     service: str
     method: str
     request: Any
     after: View
-    half: View = field(default_factory=dict)
+    halves: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ class DomainSlot(Slot):
             return _verb(self.name, verb, _AFTER[verb], **_FIELDS.get(verb, {}))
         deleted = v1.DeleteResourceRequest(id=self.name, force=True, delete_snapshots=True)
         gone = {"count": 0, "state": "", "files": 0, "snapshots": ()}
-        half = {"state": "stopped", "files": 0}
-        return Step("Resource", "DeleteResource", deleted, gone, half)
+        halves = tuple({"state": "stopped", "files": number} for number in range(3))
+        return Step("Resource", "DeleteResource", deleted, gone, halves)
 
     def _snapshot(self, view: View) -> Step:
         if view["snapshots"]:

@@ -236,7 +236,7 @@ class _Worker:
         elif outcome.effect == "none":
             allowed = [before]
         else:
-            allowed = [before, before | step.after, before | step.half]
+            allowed = [before | each for each in ({}, step.after, *step.halves)]
             if outcome.reason != "INTERRUPTED":
                 allowed = allowed[:1]  # the engine refused
 

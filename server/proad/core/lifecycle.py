@@ -163,7 +163,8 @@ class Lifecycle:
             )
         resolved = await self._resolver.find(ref)
         driver = require(resolved.driver, Updates)
-        async with self._verbs.run(resolved, Verb.UPDATE, etag=etag) as run:
+        changed = update.as_json()
+        async with self._verbs.run(resolved, Verb.UPDATE, etag=etag, changes=changed) as run:
             recorded = RECORDED[run.entry.observed.kind] & update.paths
             if recorded:
                 await self._check_recorded(run, update)

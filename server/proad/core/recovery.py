@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from proad import ports
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
+from proad.core.inventory import Inventory
 from proad.core.removals import Removals
 from proad.core.requests import Judgement
 from proad.errors import (
@@ -27,6 +28,7 @@ from proad.model import (
     Snapshot,
     Volume,
 )
+from proad.model.update import value_as_json
 from proad.ports.requests import RequestRecord
 
 _PASSING = frozenset({ResourceState.STARTING, ResourceState.STOPPING, ResourceState.REMOVING})
@@ -55,14 +57,20 @@ class RequestJudge:
 
     Args:
         hosts: the engines.
+        inventory: shows the values of updates.
         removals: removes what interrupted creates make later.
         timing: durations.
     """
 
     def __init__(
-        self, hosts: Hosts, removals: Removals, timing: RecoveryTiming = RecoveryTiming()
+        self,
+        hosts: Hosts,
+        inventory: Inventory,
+        removals: Removals,
+        timing: RecoveryTiming = RecoveryTiming(),
     ) -> None:
         self._hosts = hosts
+        self._inventory = inventory
         self._removals = removals
         self._timing = timing
 
@@ -88,6 +96,8 @@ class RequestJudge:
         match intent.action:
             case Action.START | Action.STOP | Action.PAUSE | Action.RESUME:
                 return await self._state(connection, intent)
+            case Action.UPDATE:
+                return await self._updated(connection, intent)
             case Action.DELETE:
                 gone = await self._settled(connection, intent.id) is None
             case Action.DELETE_SNAPSHOT:
@@ -144,6 +154,21 @@ class RequestJudge:
         if now.state is not intent.wanted:
             return _UNKNOWN
         return Judgement(about=replace(now, engine=connection.ref))
+
+    async def _updated(self, connection: EngineConnection, intent: Intent) -> Judgement:
+        """Judge an update by whether all its values are there, as the inventory shows them."""
+        try:
+            full = await self._inventory.full(connection, intent.id)
+        except ResourceNotFoundError:
+            return _UNKNOWN
+        details = full.container or full.domain
+        # Name and labels, and then what the engine tells of the specification.
+        views = (full, getattr(details, "spec", None), details)
+        for path, value in intent.changes:
+            view = next((each for each in views if hasattr(each, path.partition(".")[0])), None)
+            if value_as_json(view, path) != value:
+                return _UNKNOWN
+        return Judgement(about=full)
 
     async def _settled(self, connection: EngineConnection, id: str) -> Resource | None:
         """Return a resource that is not on its way to another state; None: there is none."""

@@ -151,6 +151,7 @@ class VerbRunner:
         etag: str = "",
         wanted: ResourceState | None = None,
         name: str = "",
+        changes: tuple[tuple[str, str], ...] = (),
         announces: bool = True,
         waits: bool = False,
     ) -> AsyncIterator[VerbRun]:
@@ -163,6 +164,7 @@ class VerbRunner:
             etag: the etag that the resource must still have; empty: any.
             wanted: the state in which the verb leaves the resource; None: what the verb implies.
             name: name of the snapshot that the verb is about.
+            changes: the paths that an update changes, each with its new value as JSON.
             announces: whether to announce the verb to the current request. Otherwise the
                 block announces its `intent`, since only the driver knows all of it.
             waits: whether the verb waits for a guest, so that its caller may end it.
@@ -184,6 +186,7 @@ class VerbRunner:
             path=resource.path,
             wanted=wanted or _WANTED.get(verb),
             name=name,
+            changes=changes,
         )
         try:
             async with self._lock.hold(resource.path, resource.name, verb, preempt=force) as alone:

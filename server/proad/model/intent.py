@@ -44,6 +44,7 @@ class Intent:
         name: name of what is not a resource: snapshot, volume, image, registry.
         pool: name of the pool of a volume.
         footprint: what a create leaves on the engine; None: the call creates nothing.
+        changes: the paths that an update changes, each with its new value as JSON.
     """
 
     action: Action
@@ -55,3 +56,4 @@ class Intent:
     name: str = ""
     pool: str = ""
     footprint: Footprint | None = None
+    changes: tuple[tuple[str, str], ...] = ()

@@ -4,10 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
+from pydantic_core import to_json
+
 from proad.errors import CapabilityMissingError, InvalidArgumentError
 from proad.model.container import ContainerResources, ContainerSpec
 from proad.model.domain import DomainSpec
 from proad.model.resource import ResourceKind
+
+
+def value_as_json(holder: object, path: str) -> str:
+    """Return the value at a path, such as "resources.cpus", as JSON; null if there is none."""
+    value: object = holder
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return to_json(value).decode()
+
 
 SpecT = TypeVar("SpecT", ContainerSpec, DomainSpec)
 
@@ -29,6 +40,10 @@ class ResourceUpdate:
 
     spec: ContainerSpec | DomainSpec
     paths: frozenset[str]
+
+    def as_json(self) -> tuple[tuple[str, str], ...]:
+        """Return the paths in order, each with its new value as JSON."""
+        return tuple((path, value_as_json(self.spec, path)) for path in sorted(self.paths))
 
     def check_kind(self, kind: ResourceKind) -> None:
         """Check that the values are for resources of a kind.

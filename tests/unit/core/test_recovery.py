@@ -9,6 +9,7 @@ import pytest
 from eventually import eventually
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
+from proad.core.inventory import Inventory
 from proad.core.recovery import RecoveryTiming, RequestJudge
 from proad.core.removals import Removals, RemovalTiming
 from proad.drivers.memory import MemoryDriver
@@ -23,6 +24,7 @@ from proad.model import (
     VolumeSpec,
 )
 from proad.ports.requests import RequestKey, RequestRecord
+from updating import container_update
 
 IMAGE = "proa-test/busybox:1"
 RUNNING, STOPPED, PAUSED = ResourceState.RUNNING, ResourceState.STOPPED, ResourceState.PAUSED
@@ -54,8 +56,17 @@ async def removals(hosts):
 
 
 @pytest.fixture
-def judge(hosts, removals):
-    judge = RequestJudge(hosts, removals, RecoveryTiming(settles_within=0.05, interval=0.01))
+async def inventory(connection):
+    await connection.probe()
+    inventory = Inventory([connection])
+    async with inventory.following():
+        yield inventory
+
+
+@pytest.fixture
+def judge(hosts, inventory, removals):
+    timing = RecoveryTiming(settles_within=0.05, interval=0.01)
+    judge = RequestJudge(hosts, inventory, removals, timing)
 
     async def judge_intent(action, **fields):
         fields = {"host": "local", "driver": "memory"} | fields
@@ -181,6 +192,23 @@ async def test_judge_verb_succeeds_if_its_state_is_there(
     else:
         assert verdict.error.metadata["effect"] == "unknown"
     assert (await driver.get_resource(made.id)).state is state  # nothing is done again
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+async def test_judge_update_succeeds_if_its_values_are_there(
+    driver, judge, inventory, connection, footprints, succeeds
+):
+    made = await container(driver, footprints)
+    update = container_update(name="other", memory_bytes=2**30)
+    if succeeds:
+        await driver.update(made.id, update)
+    await inventory.refresh(connection, made.id, reconfigured=True)
+
+    verdict = await judge(Action.UPDATE, id=made.id, changes=update.as_json())
+
+    assert (verdict.error is None) is succeeds
+    if succeeds:
+        assert verdict.about.name == "other"
 
 
 @pytest.mark.parametrize(
