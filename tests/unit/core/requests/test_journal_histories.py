@@ -56,7 +56,7 @@ class Engine:
     """
 
     def __init__(self):
-        self.effects = Counter()
+        self.effects: Counter[RequestKey] = Counter()
         self.gates = {}
         self.telling = True
 
