@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import timedelta
+from itertools import combinations
 from typing import Any
 
 import grpc
@@ -64,7 +65,9 @@ async def matrix(daemon, make_token):
 
 
 @pytest.mark.parametrize(
-    "scopes", [(), (Scope.BASIC,), (Scope.ADVANCED,), BOTH], ids=lambda s: "+".join(s) or "none"
+    "scopes",
+    [some for size in range(len(Scope) + 1) for some in combinations(Scope, size)],
+    ids=lambda s: "+".join(s) or "none",
 )
 async def test_call_with_valid_token_is_admitted_exactly_by_its_scopes(daemon, scopes):
     async def make_token():

@@ -31,7 +31,8 @@ Scopes = Annotated[
     list[Scope] | None,
     typer.Option(
         "--scope",
-        help="basic (read) or advanced (change); repeat for both. Neither implies the other.",
+        help="basic (read), advanced (change) or audit (read who did what); repeat for several. "
+        "None implies another.",
     ),
 ]
 PasswordStdin = Annotated[
@@ -125,6 +126,21 @@ def disable(name: Name, config: Config = None) -> None:
 
 
 @app.command()
+def rename(
+    name: Name,
+    new_name: Annotated[str, typer.Argument(help="The new name.", show_default=False)],
+    config: Config = None,
+) -> None:
+    """Give a user another name. What they made stays theirs; ends their tokens."""
+
+    async def change(users: UserStore) -> None:
+        await users.rename(name, new_name)
+
+    _run(load_settings(config), change)
+    _say(name, f"is now {fold_username(new_name)}; tokens given before are no longer good")
+
+
+@app.command()
 def remove(name: Name, config: Config = None) -> None:
     """Remove a user. Ends their tokens within a second."""
 
@@ -184,7 +200,10 @@ def _decoded(data: bytes) -> str:
 
 def _scopes(granted: list[Scope]) -> str:
     words = [scope for scope in Scope if scope in granted]
-    return f"scope {' and '.join(words)}" if words else "no scope"
+    if not words:
+        return "no scope"
+    *first, last = words
+    return f"scope {', '.join(first)} and {last}" if first else f"scope {last}"
 
 
 def _say(name: str, what: str) -> None:

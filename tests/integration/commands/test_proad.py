@@ -56,7 +56,7 @@ def test_user_add_before_the_first_start_creates_the_state(proad, state):
         "user", "add", "ann", "--scope", "basic", "--scope", "advanced", "--password-stdin",
         stdin="sehr geheim\n",
     )  # fmt: skip
-    assert log_in(state, "ann", "sehr geheim").scopes == set(Scope)
+    assert log_in(state, "ann", "sehr geheim").scopes == {Scope.BASIC, Scope.ADVANCED}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,10 @@ def test_user_commands_change_what_a_login_gets(proad, state):
         ["bob", "-", "enabled"],
     ]
 
-    proad("user", "scopes", "ann", "--scope", "advanced", "--scope", "basic")
+    said = proad(
+        *("user", "scopes", "ann", "--scope", "audit", "--scope", "advanced", "--scope", "basic")
+    )
+    assert said.startswith("user ann now has scope basic, advanced and audit;")
     assert log_in(state, "ann", "password one").scopes == set(Scope)
     proad("user", "scopes", "ann")
     assert log_in(state, "ann", "password one").scopes == set()
@@ -272,3 +275,14 @@ async def test_user_disable_ends_the_tokens_in_a_running_daemon(proad, state):
 
         with pytest.raises(TokenInvalidError):
             await until_refused()
+
+
+def test_user_renamed_logs_in_by_the_new_name_alone(proad, state):
+    proad("user", "add", "ann", "--scope", "audit", "--password-stdin", stdin="password one")
+    proad("user", "add", "bob", "--password-stdin", stdin="password two")
+    assert proad("user", "rename", "Ann", "Anna").startswith("user ann is now anna;")
+    assert log_in(state, "anna", "password one").scopes == {Scope.AUDIT}
+    with pytest.raises(BadCredentialsError):
+        log_in(state, "ann", "password one")
+    assert "'bob'" in proad("user", "rename", "anna", "bob", code=1)
+    assert "anna" in proad("user", "list")

@@ -1,6 +1,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from itertools import combinations
 
 import pytest
 import structlog
@@ -44,6 +45,21 @@ async def test_create_token_returns_the_requested_scopes(authenticator, login, n
 async def test_create_token_with_a_scope_beyond_the_users_raises_scope_missing(login, name, asked):
     with pytest.raises(ScopeMissingError):
         await login(name, scopes=asked)
+
+
+SUBSETS = [some for size in range(len(Scope) + 1) for some in combinations(Scope, size)]
+
+
+@pytest.mark.parametrize("granted", SUBSETS, ids=lambda s: "+".join(s) or "none")
+async def test_create_token_gives_nothing_that_is_not_granted(login, users, granted):
+    await users.set_scopes("bob", granted)
+    for asked in SUBSETS[1:]:
+        if set(asked) <= set(granted):
+            assert (await login("bob", scopes=asked)).scopes == set(asked)
+        else:
+            with pytest.raises(ScopeMissingError) as caught:
+                await login("bob", scopes=asked)
+            assert caught.value.metadata["required_scope"] in set(asked) - set(granted)
 
 
 async def test_create_token_that_fails_never_tells_why(login, users):

@@ -92,12 +92,12 @@ class RecordCache:
         if known.identity == identity:
             return
         async with known.lock:
-            loaded = _Records(identity)
+            loaded, owners = _Records(identity), set[str]()
             async for some in self._records.batches(identity):
                 for record in some:
                     loaded.keep(record)
-            owners = {record.owner for record in loaded.by_mark.values()} - {""}
-            self._names |= await self._read_names(owners)
+                    owners.add(record.owner)
+            self._names |= await self._read_names(owners - {""})
             known.by_mark, known.by_id = loaded.by_mark, loaded.by_id
             known.unwritten.clear()
             known.identity = identity
