@@ -140,6 +140,11 @@ class ResourceRecord:
     labels: Mapping[str, str] | None = None
     create_time: datetime
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to record."""
+        return not (self.owner or self.deletion_protection or self.labels is not None)
+
 
 class ResourceRecords(Protocol):
     """The records of resources, by engine. A resource without one has nothing to record.

@@ -360,7 +360,11 @@ class Inventory:
 
     @asynccontextmanager
     async def creating(
-        self, connection: EngineConnection, *, deletion_protection: bool = False
+        self,
+        connection: EngineConnection,
+        *,
+        deletion_protection: bool = False,
+        instead_of: Entry | None = None,
     ) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
         """Attribute and record what a create makes as the caller's.
 
@@ -370,19 +374,27 @@ class Inventory:
         Args:
             connection: the engine.
             deletion_protection: whether what is made is protected.
+            instead_of: the resource whose place the new one takes, with its owner and the labels
+                that were changed; None: the new one is the caller's.
         """
-        records, owner = self._store.records, current_user_id()
+        records = self._store.records
+        owner, labels, name = current_user_id(), None, current_actor()
+        if instead_of is not None:
+            before = instead_of.record
+            owner, labels = (before.owner, before.labels) if before else ("", None)
+            name = instead_of.published.owner
         with self._store.attribution.creating(connection.ref, current_actor()) as creation:
 
             async def expect(mark: str) -> None:
-                if owner or deletion_protection:
-                    record = ResourceRecord(
-                        mark=mark,
-                        owner=owner,
-                        deletion_protection=deletion_protection,
-                        create_time=datetime.now(UTC),
-                    )
-                    await records.plan(connection, record, current_actor())
+                record = ResourceRecord(
+                    mark=mark,
+                    owner=owner,
+                    deletion_protection=deletion_protection,
+                    labels=labels,
+                    create_time=datetime.now(UTC),
+                )
+                if not record.is_empty:
+                    await records.plan(connection, record, name)
                 creation.expect(mark)
 
             try:

@@ -169,7 +169,7 @@ class RecordCache:
         record = replace(before, **changes)
         if record.labels == observed.labels:
             record = replace(record, labels=None)
-        if record.owner or record.deletion_protection or record.labels is not None:
+        if not record.is_empty:
             await self._put(known, record)
         elif found is not None:
             async with known.lock:

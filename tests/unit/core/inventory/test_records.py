@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from eventually import eventually
+from proad.core.actor import act_for
 from proad.core.inventory import ChangeHistory, Inventory, InventoryTiming, RecordCache, Store
 from proad.core.inventory.timing import RecordTiming
 from proad.core.local_records import LocalResourceRecords
@@ -318,3 +319,35 @@ async def test_change_of_a_record_around_a_failure_is_taken_back(
                 raise ZeroDivisionError
         assert entry.published.labels == {"a": "0"}
         assert (await stored(rows))["1"].labels == {"a": "0"}
+
+
+async def test_record_of_what_takes_a_place_has_the_owner_and_labels_of_before(
+    engine, connection, rows, inventory
+):
+    """Whoever recreates a container, it stays its owner's."""
+    await rows.put(IDENTITY, bound("1", labels={"a": "0"}))
+    engine.put(box())
+    act_for("bob", "00000000-0000-4000-8000-00000000000b")
+    async with inventory.following():
+        before = inventory.entry(connection, "1")
+        async with inventory.creating(connection, instead_of=before) as expect:
+            await expect("nonce")
+            engine.put(box("2", "web", creation="nonce"))
+            await quiet(inventory)
+        after = published(inventory, connection, "2")
+        assert (after.owner, after.labels) == ("ann", {"a": "0"})
+
+
+async def test_record_of_a_create_whose_resource_has_come_and_gone_ends(
+    engine, connection, rows, inventory
+):
+    act_for("ann", ANN)
+    async with inventory.following():
+        async with inventory.creating(connection) as expect:
+            await expect("nonce")
+            assert set(await stored(rows)) == {"nonce"}
+
+        async def ended():
+            return not await stored(rows)
+
+        await eventually(ended)
