@@ -1,6 +1,7 @@
 """Answers and failures as the journal keeps them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -8,7 +9,7 @@ from google.protobuf.message import Message
 from proa import v1
 from proad.core.requests import RequestAnswer
 from proad.errors import ProaError
-from proad.model import Resource, Snapshot, Volume
+from proad.model import Resource, Snapshot, Volume, path_of
 from proad.rpc.encode import encode
 from proad.rpc.methods import Method
 from proad.rpc.status import failure_of
@@ -83,6 +84,8 @@ class ProtoAnswerCodec:
     def response(self, method: str, about: Resource | Snapshot | Volume | None) -> RequestAnswer:
         """Return the answer of an interrupted request that turned out to have succeeded."""
         response: Any = self._methods[method].response()
+        if isinstance(about, Resource):
+            about = replace(about, path=path_of(about.engine, about))
         if about is not None:
             name = type(about).__name__
             for field in response.DESCRIPTOR.fields:

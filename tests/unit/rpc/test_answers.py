@@ -3,7 +3,7 @@
 import pytest
 
 from proa import v1
-from proad.model import Resource, ResourceKind, ResourceState
+from proad.model import EngineRef, Resource, ResourceKind, ResourceState
 from proad.rpc.answers import ProtoAnswerCodec, stored
 from proad.rpc.methods import methods
 
@@ -86,11 +86,18 @@ def test_response_without_anything_is_empty(path):
 
 
 def test_response_about_a_resource_has_it():
-    about = Resource(id="1", kind=ResourceKind.CONTAINER, name="web", state=ResourceState.RUNNING)
+    about = Resource(
+        id="1",
+        kind=ResourceKind.CONTAINER,
+        name="web",
+        state=ResourceState.RUNNING,
+        engine=EngineRef(host="local", driver="docker"),
+    )
     path = "/proa.v1.ContainerService/CreateContainer"
     answer = ProtoAnswerCodec(methods()).response(path, about)
 
     assert v1.CreateContainerResponse.FromString(answer.stored).resource.name == "web"
+    assert answer.path == "local/container/1"
 
 
 def test_every_journaled_response_has_one_place_for_what_it_is_about():
