@@ -7,7 +7,7 @@ from proad.drivers.libvirt.rollback import Rollback
 from proad.errors import ResourceNotFoundError
 
 
-def test_undo_with_a_failing_step_undoes_the_others_and_logs():
+def test_undo_with_a_failing_step_leaves_the_earlier_ones_and_logs_them():
     undone: list[str] = []
 
     def gone(_connection: object) -> None:
@@ -20,9 +20,12 @@ def test_undo_with_a_failing_step_undoes_the_others_and_logs():
 
     rollback = Rollback()
     rollback.on_failure("first", lambda _: undone.append("first"))
-    rollback.on_failure("gone", gone)
     rollback.on_failure("refused", refused)
+    rollback.on_failure("gone", gone)
+    rollback.on_failure("last", lambda _: undone.append("last"))
     with structlog.testing.capture_logs() as logs:
         rollback.undo(None)
-    assert undone == ["refused", "gone", "first"]
-    assert [(each["event"], each["what"]) for each in logs] == [("libvirt.left_behind", "refused")]
+    assert undone == ["last", "gone", "refused"]
+    assert [(each["event"], each["what"]) for each in logs] == [
+        ("libvirt.left_behind", ["refused", "first"])
+    ]

@@ -96,7 +96,11 @@ class Rollback:
             return not self._committed
 
     def undo(self, connection: libvirt.virConnect) -> None:
-        """Undo all steps, the last one first, also when one of them fails."""
+        """Undo the steps, the last one first, until one cannot be undone.
+
+        What was made before that step stays: a domain that remains needs its volumes, and a
+        volume that remains its record.
+        """
         while self._undo:
             what, undo = self._undo.pop()
             try:
@@ -104,7 +108,9 @@ class Rollback:
             except ResourceNotFoundError:
                 continue  # removed by somebody else
             except (libvirt.libvirtError, ProaError) as error:
-                _log.warning("libvirt.left_behind", what=what, error=str(error))
+                left = [what, *(earlier for earlier, _ in reversed(self._undo))]
+                _log.warning("libvirt.left_behind", what=left, error=str(error))
+                self._undo.clear()
 
 
 async def all_or_nothing(
