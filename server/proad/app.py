@@ -38,6 +38,7 @@ from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.stats_service import StatsService
 from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
+from proad.core.wait_service import WaitService
 from proad.core.watch_service import WatchService
 from proad.logs import configure_logs
 from proad.model import ServerInfo, ServerLimits
@@ -204,6 +205,7 @@ async def serving(
                 Lifecycle(resolver, verbs, inventory),
                 WatchService(hosts, inventory),
                 StatsService(hosts, resolver, inventory, timing.stats),
+                WaitService(resolver, inventory, timing.waits),
                 paginator,
                 signer,
                 slicer,

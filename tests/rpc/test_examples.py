@@ -368,6 +368,22 @@ async def too_many_streams(serve, _):
     return await refusal(stub.Watch(health_pb2.HealthCheckRequest()).read())
 
 
+@example("WaitResource for ready of a container that has ended.")
+async def condition_impossible(serve, _):
+    daemon = await serve()
+    await daemon.container("web")
+    await daemon.call("StopResource", id="web", mode="STOP_MODE_FORCE")
+    return await refusal(daemon.call("WaitResource", id="web", condition={"ready": {}}))
+
+
+@example("WaitResource for PAUSED of a container that nobody pauses.")
+async def wait_timed_out(serve, _):
+    daemon = await serve()
+    await daemon.container("web")
+    condition = {"state": "RESOURCE_STATE_PAUSED"}
+    return await refusal(daemon.call("WaitResource", id="web", condition=condition, timeout=1))
+
+
 @example("RevokeToken while another program keeps the database locked.")
 async def database_unreachable(serve, settings):
     daemon = await serve()

@@ -182,7 +182,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 37
     """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
     which need no token: end one. Or one peer or user has too many calls whose request has
-    not come; RetryInfo then says when to try again.
+    not come; RetryInfo then says when to try again. Or one user waits for too much at a time.
     Example: the 65th Watch of grpc.health.v1 from one address.
     """
     ERROR_REASON_DATABASE_UNREACHABLE: _ErrorReason.ValueType  # 38
@@ -216,6 +216,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The user has as many calls with a request_id on record as the daemon keeps
     of one. RetryInfo says when to try again.
     Example: a client that mints an id per poll.
+    """
+    ERROR_REASON_CONDITION_IMPOSSIBLE: _ErrorReason.ValueType  # 46
+    """FAILED_PRECONDITION. What is waited for cannot come any more.
+    Example: WaitResource for ready of a container that has ended.
+    """
+    ERROR_REASON_WAIT_TIMED_OUT: _ErrorReason.ValueType  # 47
+    """DEADLINE_EXCEEDED. What was waited for has not come in time.
+    Example: WaitResource for PAUSED of a container that nobody pauses.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -384,7 +392,7 @@ Example: any call after SIGTERM.
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 37
 """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
 which need no token: end one. Or one peer or user has too many calls whose request has
-not come; RetryInfo then says when to try again.
+not come; RetryInfo then says when to try again. Or one user waits for too much at a time.
 Example: the 65th Watch of grpc.health.v1 from one address.
 """
 ERROR_REASON_DATABASE_UNREACHABLE: ErrorReason.ValueType  # 38
@@ -418,5 +426,13 @@ ERROR_REASON_TOO_MANY_REQUESTS: ErrorReason.ValueType  # 45
 """RESOURCE_EXHAUSTED. The user has as many calls with a request_id on record as the daemon keeps
 of one. RetryInfo says when to try again.
 Example: a client that mints an id per poll.
+"""
+ERROR_REASON_CONDITION_IMPOSSIBLE: ErrorReason.ValueType  # 46
+"""FAILED_PRECONDITION. What is waited for cannot come any more.
+Example: WaitResource for ready of a container that has ended.
+"""
+ERROR_REASON_WAIT_TIMED_OUT: ErrorReason.ValueType  # 47
+"""DEADLINE_EXCEEDED. What was waited for has not come in time.
+Example: WaitResource for PAUSED of a container that nobody pauses.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -273,6 +273,155 @@ class WatchResourcesResponse(_message.Message):
 Global___WatchResourcesResponse: _TypeAlias = WatchResourcesResponse  # noqa: Y015
 
 @_typing.final
+class WaitCondition(_message.Message):
+    """What to wait for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Ready(_message.Message):
+        """Whether it is ready for work: a container that runs and whose health check, if it has one, says
+        healthy; a domain that runs and whose guest agent is connected.
+        """
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class HasAddress(_message.Message):
+        """Whether it has an address: a container on one of its networks, a domain by a lease."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Gone(_message.Message):
+        """Whether it is deleted."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STATE_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
+    HAS_ADDRESS_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
+    state: _resource_pb2.ResourceState.ValueType
+    """It is in this state."""
+    @_builtins.property
+    def ready(self) -> Global___WaitCondition.Ready:
+        """It is ready."""
+
+    @_builtins.property
+    def has_address(self) -> Global___WaitCondition.HasAddress:
+        """It has an address."""
+
+    @_builtins.property
+    def gone(self) -> Global___WaitCondition.Gone:
+        """It is gone."""
+
+    def __init__(
+        self,
+        *,
+        state: _resource_pb2.ResourceState.ValueType = ...,
+        ready: Global___WaitCondition.Ready | None = ...,
+        has_address: Global___WaitCondition.HasAddress | None = ...,
+        gone: Global___WaitCondition.Gone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "gone", b"gone", "has_address", b"has_address", "ready", b"ready", "state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "gone", b"gone", "has_address", b"has_address", "ready", b"ready", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["state", "ready", "has_address", "gone"]  # noqa: Y015
+    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+
+Global___WaitCondition: _TypeAlias = WaitCondition  # noqa: Y015
+
+@_typing.final
+class WaitResourceRequest(_message.Message):
+    """Request of WaitResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Which one.
+    At most 512 characters.
+    """
+    @_builtins.property
+    def condition(self) -> Global___WaitCondition:
+        """What to wait for. Required."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """How long at the most, up to 1 h. Absent: 1 min. The deadline of the call counts, too."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        condition: Global___WaitCondition | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "id", b"id", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitResourceRequest: _TypeAlias = WaitResourceRequest  # noqa: Y015
+
+@_typing.final
+class WaitResourceResponse(_message.Message):
+    """Response of WaitResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resource(self) -> _resource_pb2.Resource:
+        """The resource for which the condition holds, in the SUMMARY view. Absent if it is gone."""
+
+    def __init__(
+        self,
+        *,
+        resource: _resource_pb2.Resource | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitResourceResponse: _TypeAlias = WaitResourceResponse  # noqa: Y015
+
+@_typing.final
 class StreamStatsRequest(_message.Message):
     """Request of StreamStats."""
 

@@ -73,6 +73,11 @@ class ResourceServiceStub:
                 request_serializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesRequest.SerializeToString,
                 response_deserializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesResponse.FromString,
                 _registered_method=True)
+        self.WaitResource = channel.unary_unary(
+                '/proa.v1.ResourceService/WaitResource',
+                request_serializer=proa_dot_v1_dot_resource__reads__pb2.WaitResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__reads__pb2.WaitResourceResponse.FromString,
+                _registered_method=True)
         self.StreamStats = channel.unary_stream(
                 '/proa.v1.ResourceService/StreamStats',
                 request_serializer=proa_dot_v1_dot_resource__reads__pb2.StreamStatsRequest.SerializeToString,
@@ -168,6 +173,21 @@ class ResourceServiceServicer:
         that reads too slowly is told so by a gap, too, and begins anew.
         Errors: REVISION_COMPACTED (list again: watch without resume_token),
         SHUTTING_DOWN (watch again, with resume_token).
+        A request has at most 64 KiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaitResource(self, request, context):
+        """Waits until a condition holds for a resource, and returns at once if it does. Changes nothing.
+        Fails early where the condition cannot come any more: the resource is deleted; it has ended, no
+        verb is under way and no restart policy starts it again, and it was to be ready or to have an
+        address; a domain has no channel for a guest agent; a container is on no network of its own. A
+        state comes by anybody's call, and so is waited for in any case. An engine that does not answer
+        ends a wait only when its time is over. The token ends it, as it ends a watch.
+        Errors: CONDITION_IMPOSSIBLE, WAIT_TIMED_OUT, which tells what the resource is then;
+        TOO_MANY_STREAMS where one user has 1000 waits; SHUTTING_DOWN (wait again).
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -288,6 +308,11 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.WatchResources,
                     request_deserializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesRequest.FromString,
                     response_serializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesResponse.SerializeToString,
+            ),
+            'WaitResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaitResource,
+                    request_deserializer=proa_dot_v1_dot_resource__reads__pb2.WaitResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__reads__pb2.WaitResourceResponse.SerializeToString,
             ),
             'StreamStats': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamStats,
@@ -434,6 +459,33 @@ class ResourceService:
             '/proa.v1.ResourceService/WatchResources',
             proa_dot_v1_dot_resource__reads__pb2.WatchResourcesRequest.SerializeToString,
             proa_dot_v1_dot_resource__reads__pb2.WatchResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaitResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/proa.v1.ResourceService/WaitResource',
+            proa_dot_v1_dot_resource__reads__pb2.WaitResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__reads__pb2.WaitResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,6 +78,17 @@ class ResourceServiceStub:
     SHUTTING_DOWN (watch again, with resume_token).
     A request has at most 64 KiB.
     """
+    WaitResource: _grpc.UnaryUnaryMultiCallable[_resource_reads_pb2.WaitResourceRequest, _resource_reads_pb2.WaitResourceResponse]
+    """Waits until a condition holds for a resource, and returns at once if it does. Changes nothing.
+    Fails early where the condition cannot come any more: the resource is deleted; it has ended, no
+    verb is under way and no restart policy starts it again, and it was to be ready or to have an
+    address; a domain has no channel for a guest agent; a container is on no network of its own. A
+    state comes by anybody's call, and so is waited for in any case. An engine that does not answer
+    ends a wait only when its time is over. The token ends it, as it ends a watch.
+    Errors: CONDITION_IMPOSSIBLE, WAIT_TIMED_OUT, which tells what the resource is then;
+    TOO_MANY_STREAMS where one user has 1000 waits; SHUTTING_DOWN (wait again).
+    A request has at most 64 KiB.
+    """
     StreamStats: _grpc.UnaryStreamMultiCallable[_resource_reads_pb2.StreamStatsRequest, _resource_reads_pb2.StreamStatsResponse]
     """Samples what active resources use, again and again, until the caller ends it or the
     token does, as with WatchResources. A resource is sampled once however many callers
@@ -191,6 +202,17 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     that reads too slowly is told so by a gap, too, and begins anew.
     Errors: REVISION_COMPACTED (list again: watch without resume_token),
     SHUTTING_DOWN (watch again, with resume_token).
+    A request has at most 64 KiB.
+    """
+    WaitResource: _aio.UnaryUnaryMultiCallable[_resource_reads_pb2.WaitResourceRequest, _resource_reads_pb2.WaitResourceResponse]  # type: ignore[assignment]
+    """Waits until a condition holds for a resource, and returns at once if it does. Changes nothing.
+    Fails early where the condition cannot come any more: the resource is deleted; it has ended, no
+    verb is under way and no restart policy starts it again, and it was to be ready or to have an
+    address; a domain has no channel for a guest agent; a container is on no network of its own. A
+    state comes by anybody's call, and so is waited for in any case. An engine that does not answer
+    ends a wait only when its time is over. The token ends it, as it ends a watch.
+    Errors: CONDITION_IMPOSSIBLE, WAIT_TIMED_OUT, which tells what the resource is then;
+    TOO_MANY_STREAMS where one user has 1000 waits; SHUTTING_DOWN (wait again).
     A request has at most 64 KiB.
     """
     StreamStats: _aio.UnaryStreamMultiCallable[_resource_reads_pb2.StreamStatsRequest, _resource_reads_pb2.StreamStatsResponse]  # type: ignore[assignment]
@@ -321,6 +343,23 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         that reads too slowly is told so by a gap, too, and begins anew.
         Errors: REVISION_COMPACTED (list again: watch without resume_token),
         SHUTTING_DOWN (watch again, with resume_token).
+        A request has at most 64 KiB.
+        """
+
+    @_abc_1.abstractmethod
+    def WaitResource(
+        self,
+        request: _resource_reads_pb2.WaitResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resource_reads_pb2.WaitResourceResponse, _abc.Awaitable[_resource_reads_pb2.WaitResourceResponse]]:
+        """Waits until a condition holds for a resource, and returns at once if it does. Changes nothing.
+        Fails early where the condition cannot come any more: the resource is deleted; it has ended, no
+        verb is under way and no restart policy starts it again, and it was to be ready or to have an
+        address; a domain has no channel for a guest agent; a container is on no network of its own. A
+        state comes by anybody's call, and so is waited for in any case. An engine that does not answer
+        ends a wait only when its time is over. The token ends it, as it ends a watch.
+        Errors: CONDITION_IMPOSSIBLE, WAIT_TIMED_OUT, which tells what the resource is then;
+        TOO_MANY_STREAMS where one user has 1000 waits; SHUTTING_DOWN (wait again).
         A request has at most 64 KiB.
         """
 

@@ -72,6 +72,7 @@ from proad.errors.state import (
     ShuttingDownError,
     StateError,
 )
+from proad.errors.waits import ConditionImpossibleError, TooManyWaitsError, WaitTimedOutError
 
 __all__ = [
     "ActivityInProgressError",
@@ -79,6 +80,7 @@ __all__ = [
     "AmbiguousIdError",
     "BadCredentialsError",
     "CapabilityMissingError",
+    "ConditionImpossibleError",
     "DatabaseUnreachableError",
     "DeletionProtectedError",
     "EngineConflictError",
@@ -126,6 +128,8 @@ __all__ = [
     "TooManyLoginsError",
     "TooManyRequestsError",
     "TooManyStreamsError",
+    "TooManyWaitsError",
     "VolumeNotFoundError",
+    "WaitTimedOutError",
     "redacted",
 ]

@@ -147,6 +147,7 @@ from proad.model.volume import (
     Volume,
     VolumeSpec,
 )
+from proad.model.wait import Gone, HasAddress, Ready, WaitCondition, WaitOptions
 from proad.model.watch import (
     Bookmark,
     ChangeCause,
@@ -205,9 +206,11 @@ __all__ = [
     "Found",
     "Gap",
     "GapKind",
+    "Gone",
     "Graphics",
     "GraphicsSpec",
     "GraphicsType",
+    "HasAddress",
     "HealthCheck",
     "HealthStatus",
     "Host",
@@ -230,6 +233,7 @@ __all__ = [
     "Pruned",
     "PublishedPort",
     "PullProgress",
+    "Ready",
     "RegistryCredentials",
     "RequestFilter",
     "RequestState",
@@ -267,6 +271,8 @@ __all__ = [
     "VolumeMount",
     "VolumeRef",
     "VolumeSpec",
+    "WaitCondition",
+    "WaitOptions",
     "WatchEvent",
     "WatchOptions",
     "allowed_verbs",

@@ -10,6 +10,11 @@ from proad.errors import EngineTimedOutError
 _MOST_SHARE = 0.2
 
 
+def before(remaining: float, margin: float) -> float:
+    """Return the seconds in which a call has to end, so that its answer arrives in time."""
+    return max(remaining - min(remaining * _MOST_SHARE, margin), 0.0)
+
+
 @asynccontextmanager
 async def deadline(remaining: float, margin: float) -> AsyncIterator[None]:
     """Cancel the block so long before the caller gives up that an answer still arrives.
@@ -22,7 +27,7 @@ async def deadline(remaining: float, margin: float) -> AsyncIterator[None]:
         EngineTimedOutError: the block took too long. A TimeoutError of the block itself is
             raised as it is.
     """
-    limit = asyncio.timeout(max(remaining - min(remaining * _MOST_SHARE, margin), 0.0))
+    limit = asyncio.timeout(before(remaining, margin))
     try:
         async with limit:
             yield

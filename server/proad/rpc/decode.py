@@ -35,6 +35,7 @@ from proad.model import (
     StopOptions,
     VolumeRef,
     VolumeSpec,
+    WaitOptions,
     WatchOptions,
     prepare,
     validate,
@@ -60,7 +61,15 @@ def prepare_all() -> None:
     prepare(
         *(ContainerSpec, DeleteOptions, DomainSpec, DomainXml, ImageFilter, PruneFilter),
         *(RegistryCredentials, ResourceFilter, RestartOptions, SnapshotSpec),
-        *(StartOptions, StatsOptions, StopOptions, VolumeRef, VolumeSpec, WatchOptions),
+        *(
+            StartOptions,
+            StatsOptions,
+            StopOptions,
+            VolumeRef,
+            VolumeSpec,
+            WaitOptions,
+            WatchOptions,
+        ),
     )
 
 

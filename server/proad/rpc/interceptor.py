@@ -167,7 +167,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if not public:
                 # The token may have ended since: a caller may take its time to send a message.
                 await self._authorizer.check_again()
-            return await serve(message, context)
+            if not method.waits:
+                return await serve(message, context)
+            async with self._authorizer.while_valid(expires=True):
+                return await serve(message, context)
 
         return read_and_serve
 
@@ -181,7 +184,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         # here, and would read freed memory later.
         peer = context.peer()
         code, reason = "OK", ""
-        calls = self._watches if method.endless else self._calls
+        calls = self._watches if method.endless or method.waits else self._calls
         expires = math.inf
         calls.increment()
         try:

@@ -75,6 +75,7 @@ class Method:
         changes: whether a call may change something.
         journaled: whether a request may have an id, by which its repetitions are known.
         endless: a stream that changes nothing and never ends by itself.
+        waits: a read that waits for as long as its caller says; ends with the token, too.
         standard: a method of health or reflection, which reveal nothing about workloads.
     """
 
@@ -86,6 +87,7 @@ class Method:
     changes: bool = False
     journaled: bool = False
     endless: bool = False
+    waits: bool = False
     standard: bool = False
 
 
@@ -115,6 +117,7 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
         changes=not reads,
         journaled=not reads and options.Extensions[v1.journal] != v1.JOURNAL_NONE,
         endless=method.server_streaming and reads,
+        waits=reads and "timeout" in method.input_type.fields_by_name,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from proad.core.lifecycle import Lifecycle
 from proad.core.listing import OrderBy, ResourceLister
 from proad.core.slices import TimeSlicer
 from proad.core.stats_service import StatsService
+from proad.core.wait_service import WaitService
 from proad.core.watch_service import WatchService
 from proad.errors import InvalidArgumentError
 from proad.model import (
@@ -27,10 +29,12 @@ from proad.model import (
     StartOptions,
     StatsOptions,
     StopOptions,
+    WaitOptions,
     WatchOptions,
 )
 from proad.model.scope import Scope
 from proad.rpc import caller
+from proad.rpc.deadline import before
 from proad.rpc.decode import chosen, decode, decode_update, plain_text, required_text
 from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodingCache, first_field
@@ -41,6 +45,8 @@ from proad.rpc.truncate import split
 from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder, point_of, point_text
 
 _Context = grpc.aio.ServicerContext[Any, Any]
+# Seconds before a deadline in which the answer to a wait is sent.
+_MARGIN = 0.5
 # A response, or the bytes of one: the interceptor sends bytes as they are.
 _Answer = Any
 
@@ -70,6 +76,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         lifecycle: Lifecycle,
         watch_service: WatchService,
         stats_service: StatsService,
+        wait_service: WaitService,
         paginator: Paginator,
         signer: Signer,
         slicer: TimeSlicer,
@@ -79,6 +86,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._lifecycle = lifecycle
         self._watch_service = watch_service
         self._stats_service = stats_service
+        self._waits = wait_service
         self._encoded = EncodingCache(first_field)
         self._events = WatchEncoder(self._encoded)
         self._paginator = paginator
@@ -156,6 +164,20 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     def _resume_tokens(self, filter: v1.ResourceFilter) -> ResumeTokens:
         username, epoch = caller.current().username, self._watch_service.epoch
         return ResumeTokens(self._signer, username, epoch, filter)
+
+    async def WaitResource(
+        self, request: v1.WaitResourceRequest, context: _Context
+    ) -> v1.WaitResourceResponse:
+        options = decode(WaitOptions, request)
+        remaining = context.time_remaining()
+        if remaining is not None:
+            # Before the deadline, so that the answer says what has not come.
+            limit = timedelta(seconds=before(before(remaining, _MARGIN), _MARGIN))
+            options = replace(options, timeout=min(options.timeout, limit))
+        resource = await self._waits.wait(required_text(request, "id"), options)
+        if resource is None:
+            return v1.WaitResourceResponse()
+        return v1.WaitResourceResponse(resource=encode(v1.Resource, resource))
 
     async def StreamStats(
         self, request: v1.StreamStatsRequest, context: _Context

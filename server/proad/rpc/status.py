@@ -65,6 +65,8 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.REQUEST_NOT_FOUND: code_pb2.NOT_FOUND,
         Reason.REQUEST_CANCELLED: code_pb2.CANCELLED,
         Reason.TOO_MANY_REQUESTS: code_pb2.RESOURCE_EXHAUSTED,
+        Reason.CONDITION_IMPOSSIBLE: code_pb2.FAILED_PRECONDITION,
+        Reason.WAIT_TIMED_OUT: code_pb2.DEADLINE_EXCEEDED,
     }
 )
 

@@ -31,6 +31,7 @@ SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.UpdateResourceResponse, model.Updated): set(),
     (v1.WatchResourcesRequest, model.WatchOptions): {"filter", "read_mask", "resume_token"},
     (v1.StreamStatsRequest, model.StatsOptions): set(),
+    (v1.WaitResourceRequest, model.WaitOptions): {"id"},
     (v1.StreamStatsResponse, model.StatsBatch): set(),
     (v1.CreateSnapshotRequest, model.SnapshotSpec): {"id"},
     (v1.CreateDomainFromXmlRequest, model.DomainXml): {"start", "host"},

@@ -3,6 +3,8 @@
 import asyncio
 import secrets
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from proad.errors import ShuttingDownError
@@ -56,6 +58,7 @@ class ChangeHistory:
         self.revision = 0
         self._entries: deque[HistoryEntry] = deque(maxlen=size)
         self._news = asyncio.Event()
+        self._signals: dict[str, set[asyncio.Event]] = {}
         self._closed = False
 
     def next_revision(self) -> int:
@@ -70,6 +73,9 @@ class ChangeHistory:
         self._entries.append(entry)
         self._news.set()
         self._news.clear()  # the waiters are woken all the same
+        if isinstance(entry, Change) and (resource := entry.after or entry.before) is not None:
+            for signal in self._signals.get(resource.path, ()):
+                signal.set()
 
     def note(self, gap: Gap) -> None:
         """Add a notice."""
@@ -92,6 +98,29 @@ class ChangeHistory:
         """
         while self.revision <= revision and not self._closed:
             await self._news.wait()
+        self.check_open()
+
+    @contextmanager
+    def signal(self, path: str) -> Iterator[asyncio.Event]:
+        """Give an event that each change of one resource sets, and the end of the history.
+
+        However many wait in this way for other resources, a change costs the same.
+        """
+        signal = asyncio.Event()
+        self._signals.setdefault(path, set()).add(signal)
+        try:
+            yield signal
+        finally:
+            self._signals[path].discard(signal)
+            if not self._signals[path]:
+                del self._signals[path]
+
+    def check_open(self) -> None:
+        """Check that entries may still come.
+
+        Raises:
+            ShuttingDownError: the history was closed.
+        """
         if self._closed:
             raise ShuttingDownError
 
@@ -99,3 +128,6 @@ class ChangeHistory:
         """Fail all waiters, present and future: no more entries come."""
         self._closed = True
         self._news.set()
+        for signals in self._signals.values():
+            for signal in signals:
+                signal.set()

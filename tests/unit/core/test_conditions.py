@@ -1,0 +1,155 @@
+"""Conditions that callers wait for, judged by a view of a resource."""
+
+import pytest
+
+from proad.core.conditions import judge
+from proad.model import (
+    Activity,
+    Container,
+    ContainerSpec,
+    Domain,
+    Gone,
+    HasAddress,
+    HealthStatus,
+    NetworkAttachment,
+    NetworkInterface,
+    Ready,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    RestartPolicy,
+    RestartPolicyMode,
+    StateDetail,
+    StateReason,
+    Verb,
+    WaitCondition,
+)
+
+S, M, H = ResourceState, RestartPolicyMode, HealthStatus
+READY, ADDRESS = WaitCondition(ready=Ready()), WaitCondition(has_address=HasAddress())
+GONE = WaitCondition(gone=Gone())
+HOLDS, PENDING, IMPOSSIBLE = "holds", "pending", "impossible"
+ENDED = StateDetail(reason=StateReason.ERROR, exit_code=1)
+COMPLETED = StateDetail(reason=StateReason.COMPLETED, exit_code=0)
+NEVER_STARTED = StateDetail(reason=StateReason.NEVER_STARTED)
+
+
+def container(state=S.RUNNING, detail=ENDED, activity=None, **fields):
+    fields = {"image": "i", "image_id": "sha256:0", **fields}
+    return Resource(
+        id="1",
+        kind=ResourceKind.CONTAINER,
+        name="web",
+        state=state,
+        state_detail=detail if state in {S.STOPPED, S.FAILED} else StateDetail(),
+        activity=activity and Activity(verb=activity),
+        container=Container(**fields),
+    )
+
+
+def domain(state=S.RUNNING, activity=None, **fields):
+    return Resource(
+        id="1",
+        kind=ResourceKind.DOMAIN,
+        name="vm",
+        state=state,
+        activity=activity and Activity(verb=activity),
+        domain=Domain(memory_bytes=1, max_memory_bytes=1, vcpus=1, **fields),
+    )
+
+
+def restarted(mode, max_retries=0, **others):
+    policy = RestartPolicy(mode=mode, max_retries=max_retries)
+    return {"spec": ContainerSpec(image="i", restart_policy=policy), **others}
+
+
+def on(*networks, address=""):
+    return {"networks": tuple(NetworkAttachment(network=n, ipv4_address=address) for n in networks)}
+
+
+def card(network="default", addresses=()):
+    return {"networks": (NetworkInterface(network=network, addresses=addresses),)}
+
+
+def outcome(condition, resource):
+    verdict = judge(condition, resource)
+    assert not (verdict.holds and verdict.impossible)
+    return HOLDS if verdict.holds else IMPOSSIBLE if verdict.impossible else PENDING
+
+
+@pytest.mark.parametrize(
+    ("resource", "wanted"),
+    [
+        (container(), HOLDS),
+        (container(health=H.HEALTHY), HOLDS),
+        (container(health=H.STARTING), PENDING),
+        (container(health=H.UNHEALTHY), PENDING),
+        (container(health=H.OTHER), PENDING),
+        # Somebody may resume it, and what stops has not ended.
+        (container(S.PAUSED), PENDING),
+        (container(S.STARTING), PENDING),
+        (container(S.STOPPING), PENDING),
+        (container(S.OTHER), PENDING),
+        (container(S.STOPPED), IMPOSSIBLE),
+        (container(S.STOPPED, NEVER_STARTED), PENDING),
+        (container(S.STOPPED, activity=Verb.START), PENDING),
+        (container(S.STOPPED, activity=Verb.RESTART), PENDING),
+        (container(S.FAILED), IMPOSSIBLE),
+        (container(S.REMOVING), IMPOSSIBLE),
+        (container(S.STOPPED, **restarted(M.NO)), IMPOSSIBLE),
+        (container(S.STOPPED, **restarted(M.ALWAYS)), PENDING),
+        (container(S.STOPPED, COMPLETED, **restarted(M.UNLESS_STOPPED)), PENDING),
+        (container(S.STOPPED, **restarted(M.ON_FAILURE)), PENDING),
+        (container(S.STOPPED, COMPLETED, **restarted(M.ON_FAILURE)), IMPOSSIBLE),
+        (container(S.STOPPED, **restarted(M.ON_FAILURE, 3, restart_count=2)), PENDING),
+        (container(S.STOPPED, **restarted(M.ON_FAILURE, 3, restart_count=3)), IMPOSSIBLE),
+        (domain(), PENDING),
+        (domain(guest_agent_connected=True), HOLDS),
+        (domain(S.PAUSED, guest_agent_connected=True), PENDING),
+        (domain(S.SUSPENDED), PENDING),
+        (domain(S.STOPPED), IMPOSSIBLE),
+        (domain(S.SAVED), IMPOSSIBLE),
+        (domain(S.SAVED, activity=Verb.START), PENDING),
+        (domain(S.STOPPED, activity=Verb.REVERT_SNAPSHOT), PENDING),
+        (domain(S.FAILED), IMPOSSIBLE),
+    ],
+)
+def test_ready_is_judged(resource, wanted):
+    assert outcome(READY, resource) == wanted
+
+
+@pytest.mark.parametrize(
+    ("resource", "wanted"),
+    [
+        (container(**on("bridge", address="172.17.0.2")), HOLDS),
+        (container(health=H.UNHEALTHY, **on("bridge", address="172.17.0.2")), HOLDS),
+        (container(**on("bridge")), PENDING),
+        (container(**on("host")), IMPOSSIBLE),
+        (container(**on("none")), IMPOSSIBLE),
+        (container(S.STOPPED, **on("bridge", address="172.17.0.2")), IMPOSSIBLE),
+        (domain(**card(addresses=("192.0.2.7/24",))), HOLDS),
+        (domain(**card()), PENDING),
+        (domain(**card(network="")), IMPOSSIBLE),
+        (domain(), IMPOSSIBLE),
+        (domain(S.STOPPED, **card()), IMPOSSIBLE),
+    ],
+)
+def test_address_is_judged(resource, wanted):
+    assert outcome(ADDRESS, resource) == wanted
+
+
+@pytest.mark.parametrize("state", S)
+@pytest.mark.parametrize("make", [container, domain])
+def test_gone_never_holds_nor_ends_while_a_resource_exists(make, state):
+    assert outcome(GONE, make(state)) == PENDING
+
+
+@pytest.mark.parametrize("wanted", S)
+@pytest.mark.parametrize("state", S)
+@pytest.mark.parametrize("make", [container, domain])
+def test_state_holds_in_that_state_alone_and_is_impossible_for_another_kind(make, state, wanted):
+    never = {S.SUSPENDED, S.SAVED} if make is container else {S.REMOVING}
+
+    found = outcome(WaitCondition(state=wanted), make(state))
+
+    assert found == (IMPOSSIBLE if wanted in never else HOLDS if state is wanted else PENDING)
