@@ -16,6 +16,7 @@ from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.verb_runner import VerbRunner
+from proad.core.volume_operations import VolumeOperations
 from proad.model import Resource
 from proad.ports import Driver
 
@@ -32,6 +33,7 @@ class CoreHarness:
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
         self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory)
+        self.volumes = VolumeOperations(hosts, tasks, self.inventory)
         self.pruner = ContainerPruner(hosts, verbs, tasks, self.inventory, TimeSlicer())
 
     @classmethod
