@@ -26,9 +26,8 @@ async def test_protect_and_unprotect_decide_about_the_delete(daemon, kind):
     assert refused.reason == "DELETION_PROTECTED"
 
     if kind == "container":
-        assert (await daemon.call("GetResource", id="web")).resource.container.spec == (
-            protected.container.spec
-        )
+        seen = (await daemon.call("GetResource", id="web")).resource
+        assert seen.container.spec == protected.container.spec
         assert protected.container.spec.deletion_protection
     after = await change(daemon, kind, deletion_protection=False)
     assert not after.deletion_protection

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from proad.model import (
     ACTIVE,
@@ -131,11 +131,14 @@ def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
         record: the record.
         owner: name of the owner.
     """
-    labels = view.labels if record.labels is None else record.labels
     protected = record.deletion_protection
-    container = view.container
-    if container is not None and (spec := container.spec) is not None:
-        own = spec.labels if record.labels is None else record.labels
-        spec = replace(spec, labels=own, deletion_protection=protected)
-        view = replace(view, container=replace(container, spec=spec))
-    return replace(view, owner=owner, deletion_protection=protected, labels=labels)
+    labels = view.labels if record.labels is None else record.labels
+    changes: dict[str, Any] = {}
+    for kind in ("container", "domain"):
+        details = getattr(view, kind)
+        # A SUMMARY has no specification.
+        if (spec := getattr(details, "spec", None)) is not None:
+            own = spec.labels if record.labels is None else record.labels
+            spec = replace(spec, labels=own, deletion_protection=protected)
+            changes[kind] = replace(details, spec=spec)
+    return replace(view, owner=owner, deletion_protection=protected, labels=labels, **changes)
