@@ -178,3 +178,27 @@ async def test_get_host_has_the_stats_capability(daemon):
     (engine,) = (await daemon.call("GetHost")).host.engines
 
     assert v1.CAPABILITY_STATS in engine.capabilities
+
+
+async def test_stats_of_a_filter_include_what_comes_later(daemon):
+    web, _ = await daemon.container("web", labels={"tier": "a"}), await daemon.container("other")
+    await daemon.domain("vm", labels={"tier": "a"})
+    request = {"labels": {"tier": "a"}, "kinds": ["RESOURCE_KIND_CONTAINER"]}
+    call = daemon.call("StreamStats", filter=request)
+
+    assert {one.name for one in (await call.read()).stats} == {"web"}
+    late = await daemon.container("late", labels={"tier": "a"})
+    async with asyncio.timeout(30):
+        while {one.id for one in (await call.read()).stats} != {web.id, late.id}:
+            pass
+    call.cancel()
+
+
+async def test_stats_of_ids_and_a_filter_are_refused(daemon):
+    await daemon.container("web")
+
+    refused = await refusal(daemon.call("StreamStats", ids=["web"], filter={}).read())
+    unknown = await refusal(daemon.call("StreamStats", filter={"hosts": ["nope"]}).read())
+
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["filter"])
+    assert unknown.reason == "HOST_NOT_FOUND"

@@ -9,7 +9,7 @@ import typer
 from rich.live import Live
 
 from proa import v1
-from proa.cli import exits
+from proa.cli import exits, filters
 from proa.cli.output import (
     as_dict,
     make_console,
@@ -50,6 +50,12 @@ def top(
         list[str] | None,
         typer.Argument(metavar="[ID...]", help="Only these; default: all that run."),
     ] = None,
+    kind: filters.Kinds = None,
+    label: filters.Labels = None,
+    name: filters.Name = "",
+    image: filters.Image = "",
+    host: filters.Hosts = None,
+    owner: filters.Owners = None,
     interval: Annotated[
         timedelta | None,
         typer.Option(
@@ -63,6 +69,9 @@ def top(
     """Show what containers and virtual machines use, until Ctrl-C; the busiest first."""
     session = Session.of(ctx, output)
     request = v1.StreamStatsRequest(ids=ids)
+    which = filters.chosen(kind, label, None, name, image, host, owner)
+    if which.ByteSize():
+        request.filter.CopyFrom(which)
     if interval is not None:
         request.interval.FromTimedelta(interval)
     with exits.until_interrupted(), session.connect() as client:

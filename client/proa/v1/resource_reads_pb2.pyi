@@ -429,9 +429,11 @@ class StreamStatsRequest(_message.Message):
 
     IDS_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Which ones; empty: all that are active.
+        """Which ones, by any id; what is not there is RESOURCE_NOT_FOUND. Excludes `filter`. Empty: all
+        active ones that the filter lets through, those that come later included.
         At most 500 items of 512 characters each.
         """
 
@@ -439,15 +441,20 @@ class StreamStatsRequest(_message.Message):
     def interval(self) -> _duration_pb2.Duration:
         """Time between two samples, from 1 s to 1 h; absent: 1 s."""
 
+    @_builtins.property
+    def filter(self) -> _resource_pb2.ResourceFilter:
+        """Which ones, where no `ids` are given; absent: all."""
+
     def __init__(
         self,
         *,
         ids: _abc.Iterable[_builtins.str] | None = ...,
         interval: _duration_pb2.Duration | None = ...,
+        filter: _resource_pb2.ResourceFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "interval", b"interval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "ids", b"ids", "interval", b"interval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

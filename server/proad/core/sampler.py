@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 import structlog
@@ -10,7 +10,14 @@ import structlog
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Inventory
 from proad.errors import ProaError
-from proad.model import ACTIVE, MissingSample, MissingSampleReason, Resource, ResourceStats
+from proad.model import (
+    ACTIVE,
+    MissingSample,
+    MissingSampleReason,
+    Resource,
+    ResourceFilter,
+    ResourceStats,
+)
 from proad.ports import Stats
 
 _log = structlog.get_logger(__name__)
@@ -26,12 +33,14 @@ class SampleRequest:
     """A request for one sample of each active resource, begun after `since`.
 
     Attributes:
-        ids: full ids of the resources; None: all.
+        ids: full ids of the resources; None: all that `which` lets through.
         since: time of the event loop.
+        which: the filter, where no ids are given.
     """
 
     ids: Collection[str] | None
     since: float
+    which: ResourceFilter = field(default_factory=ResourceFilter)
 
 
 class Sampler:
@@ -81,7 +90,7 @@ class Sampler:
         """Yield the samples that a request asks for and that there are."""
         for id in self._samples if request.ids is None else request.ids:
             begun, sample = self._samples.get(id, _NEVER)
-            if sample is not None and begun > request.since:
+            if sample is not None and begun > request.since and self._asks(request, id):
                 yield sample
 
     def missing(self, request: SampleRequest) -> Iterator[MissingSample]:
@@ -94,6 +103,8 @@ class Sampler:
             entry = self._inventory.entry(self.connection, id)
             begun, sample = self._samples.get(id, _NEVER)
             if entry is None or (sample is not None and begun > request.since):
+                continue
+            if not self._asks(request, id):
                 continue
             resource = entry.published
             if resource.state not in ACTIVE:
@@ -129,10 +140,21 @@ class Sampler:
         if self.connection.lost:
             return set()
         if request.ids is None:
-            active = [r.id for r in self._inventory.all(self.connection) if r.state in ACTIVE]
+            active = [
+                r.id
+                for r in self._inventory.all(self.connection)
+                if r.state in ACTIVE and request.which.matches(r)
+            ]
         else:
             active = [id for id in request.ids if self._is_active(id)]
         return {id for id in active if self._samples.get(id, _NEVER)[0] <= request.since}
+
+    def _asks(self, request: SampleRequest, id: str) -> bool:
+        """Return whether a request is about a resource."""
+        if request.ids is not None:
+            return True
+        entry = self._inventory.entry(self.connection, id)
+        return entry is not None and request.which.matches(entry.published)
 
     def _is_active(self, id: str) -> bool:
         entry = self._inventory.entry(self.connection, id)

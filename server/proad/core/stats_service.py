@@ -1,7 +1,7 @@
 """Streams of what resources use."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import inf
@@ -12,7 +12,7 @@ from proad.core.inventory import Inventory
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.sampler import Sampler, SampleRequest
 from proad.errors import CapabilityMissingError, ResourceNotFoundError, ShuttingDownError
-from proad.model import EngineRef, ResourceStats, StatsBatch
+from proad.model import EngineRef, ResourceFilter, ResourceStats, StatsBatch
 from proad.ports import Stats
 
 
@@ -41,7 +41,7 @@ class _Subscription:
     def __init__(
         self,
         sampler: Sampler,
-        ids: Collection[str] | None,
+        request: SampleRequest,
         inventory: Inventory,
         sample_age: float,
     ) -> None:
@@ -49,7 +49,7 @@ class _Subscription:
         self._sampler = sampler
         self._inventory = inventory
         self._sample_age = sample_age
-        self._request = SampleRequest(ids, -inf)
+        self._request = request
         self._collect_time = -inf
         self._before: dict[str, ResourceStats] = {}
 
@@ -57,7 +57,7 @@ class _Subscription:
         """Request samples that this stream has not had yet."""
         now = asyncio.get_running_loop().time()
         since = max(now - self._sample_age, self._collect_time)
-        self._request = SampleRequest(self._request.ids, since)
+        self._request = replace(self._request, since=since)
         self.answer = asyncio.ensure_future(self._sampler.sample(self._request))
         return self.answer
 
@@ -111,6 +111,7 @@ class StatsService:
         inventory: Inventory,
         timing: StatsStreamTiming = StatsStreamTiming(),
     ) -> None:
+        self._hosts = hosts
         self._resolver = resolver
         self._inventory = inventory
         self._timing = timing
@@ -123,23 +124,31 @@ class StatsService:
         }
         self._closed = asyncio.Event()
 
-    async def stream(self, refs: Sequence[str], interval: timedelta) -> AsyncIterator[StatsBatch]:
+    async def stream(
+        self,
+        refs: Sequence[str],
+        interval: timedelta,
+        which: ResourceFilter = ResourceFilter(),
+    ) -> AsyncIterator[StatsBatch]:
         """Yield samples for ever, and why there are none of what is asked for.
 
         What an engine answers late is yielded when it comes.
 
         Args:
-            refs: what the caller wrote for the resources; empty: all that are active.
+            refs: what the caller wrote for the resources; empty: all active ones that
+                `which` lets through, those that come later included.
             interval: time between two samples.
+            which: the filter, where no resources are named.
 
         Raises:
+            HostNotFoundError: the filter names a host that is not configured.
             ResourceNotFoundError: a resource that was named does not exist, or no longer.
             EngineUnreachableError: the engine of a resource that was named does not answer.
             CapabilityMissingError: its engine has no statistics.
             ShuttingDownError: the daemon is stopping.
         """
         named = [await self._resolver.find(ref) for ref in refs]
-        subscriptions = self._subscribe(named)
+        subscriptions = self._subscribe(named, which)
         clock, seconds = asyncio.get_running_loop().time, interval.total_seconds()
         closing = asyncio.ensure_future(self._closed.wait())
         patience = self._timing.first_patience
@@ -166,16 +175,24 @@ class StatsService:
         """End all streams: the daemon is stopping."""
         self._closed.set()
 
-    def _subscribe(self, named: Sequence[ResolvedResource]) -> list[_Subscription]:
-        """Subscribe to each engine that has a named resource; to all if none is named."""
+    def _subscribe(
+        self, named: Sequence[ResolvedResource], which: ResourceFilter
+    ) -> list[_Subscription]:
+        """Subscribe to each engine that has a named resource, or that the filter covers."""
+        covered = {connection.ref for connection in self._hosts.covered(which)}
         by_engine: dict[EngineRef, set[str]] = {}
         for resolved in named:
             require(resolved.driver, Stats)
             by_engine.setdefault(resolved.connection.ref, set()).add(resolved.resource.id)
         subscriptions = [
-            _Subscription(sampler, by_engine.get(name), self._inventory, self._timing.sample_age)
+            _Subscription(
+                sampler,
+                SampleRequest(by_engine.get(name), -inf, which),
+                self._inventory,
+                self._timing.sample_age,
+            )
             for name, sampler in self._samplers.items()
-            if not named or name in by_engine
+            if name in (by_engine if named else covered)
         ]
         if not subscriptions:
             raise CapabilityMissingError("stats", driver="no engine")

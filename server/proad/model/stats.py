@@ -9,7 +9,7 @@ from pydantic import Field
 
 from proad.model.checks import Text
 from proad.model.engine_ref import EngineRef
-from proad.model.resource import ResourceKind
+from proad.model.resource import ResourceFilter, ResourceKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +84,4 @@ class StatsOptions:
     interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = (
         timedelta(seconds=1)
     )
+    filter: ResourceFilter = field(default_factory=ResourceFilter)

@@ -183,7 +183,10 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self, request: v1.StreamStatsRequest, context: _Context
     ) -> AsyncIterator[v1.StreamStatsResponse]:
         options = decode(StatsOptions, request)
-        async for batch in self._stats_service.stream(options.ids, options.interval):
+        if options.ids and request.HasField("filter"):
+            raise InvalidArgumentError.of("filter", "and ids exclude each other")
+        batches = self._stats_service.stream(options.ids, options.interval, options.filter)
+        async for batch in batches:
             for response in split(encode(v1.StreamStatsResponse, batch)):
                 yield response
 
