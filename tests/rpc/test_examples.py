@@ -4,8 +4,9 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -16,6 +17,7 @@ from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver
 from proad.errors import Reason
+from proad.ports import unannounced
 from rpc.daemon import BOTH, IMAGE, RPCS, changing, refusal, running
 from rpc.engines import container_engine
 from unit.contract.test_reasons import documented
@@ -394,3 +396,71 @@ async def database_unreachable(serve, settings):
     assert (refused.code, refused.metadata) == ("UNAVAILABLE", {})
     assert refused.retry_after == 2
     return refused
+
+
+class Unfinished(MemoryDriver):
+    """Never goes on with a create that it has announced."""
+
+    def __init__(self):
+        super().__init__()
+        self.announced = asyncio.Event()
+
+    async def create_container(self, spec, *, start=False, announce=unannounced):
+        async def hold(footprint):
+            await announce(footprint)
+            self.announced.set()
+            await asyncio.Event().wait()
+
+        return await super().create_container(spec, start=start, announce=hold)
+
+
+@example("CreateContainer, repeated after the daemon was killed.")
+async def interrupted(_, settings):
+    request = {"spec": {"image": IMAGE, "name": "web"}, "request_id": str(uuid4())}
+    driver = Unfinished()
+    async with running(settings(drain_timeout="0s"), [("local", driver)]) as daemon:
+        call = daemon.call("CreateContainer", **request)
+        await driver.announced.wait()
+        call.cancel()
+    async with running(settings(), [("local", MemoryDriver())]) as daemon:
+        return await refusal(daemon.call("CreateContainer", **request))
+
+
+@example("GetRequest two days later.")
+async def request_not_found(_, settings):
+    id = str(uuid4())
+    async with running(settings(), [("local", MemoryDriver())]) as daemon:
+        await daemon.call("CreateContainer", spec={"image": IMAGE}, request_id=id)
+    with closing(sqlite3.connect(settings().state_dir / "proa.db")) as database, database:
+        ended = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=2)
+        database.execute("UPDATE requests SET end_time = ?", [ended.isoformat(" ")])
+    async with running(settings(), [("local", MemoryDriver())]) as daemon:
+        return await refusal(daemon.call("GetRequest", request_id=id))
+
+
+@example("StopResource while a guest takes its time.")
+async def request_cancelled(serve, _):
+    daemon = await serve()
+    await daemon.domain("vm", labels=DEAF)
+    id = str(uuid4())
+    grace = timedelta(hours=1)
+    stop = daemon.call("StopResource", id="vm", grace_period=grace, request_id=id)
+    await daemon.under_way("vm")
+    await daemon.call("CancelRequest", request_id=id)
+    return await refusal(stop)
+
+
+@example("a client that mints an id per poll.")
+async def too_many_requests(serve, _):
+    daemon = await serve(parts={"most_requests": 2})
+    missing = {"id": "web", "allow_missing": True}
+    for _poll in range(2):
+        await daemon.call("DeleteResource", request_id=str(uuid4()), **missing)
+    return await refusal(daemon.call("DeleteResource", request_id=str(uuid4()), **missing))
+
+
+@example("DeleteResource of such a domain.")
+async def deletion_protected(serve, _):
+    daemon = await serve()
+    await daemon.domain("vm", start=False, deletion_protection=True)
+    return await refusal(daemon.call("DeleteResource", id="vm"))

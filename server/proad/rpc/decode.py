@@ -26,6 +26,7 @@ from proad.model import (
     ImageFilter,
     PruneFilter,
     RegistryCredentials,
+    RequestFilter,
     ResourceFilter,
     ResourceUpdate,
     RestartOptions,
@@ -60,16 +61,9 @@ def prepare_all() -> None:
     """Prepare the validation of all types that requests contain, before the first request."""
     prepare(
         *(ContainerSpec, DeleteOptions, DomainSpec, DomainXml, ImageFilter, PruneFilter),
-        *(RegistryCredentials, ResourceFilter, RestartOptions, SnapshotSpec),
-        *(
-            StartOptions,
-            StatsOptions,
-            StopOptions,
-            VolumeRef,
-            VolumeSpec,
-            WaitOptions,
-            WatchOptions,
-        ),
+        *(RegistryCredentials, RequestFilter, ResourceFilter, RestartOptions, SnapshotSpec),
+        *(StartOptions, StatsOptions, StopOptions),
+        *(VolumeRef, VolumeSpec, WaitOptions, WatchOptions),
     )
 
 
