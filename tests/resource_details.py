@@ -1,6 +1,6 @@
 """The details of a resource whose kind a test knows."""
 
-from proad.model import Container, ContainerSpec, Domain, Resource
+from proad.model import Container, ContainerSpec, Domain, DomainSpec, Resource
 
 
 def container_of(resource: Resource) -> Container:
@@ -20,3 +20,10 @@ def domain_of(resource: Resource) -> Domain:
     """Return the details of a domain."""
     assert resource.domain is not None
     return resource.domain
+
+
+def domain_spec_of(resource: Resource) -> DomainSpec:
+    """Return the specification that a FULL view of a domain shows."""
+    spec = domain_of(resource).spec
+    assert spec is not None
+    return spec

@@ -23,18 +23,20 @@ from proad.drivers.docker.http.api import Answer
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.full_view import leases_of
+from proad.drivers.libvirt.host.virt import HostFacts
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.tolerant import Omissions, Value
 from proad.errors import ProaError
-from proad.model import EngineRef, Resource, ResourceFilter, ResourceView
+from proad.model import EngineRef, Resource, ResourceFilter, ResourceView, VirtType
 from proad.rpc.encode import encode
 from proad.rpc.encodings import first_field
 
 RECORDED = Path(__file__).parent / "recorded"
 ENGINE = EngineRef("local", "odd")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+_HOST = HostFacts(virt_type=VirtType.QEMU, architecture="x86_64", rng=True)
 _ORDER_BY = OrderBy("create_time desc, name")
 _FILTER = ResourceFilter(labels={"x": "y"}, name_prefix="p")
 
@@ -169,7 +171,7 @@ class Feed:
         self._spent = time.thread_time() - begin
         domain, reader = (
             cast(Any, scripted),
-            DomainReader(cast(VolumeCatalog, _NoCatalog()), self._omissions),
+            DomainReader(cast(VolumeCatalog, _NoCatalog()), lambda _: _HOST, self._omissions),
         )
         yield from reader.all(domain, ResourceView.SUMMARY)  # raises for no answer
         yield from _unless_refused(lambda: [reader.full(domain)])

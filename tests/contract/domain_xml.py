@@ -16,6 +16,7 @@ from proad.model import (
     ResourceState,
     ResourceView,
 )
+from resource_details import domain_spec_of
 
 # Where a reader that stops at a comment, or takes the last of two, sees another identity
 # than libvirt does.
@@ -75,7 +76,7 @@ class DomainXmlContract:
         assert (again.id, again.name, again.labels) == (made.id, made.name, made.labels)
         assert again.state is ResourceState.RUNNING
         assert again.domain is not None
-        assert again.domain.title == "A title"
+        assert domain_spec_of(again).title == "A title"
         assert (again.domain.memory_bytes, again.domain.vcpus) == (MEMORY, 2)
         await harness.check(again)
         inactive = etree.fromstring(await harness.domains.get_domain_xml(again.id, inactive=True))

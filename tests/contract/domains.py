@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -39,6 +39,7 @@ from proad.model import (
     VolumeSpec,
     validate,
 )
+from resource_details import domain_spec_of
 
 MIB = 2**20
 MEMORY = 64 * MIB
@@ -100,9 +101,7 @@ class DomainsContract:
         assert (made.id, made.name, made.labels) == (uuid, name, spec.labels)
         shown = made.domain
         assert shown is not None
-        assert (shown.title, shown.description) == (spec.title, spec.description)
         assert (shown.memory_bytes, shown.max_memory_bytes, shown.vcpus) == (MEMORY, MEMORY, 2)
-        assert shown.boot_order == spec.effective_boot_order
         assert shown.graphics is None
         assert shown.networks == ()
         assert (shown.runtime_id, shown.has_saved_state, shown.snapshot_count) == (0, False, 0)
@@ -114,6 +113,22 @@ class DomainsContract:
         assert (disks["vdb"].owned, disks["vdb"].read_only) == (False, True)
         assert disks["vdb"].volume == VolumeRef(name=existing.name, pool=existing.pool)
         assert disks["vdb"].format is DiskFormat.RAW
+        assert shown.spec_omits == ()
+        own = disks["vda"].volume
+        assert own is not None
+        assert domain_spec_of(made) == replace(
+            spec,
+            disks=(
+                DiskSpec(volume=replace(own, format=disks["vda"].format)),
+                DiskSpec(
+                    volume=VolumeRef(name=existing.name, pool=existing.pool, format=DiskFormat.RAW),
+                    read_only=True,
+                ),
+            ),
+            boot_order=spec.effective_boot_order,
+            machine=shown.machine,
+            video=domain_spec_of(made).video,
+        )
         await harness.check(made)
 
     async def test_find_running_follows_the_number_of_the_run(self, harness: DriverHarness):

@@ -18,6 +18,7 @@ from proad.model import (
     SnapshotSpec,
     StartOptions,
 )
+from resource_details import domain_spec_of
 from updating import domain_update
 
 STOPPED, RUNNING, PAUSED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED
@@ -114,12 +115,10 @@ class SnapshotsContract:
         await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name="one"))
         update = domain_update(labels={"is": "else"}, title="changed")
         changed = (await harness.updates.update(resource.id, update)).resource
-        assert changed.domain is not None
-        assert changed.domain.title == "changed"
+        assert domain_spec_of(changed).title == "changed"
         reverted = await harness.snapshots.revert_snapshot(resource.id, "one")
         assert reverted.labels == resource.labels
-        assert reverted.domain is not None
-        assert reverted.domain.title == ""
+        assert domain_spec_of(reverted).title == ""
 
     async def test_start_from_snapshot_is_running(self, harness: DriverHarness):
         resource = await harness.make()

@@ -20,7 +20,7 @@ from proad.model import (
     RestartPolicyMode,
     Updated,
 )
-from resource_details import spec_of
+from resource_details import domain_spec_of, spec_of
 from updating import container_update, domain_update, update_of
 
 MIB = 2**20
@@ -160,21 +160,25 @@ class DomainUpdatesContract(UpdatesContract):
         assert shown is not None
         more = resource.domain.memory_bytes + 32 * MIB
         assert (shown.memory_bytes, shown.max_memory_bytes, shown.vcpus) == (more, more, 2)
-        assert (shown.autostart, shown.title, shown.description) == (True, "A title", "More\nof it")
+        spec = domain_spec_of(updated)
+        assert (shown.autostart, spec.title, spec.description) == (True, "A title", "More\nof it")
+        assert (spec.name, spec.labels) == (updated.name, updated.labels)
+        assert (spec.memory_bytes, spec.vcpus, spec.autostart) == (more, 2, True)
         await harness.check(updated)
         clear = domain_update(labels={}, autostart=False, title="", description="")
         updated = await updated_by(harness, resource.id, clear)
         assert updated.labels == {}
         assert updated.domain is not None
-        shown = updated.domain
-        assert (shown.autostart, shown.title, shown.description) == (False, "", "")
+        spec = domain_spec_of(updated)
+        assert updated.domain.autostart is spec.autostart is False
+        assert (spec.title, spec.description) == ("", "")
 
     async def test_update_running_domain_is_set(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         update = domain_update(labels={"new": "2"}, title="Now")
         updated = await updated_by(harness, resource.id, update)
         assert updated.domain is not None
-        assert (updated.labels, updated.domain.title) == ({"new": "2"}, "Now")
+        assert (updated.labels, domain_spec_of(updated).title) == ({"new": "2"}, "Now")
         assert updated.state is ResourceState.RUNNING
         await harness.check(updated)
 
@@ -195,7 +199,8 @@ class DomainUpdatesContract(UpdatesContract):
         assert at_once or updated.restart_required == ("vcpus",)
         shown = updated.resource.domain
         assert shown is not None
-        assert (shown.vcpus, shown.title) == (2 if at_once else 1, "Two")
+        assert (shown.vcpus, domain_spec_of(updated.resource).title) == (2 if at_once else 1, "Two")
+        assert domain_spec_of(updated.resource).vcpus == 2
         await harness.check(updated.resource)
         await harness.driver.stop(resource.id, FORCE)
         started = await harness.driver.start(resource.id)
@@ -278,7 +283,7 @@ class DomainUpdatesContract(UpdatesContract):
             await harness.updates.update(resource.id, update)
         after = await harness.driver.get_resource(resource.id)
         assert after.domain is not None
-        assert (after.domain.autostart, after.domain.title) == (False, "")
+        assert (after.domain.autostart, domain_spec_of(after).title) == (False, "")
 
     async def _has(self, harness: DriverHarness, id: str, memory_bytes: int) -> bool:
         domain = (await harness.driver.get_resource(id)).domain

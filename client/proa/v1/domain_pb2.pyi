@@ -204,7 +204,7 @@ class Graphics(_message.Message):
     type: _domain_spec_pb2.GraphicsType.ValueType
     """How it is reached."""
     listen: _builtins.str
-    """Address on the host."""
+    """Address on the host; empty: none."""
     port: _builtins.int
     """TCP port; 0: none, as while it does not run."""
     def __init__(
@@ -224,22 +224,21 @@ Global___Graphics: _TypeAlias = Graphics  # noqa: Y015
 
 @_typing.final
 class Domain(_message.Message):
-    """The domain part of a Resource. A SUMMARY view has memory_bytes,
-    max_memory_bytes, vcpus and autostart; the rest is in the FULL view.
+    """The domain part of a Resource: what was asked for is in `spec`, what became of it beside it.
+    A SUMMARY view has memory_bytes, max_memory_bytes, vcpus and autostart; the rest is in the FULL
+    view.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    SPEC_FIELD_NUMBER: _builtins.int
+    SPEC_OMITS_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     MAX_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     VCPUS_FIELD_NUMBER: _builtins.int
     AUTOSTART_FIELD_NUMBER: _builtins.int
-    TITLE_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
     VIRT_TYPE_FIELD_NUMBER: _builtins.int
     MACHINE_FIELD_NUMBER: _builtins.int
-    FIRMWARE_FIELD_NUMBER: _builtins.int
-    BOOT_ORDER_FIELD_NUMBER: _builtins.int
     DISKS_FIELD_NUMBER: _builtins.int
     NETWORKS_FIELD_NUMBER: _builtins.int
     GRAPHICS_FIELD_NUMBER: _builtins.int
@@ -257,16 +256,10 @@ class Domain(_message.Message):
     """Virtual CPUs."""
     autostart: _builtins.bool
     """Whether it starts with the host."""
-    title: _builtins.str
-    """Title."""
-    description: _builtins.str
-    """Description."""
     virt_type: Global___VirtType.ValueType
     """KVM, emulation or test."""
     machine: _builtins.str
     """Machine type, such as "pc-q35-7.2"."""
-    firmware: _domain_spec_pb2.Firmware.ValueType
-    """Firmware."""
     guest_agent_connected: _builtins.bool
     """Whether the guest agent is connected; what it answers is another matter."""
     has_saved_state: _builtins.bool
@@ -276,8 +269,17 @@ class Domain(_message.Message):
     runtime_id: _builtins.int
     """Number that libvirt gives a running domain; 0 when it does not run. "domain/#7" names it."""
     @_builtins.property
-    def boot_order(self) -> _containers.RepeatedScalarFieldContainer[_domain_spec_pb2.BootDevice.ValueType]:
-        """Boot order."""
+    def spec(self) -> _domain_spec_pb2.DomainSpec:
+        """What the next start will use, as a specification that would make such a domain again, with the
+        disks that it has, as far as its XML tells. FULL view.
+        """
+
+    @_builtins.property
+    def spec_omits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Elements and attributes of its XML in which it differs from what `spec` would make, as paths,
+        such as "/domain/devices/hostdev"; not what libvirt adds by itself. Empty: `spec` is all of it.
+        At most 200. FULL view.
+        """
 
     @_builtins.property
     def disks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Disk]:
@@ -296,16 +298,14 @@ class Domain(_message.Message):
     def __init__(
         self,
         *,
+        spec: _domain_spec_pb2.DomainSpec | None = ...,
+        spec_omits: _abc.Iterable[_builtins.str] | None = ...,
         memory_bytes: _builtins.int = ...,
         max_memory_bytes: _builtins.int = ...,
         vcpus: _builtins.int = ...,
         autostart: _builtins.bool = ...,
-        title: _builtins.str = ...,
-        description: _builtins.str = ...,
         virt_type: Global___VirtType.ValueType = ...,
         machine: _builtins.str = ...,
-        firmware: _domain_spec_pb2.Firmware.ValueType = ...,
-        boot_order: _abc.Iterable[_domain_spec_pb2.BootDevice.ValueType] | None = ...,
         disks: _abc.Iterable[Global___Disk] | None = ...,
         networks: _abc.Iterable[Global___NetworkInterface] | None = ...,
         graphics: Global___Graphics | None = ...,
@@ -314,9 +314,9 @@ class Domain(_message.Message):
         snapshot_count: _builtins.int = ...,
         runtime_id: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["graphics", b"graphics"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["graphics", b"graphics", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["autostart", b"autostart", "boot_order", b"boot_order", "description", b"description", "disks", b"disks", "firmware", b"firmware", "graphics", b"graphics", "guest_agent_connected", b"guest_agent_connected", "has_saved_state", b"has_saved_state", "machine", b"machine", "max_memory_bytes", b"max_memory_bytes", "memory_bytes", b"memory_bytes", "networks", b"networks", "runtime_id", b"runtime_id", "snapshot_count", b"snapshot_count", "title", b"title", "vcpus", b"vcpus", "virt_type", b"virt_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["autostart", b"autostart", "disks", b"disks", "graphics", b"graphics", "guest_agent_connected", b"guest_agent_connected", "has_saved_state", b"has_saved_state", "machine", b"machine", "max_memory_bytes", b"max_memory_bytes", "memory_bytes", b"memory_bytes", "networks", b"networks", "runtime_id", b"runtime_id", "snapshot_count", b"snapshot_count", "spec", b"spec", "spec_omits", b"spec_omits", "vcpus", b"vcpus", "virt_type", b"virt_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

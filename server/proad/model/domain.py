@@ -333,18 +333,19 @@ class Graphics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """The domain part of a resource. The contract defines the fields of a SUMMARY."""
+    """The domain part of a resource. The contract defines the fields of a SUMMARY.
 
+    `spec` is None in a SUMMARY, and where the domain's XML is unreadable.
+    """
+
+    spec: DomainSpec | None = None
+    spec_omits: tuple[str, ...] = ()
     memory_bytes: int
     max_memory_bytes: int
     vcpus: int
     autostart: bool = False
-    title: str = ""
-    description: str = ""
     virt_type: VirtType | None = None
     machine: str = ""
-    firmware: Firmware | None = None
-    boot_order: tuple[BootDevice, ...] = ()
     disks: tuple[Disk, ...] = ()
     networks: tuple[NetworkInterface, ...] = ()
     graphics: Graphics | None = None

@@ -110,8 +110,9 @@ def test_vm_create_with_options_creates_the_domain(ann, name, remove):
     assert got["state"] == "RESOURCE_STATE_STOPPED"
     assert got["labels"] == {"a": "b"}
     assert (domain["memory_bytes"], domain["vcpus"]) == (str(3 * 2**29), 2)
-    assert (domain["firmware"], domain["title"]) == ("FIRMWARE_UEFI", "A desk")
-    assert domain["boot_order"] == ["BOOT_DEVICE_CDROM", "BOOT_DEVICE_DISK"]
+    spec = domain["spec"]
+    assert (spec["firmware"], spec["title"]) == ("FIRMWARE_UEFI", "A desk")
+    assert spec["boot_order"] == ["BOOT_DEVICE_CDROM", "BOOT_DEVICE_DISK"]
     drives = [disk for disk in domain["disks"] if disk["device"] == "DISK_DEVICE_CDROM"]
     assert [drive.get("path", "") for drive in drives] == ["/iso/x.iso", "/iso/drivers.iso", ""]
     (disk,) = (disk for disk in domain["disks"] if disk["device"] == "DISK_DEVICE_DISK")

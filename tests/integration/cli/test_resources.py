@@ -137,7 +137,7 @@ def test_update_and_rename_change_the_resource(ann, container, vm):
     changed = ann.json("update", container, "--memory", "64MiB")["resource"]
     assert changed["container"]["resources"]["memory_bytes"] == str(64 * 2**20)
     changed = ann.json("update", vm, "--title", "A desk")["resource"]
-    assert changed["domain"]["title"] == "A desk"
+    assert changed["domain"]["spec"]["title"] == "A desk"
     assert ann.json("update", vm, "--label", "a=b")["resource"]["labels"] == {"a": "b"}
     assert "labels" not in ann.json("update", vm, "--clear-labels")["resource"]
     assert "choose" in ann.fails(2, "update", vm, "--vcpus", "2", "--cpus", "2")

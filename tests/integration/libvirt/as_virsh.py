@@ -3,7 +3,7 @@
 import asyncio
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from proad.model import (
     DiskDevice,
     DiskFormat,
     Domain,
+    DomainSpec,
     Firmware,
     Graphics,
     GraphicsType,
@@ -120,16 +121,22 @@ def _resource(
         create_time=datetime.fromisoformat(created) if created else None,
         lifetime=Lifetime.PERSISTENT if facts["Persistent"] == "yes" else Lifetime.TRANSIENT,
         domain=Domain(
+            spec=DomainSpec(
+                name=facts["Name"],
+                memory_bytes=_memory(root, facts),
+                title=root.findtext("title", ""),
+                description=root.findtext("description", ""),
+                firmware=_firmware(root),
+                boot_order=tuple(
+                    each for each in _boot_order(root) if each not in _absent(root, disks)
+                ),
+            ),
             memory_bytes=_memory(root, facts),
             max_memory_bytes=_kib(facts["Max memory"]),
             vcpus=int(facts["CPU(s)"]),
             autostart=facts["Autostart"] == "enable",
-            title=root.findtext("title", ""),
-            description=root.findtext("description", ""),
             virt_type=VirtType(root.get("type", "").upper()),
             machine=_find(root, "os/type").attrib["machine"],
-            firmware=_firmware(root),
-            boot_order=_boot_order(root),
             disks=disks,
             networks=tuple(_card(each) for each in root.iterfind("devices/interface")),
             graphics=_screen(root),
@@ -183,6 +190,18 @@ def _boot_order(root: ET.Element) -> tuple[BootDevice, ...]:
         if device not in order:
             order.append(device)
     return tuple(order)
+
+
+def _absent(root: ET.Element, disks: Sequence[Disk]) -> set[BootDevice]:
+    """Return the boot devices that a specification of the domain has none of."""
+    there = {BootDevice.OTHER}
+    if any(each.device is DiskDevice.DISK and each.volume for each in disks):
+        there.add(BootDevice.DISK)
+    if any(each.device is DiskDevice.CDROM for each in disks):
+        there.add(BootDevice.CDROM)
+    if root.find("devices/interface[@type='network']") is not None:
+        there.add(BootDevice.NETWORK)
+    return set(BootDevice) - there
 
 
 def _disk(disk: ET.Element, volumes: list[Volume]) -> Disk:

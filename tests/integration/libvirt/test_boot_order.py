@@ -21,6 +21,7 @@ from proad.model import (
     NewDisk,
     VolumeRef,
 )
+from resource_details import domain_spec_of
 
 pytestmark = pytest.mark.libvirt
 
@@ -63,8 +64,7 @@ def on_volume(raw: libvirt.virConnect, path: Path) -> DiskSpec:
 
 async def test_bios_with_empty_disk_boots_medium(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
-    assert guest.domain is not None
-    assert guest.domain.boot_order == DISK_FIRST
+    assert domain_spec_of(guest).boot_order == DISK_FIRST
 
 
 async def test_bios_with_more_drives_boots_the_first_with_a_medium(

@@ -48,6 +48,7 @@ from proad.model import (
     VolumeSpec,
 )
 from requirements import skip_or_fail
+from resource_details import domain_spec_of
 
 pytestmark = pytest.mark.libvirt
 
@@ -150,9 +151,13 @@ async def test_get_resource_of_a_created_domain_shows_the_spec(
     made = await driver.create_domain(spec, start=True)
     shown = made.domain
     assert shown is not None
-    assert (shown.virt_type, shown.autostart, shown.title) == (VirtType.QEMU, True, "Title")
+    assert (shown.virt_type, shown.autostart, domain_spec_of(made).title) == (
+        VirtType.QEMU,
+        True,
+        "Title",
+    )
     assert shown.machine.startswith("pc-q35")
-    assert shown.boot_order == spec.boot_order
+    assert domain_spec_of(made).boot_order == spec.boot_order
     assert shown.runtime_id > 0
     assert shown.graphics is not None
     assert shown.graphics.type is GraphicsType.VNC_LOOPBACK
@@ -199,8 +204,7 @@ async def test_delete_uefi_domain_removes_its_nvram(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)
-    assert made.domain is not None
-    assert made.domain.firmware is Firmware.UEFI
+    assert domain_spec_of(made).firmware is Firmware.UEFI
     nvram = parse(raw.lookupByUUIDString(made.id).XMLDesc()).findtext("os/nvram", "")
     assert Path(nvram).exists()
     stopped = await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))

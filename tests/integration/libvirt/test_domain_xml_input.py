@@ -20,6 +20,7 @@ from proad.errors import (
     ProaError,
 )
 from proad.model import DomainXml
+from resource_details import domain_spec_of
 
 pytestmark = pytest.mark.libvirt
 
@@ -119,8 +120,7 @@ async def test_create_from_xml_with_a_declared_encoding_ignores_the_declaration(
         f"{guests.prefix}-x", more="<title>Grüße</title>"
     )
     made = await driver.create_domain_from_xml(DomainXml(xml=xml))
-    assert made.domain is not None
-    assert (made.name, made.domain.title) == (f"{guests.prefix}-x", "Grüße")
+    assert (made.name, domain_spec_of(made).title) == (f"{guests.prefix}-x", "Grüße")
 
 
 Overtake = Callable[[Callable[[str], object]], None]

@@ -22,6 +22,7 @@ from proad.model import (
     StopOptions,
     Updated,
 )
+from resource_details import domain_spec_of
 from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
@@ -92,8 +93,7 @@ async def test_update_beyond_a_running_guest_takes_effect_at_the_next_start(
         late = () if vcpus == 1 else (VCPUS,)
         assert updated.restart_required == late
         assert size(updated.resource) == before
-        assert updated.resource.domain is not None
-        assert updated.resource.domain.title == f"{vcpus}"
+        assert domain_spec_of(updated.resource).title == f"{vcpus}"
     assert (await change(driver, guest.id, vcpus=2)).restart_required == ()
     # One fewer: a guest may refuse to unplug a processor.
     updated = await change(driver, guest.id, vcpus=1)
@@ -105,10 +105,12 @@ async def test_update_beyond_a_running_guest_takes_effect_at_the_next_start(
 
 
 async def steady(driver: LibvirtDriver, id: str) -> Resource:
-    """Return a FULL view without the disks, whose allocation changes by itself."""
+    """Return a FULL view of now: without what the next start will use, and without the disks,
+    whose allocation changes by itself.
+    """
     full = await driver.get_resource(id)
     assert full.domain is not None
-    return replace(full, domain=replace(full.domain, disks=()))
+    return replace(full, domain=replace(full.domain, disks=(), spec=None, spec_omits=()))
 
 
 async def test_update_without_a_following_balloon_takes_effect_at_the_next_start(
@@ -128,6 +130,7 @@ async def test_update_without_a_following_balloon_takes_effect_at_the_next_start
         before = await steady(driver, each.id)
         updated = await change(driver, each.id, memory_bytes=24 * MIB)
         assert updated.restart_required == (MEMORY,)
+        assert domain_spec_of(updated.resource).memory_bytes == 24 * MIB
         assert await steady(driver, each.id) == before
         await driver.stop(each.id, FORCE)
         assert await sized(driver, each.id) == (24, 1)
@@ -141,8 +144,7 @@ async def test_update_of_a_transient_guest_without_live_effect_is_refused(
     guest = await roomy(guests, driver, transient=True)
     updated = await change(driver, guest.id, memory_bytes=120 * MIB, vcpus=2, title="Now")
     assert (updated.restart_required, size(updated.resource)) == ((), (120, 2))
-    assert updated.resource.domain is not None
-    assert updated.resource.domain.title == "Now"
+    assert domain_spec_of(updated.resource).title == "Now"
     before = await steady(driver, guest.id)
     wishes: tuple[dict[str, object], ...] = ({"vcpus": 3}, {"vcpus": 1}, {"autostart": True})
     for wish in wishes:
@@ -199,9 +201,9 @@ async def test_update_beyond_the_topology_is_refused(
         await change(driver, id, vcpus=6, title="Never")
     assert [each.field for each in caught.value.violations] == [f"domain.{VCPUS}"]
     assert "at most 4" in caught.value.message
-    now = (await driver.get_resource(id)).domain
-    assert now is not None
-    assert (now.vcpus, now.title) == (2, "")
+    now = await driver.get_resource(id)
+    assert now.domain is not None
+    assert (now.domain.vcpus, domain_spec_of(now).title) == (2, "")
     await change(driver, id, vcpus=3)
     updated = await change(driver, id, vcpus=4)
     assert (updated.restart_required, size(updated.resource)[1]) == ((), 4)

@@ -78,6 +78,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     ),
     "create_domain": lambda d, _: d.create_domain(SPEC),
     "create_domain_from_xml": lambda d, _: d.create_domain_from_xml(DomainXml(xml="<domain/>")),
+    "find_running": lambda d, _: d.find_running(1),
     "get_domain_xml": lambda d, id: d.get_domain_xml(id),
     "list_snapshots": lambda d, id: d.list_snapshots(id),
     "get_snapshot": lambda d, id: d.get_snapshot(id, "one"),

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 import libvirt
 
 from proad.drivers.libvirt.host.host import LibvirtHost
+from proad.drivers.libvirt.host.virt import HostFacts
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog, created_record
 from proad.drivers.records import LocalVolumeRecords
 from proad.drivers.tolerant import Omissions
-from proad.model import DiskFormat
+from proad.model import DiskFormat, VirtType
 from proad.ports.records import VolumeRecord
+
+HOST = HostFacts(virt_type=VirtType.TEST, architecture="x86_64")
 
 
 def record_of(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proad.drivers.libvirt.xml.domain_view import domain_of
+from proad.drivers.libvirt.xml.domain_view import boot_order_of, domain_of, firmware_of
+from proad.drivers.libvirt.xml.node import Node
 from proad.drivers.memory.domain_xml import parsed
 from proad.model import (
     BootDevice,
@@ -22,6 +23,10 @@ def domain(devices: str = "", *, boot: str = "<type arch='x86_64'>hvm</type>", k
         f"<domain type='{kind}'><name>a</name><memory>65536</memory>"
         f"<os>{boot}</os><devices>{devices}</devices></domain>"
     )
+
+
+def boot_order(devices: str = "", *, boot: str = ""):
+    return boot_order_of(Node.of(f"<domain><os>{boot}</os><devices>{devices}</devices></domain>"))
 
 
 def disk(*, device: str = "disk", bus: str = "virtio", driver: str = "<driver type='qcow2'/>"):
@@ -97,14 +102,14 @@ def test_domain_of_several_screens_shows_the_one_that_is_reached_best(devices, s
 
 
 def test_domain_of_boot_order_names_what_it_has_no_value_for():
-    assert domain(
+    assert boot_order(
         "<disk device='lun'><boot order='3'/></disk>"
         "<interface><boot order='2'/></interface>"
         "<redirdev bus='usb'><boot order='4'/></redirdev>"
         "<hostdev><boot order='1'/></hostdev>"
-    ).boot_order == (BootDevice.OTHER, BootDevice.NETWORK, BootDevice.DISK)
+    ) == (BootDevice.OTHER, BootDevice.NETWORK, BootDevice.DISK)
     boot = "<type arch='x86_64'>hvm</type><boot dev='fd'/><boot dev='hd'/>"
-    assert domain(boot=boot).boot_order == (BootDevice.OTHER, BootDevice.DISK)
+    assert boot_order(boot=boot) == (BootDevice.OTHER, BootDevice.DISK)
 
 
 @pytest.mark.parametrize(
@@ -112,15 +117,15 @@ def test_domain_of_boot_order_names_what_it_has_no_value_for():
     [
         ("<type arch='x86_64'>hvm</type>", Firmware.BIOS),
         ("<type arch='i686'>hvm</type>", Firmware.BIOS),
-        ("<type arch='aarch64'>hvm</type>", Firmware.OTHER),
-        ("<type arch='x86_64'>xen</type>", Firmware.OTHER),
+        ("<type arch='aarch64'>hvm</type>", Firmware.BIOS),
+        ("<type arch='x86_64'>hvm</type><loader/>", Firmware.OTHER),
         ("<type arch='x86_64'>hvm</type><loader type='pflash'>/x</loader>", Firmware.UEFI),
         ("<type arch='x86_64'>hvm</type><loader type='rom'>/x</loader>", Firmware.OTHER),
         ("<type arch='x86_64'>hvm</type><loader>/x</loader>", Firmware.OTHER),
     ],
 )
-def test_domain_of_firmware_is_told_where_it_can_be(boot: str, shown: Firmware):
-    assert domain(boot=boot).firmware is shown
+def test_firmware_of_os_is_told_where_it_can_be(boot: str, shown: Firmware):
+    assert firmware_of(Node.of(f"<os>{boot}</os>")) is shown
 
 
 def test_domain_of_a_kind_of_machine_that_is_unknown_is_told():

@@ -13,7 +13,7 @@ from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.tolerant import Omissions
 from proad.model import ResourceState, ResourceView
-from unit.libvirt.catalogs import local_catalog
+from unit.libvirt.catalogs import HOST, local_catalog
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def catalog() -> Iterator[VolumeCatalog]:
 
 @pytest.fixture
 def reader(catalog: VolumeCatalog) -> DomainReader:
-    return DomainReader(catalog, Omissions("libvirt"))
+    return DomainReader(catalog, lambda _: HOST, Omissions("libvirt"))
 
 
 def on_domain(act: Callable[[libvirt.virDomain], object]) -> Callable[[libvirt.virConnect], str]:

@@ -17,7 +17,7 @@ from proad.drivers.libvirt.storage.usage import Usage, Users
 from proad.drivers.tolerant import Omissions
 from proad.errors import EngineConflictError, VolumeNotFoundError
 from proad.model import VolumeRef
-from unit.libvirt.catalogs import local_catalog, record_of
+from unit.libvirt.catalogs import HOST, local_catalog, record_of
 
 MINE, OTHERS = "proa-test-mine", "proa-test-others"
 VOLUME = "<volume><name>v</name><capacity>1024</capacity></volume>"
@@ -126,7 +126,7 @@ def test_full_view_with_a_disk_in_a_missing_or_stopped_pool_is_read(
     )
     try:
         stop(connection, OTHERS, remove=remove)
-        details = DomainReader(catalog, Omissions("libvirt")).full(domain).domain
+        details = DomainReader(catalog, lambda _: HOST, Omissions("libvirt")).full(domain).domain
         assert details is not None
         (disk,) = details.disks
         assert disk.volume == VolumeRef(pool=OTHERS, name="v")

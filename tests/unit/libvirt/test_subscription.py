@@ -13,7 +13,7 @@ from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.tolerant import Omissions
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
-from unit.libvirt.catalogs import local_catalog
+from unit.libvirt.catalogs import HOST, local_catalog
 
 ID = "00000000-0000-4000-8000-000000000001"
 
@@ -85,7 +85,7 @@ async def subscriptions() -> AsyncIterator[Subscriptions]:
     )
     await connection.start()
     with local_catalog() as catalog:
-        reader = DomainReader(catalog, Omissions("libvirt"))
+        reader = DomainReader(catalog, lambda _: HOST, Omissions("libvirt"))
         yield Subscriptions(connection, reader, timedelta(minutes=1))
     await connection.close()
 

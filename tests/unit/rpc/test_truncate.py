@@ -6,7 +6,16 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1
-from proad.model import Domain, Image, Resource, ResourceKind, ResourceState, Snapshot, StateDetail
+from proad.model import (
+    Domain,
+    DomainSpec,
+    Image,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    Snapshot,
+    StateDetail,
+)
 from proad.rpc.encode import encode
 from proad.rpc.masks import ReadMask
 from proad.rpc.truncate import MOST_BYTES, split
@@ -14,6 +23,7 @@ from resource_details import domain_of
 from unit.core.inventory.scripted import box
 
 LARGE = "x" * (MOST_BYTES + 1)
+LARGE_SPEC = DomainSpec(name="vm", memory_bytes=1, description=LARGE)
 HALF = "x" * (MOST_BYTES // 2)
 
 
@@ -74,7 +84,7 @@ def test_encode_domain_that_is_too_large_stays_a_domain():
     assert (found.WhichOneof("details"), found.domain.vcpus, found.truncated) == ("domain", 2, True)
 
     found = encode(
-        v1.Resource, replace(resource, domain=replace(domain_of(resource), description=LARGE))
+        v1.Resource, replace(resource, domain=replace(domain_of(resource), spec=LARGE_SPEC))
     )
     assert (found.WhichOneof("details"), found.kind) == (None, v1.RESOURCE_KIND_DOMAIN)
 

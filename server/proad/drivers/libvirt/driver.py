@@ -124,7 +124,7 @@ class LibvirtDriver:
             on_loss=self._on_loss,
             timing=timing.connection,
         )
-        self._reader = DomainReader(self._catalog, self._omissions)
+        self._reader = DomainReader(self._catalog, self._host.facts, self._omissions)
         self._timing = timing
         self._reconciler = Reconciler(self._connection, self._catalog, timing.catalog)
         self._subscriptions = Subscriptions(self._connection, self._reader, timing.poll_interval)

@@ -1,5 +1,6 @@
 """The FULL view of a domain: its XML with data of storage pools and networks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -9,12 +10,14 @@ from lxml import etree
 from proad.drivers.libvirt.connections import bulk_stats
 from proad.drivers.libvirt.connections.queries import query
 from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.host.virt import HostFacts
 from proad.drivers.libvirt.snapshot_support import Obstacle, obstacle
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.xml import metadata
 from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.libvirt.xml.metadata import Metadata, in_domain
 from proad.drivers.libvirt.xml.node import Node
+from proad.drivers.libvirt.xml.spec_view import Outside, SpecView, spec_of
 from proad.drivers.tolerant import INT32, Omissions, Value
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
 
@@ -48,15 +51,22 @@ class FullView:
 
     Args:
         catalog: knows which volumes go with a domain.
+        facts: returns the facts about the host that new domains depend on.
         omissions: records unreadable parts.
     """
 
-    def __init__(self, catalog: VolumeCatalog, omissions: Omissions) -> None:
+    def __init__(
+        self,
+        catalog: VolumeCatalog,
+        facts: Callable[[libvirt.virConnect], HostFacts],
+        omissions: Omissions,
+    ) -> None:
         self._catalog = catalog
+        self._host_facts = facts
         self._omissions = omissions
 
     def read(
-        self, domain: libvirt.virDomain, *, ask_guest: bool = True
+        self, domain: libvirt.virDomain, *, transient: bool, ask_guest: bool = True
     ) -> tuple[Domain, XmlFacts] | None:
         """Read a domain; return None if its XML is unreadable.
 
@@ -78,7 +88,50 @@ class FullView:
             networks=tuple(_with_addresses(each, leases) for each in seen.networks),
             snapshot_count=Value(snapshots, omissions, id, "snapshots").count(INT32),
         )
+        described = omissions.attempt(
+            id, "spec", lambda: self._spec(domain, root, seen, details, transient=transient), None
+        )
+        if described is not None:
+            details = replace(details, spec=described.spec, spec_omits=described.omits)
         return details, facts
+
+    def _spec(
+        self,
+        domain: libvirt.virDomain,
+        root: Node,
+        seen: Domain,
+        details: Domain,
+        *,
+        transient: bool,
+    ) -> SpecView | None:
+        """Return what the next start of a domain will use; None if that is unreadable.
+
+        Args:
+            domain: the domain.
+            root: its XML as it is now.
+            seen: what the XML says.
+            details: the same, with the volumes of the disks.
+            transient: whether the domain ends with its stop.
+        """
+        planned = seen
+        if seen.runtime_id:
+            root = self.xml_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE)
+            if root.element is None:
+                return None
+            planned = domain_of(root.element, self._omissions, domain.UUIDString())
+        known = dict(zip(seen.disks, details.disks, strict=True))
+
+        def volume_of(disk: Disk) -> VolumeRef | None:
+            # Only a disk that comes with the next start is not known yet.
+            return (known.get(disk) or self._with_volume(domain, disk, sizes=False)).volume
+
+        outside = Outside(
+            host=self._host_facts(domain.connect()),
+            autostart=details.autostart,
+            transient=transient,
+            volume_of=volume_of,
+        )
+        return spec_of(root, planned, outside)
 
     def facts(self, domain: libvirt.virDomain) -> XmlFacts:
         """Read the part of a SUMMARY that comes from the XML, with one call."""
@@ -89,10 +142,10 @@ class FullView:
         id = domain.UUIDString()
         return XmlFacts(self._omissions.attempt(id, "metadata", read, Metadata()))
 
-    def xml_of(self, domain: libvirt.virDomain) -> Node:
+    def xml_of(self, domain: libvirt.virDomain, flags: int = 0) -> Node:
         """Return the XML of a domain; an absent node if it is unreadable."""
         # A title or a description that is no UTF-8 makes the whole document unreadable.
-        text = query(self._omissions, domain, "XML", domain.XMLDesc, "")
+        text = query(self._omissions, domain, "XML", lambda: domain.XMLDesc(flags), "")
         return Node.of(text, self._omissions, domain.UUIDString())
 
     def _with_volume(self, domain: libvirt.virDomain, disk: Disk, *, sizes: bool) -> Disk:

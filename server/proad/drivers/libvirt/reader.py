@@ -10,6 +10,7 @@ from proad.drivers.libvirt.connections.queries import GONE, is_fatal
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.event_cache import EventCache
 from proad.drivers.libvirt.full_view import FullView, XmlFacts
+from proad.drivers.libvirt.host.virt import HostFacts
 from proad.drivers.libvirt.snapshot_support import Obstacle
 from proad.drivers.libvirt.state import state_of
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
@@ -50,12 +51,18 @@ class DomainReader:
 
     Args:
         catalog: knows which volumes go with a domain.
+        facts: returns the facts about the host that new domains depend on.
         omissions: records unreadable parts.
     """
 
-    def __init__(self, catalog: VolumeCatalog, omissions: Omissions) -> None:
+    def __init__(
+        self,
+        catalog: VolumeCatalog,
+        facts: Callable[[libvirt.virConnect], HostFacts],
+        omissions: Omissions,
+    ) -> None:
         self._omissions = omissions
-        self._full_view = FullView(catalog, omissions)
+        self._full_view = FullView(catalog, facts, omissions)
         self._fields = EventCache(
             partial(SummaryFields.read, view=self._full_view, omissions=omissions)
         )
@@ -182,15 +189,16 @@ class DomainReader:
         A domain with unreadable XML is returned as a SUMMARY.
         """
         changes, id = self._fields.changes, domain.UUIDString()
-        found = self._full_view.read(domain, ask_guest=ask_guest)
+        transient = domain.isPersistent() == 0
+        found = self._full_view.read(domain, transient=transient, ask_guest=ask_guest)
         if found is None:
             return self.refreshed_summary(domain)
         details, facts = found
         fields = SummaryFields(
             name=self._omissions.attempt(id, "name", domain.name, ""),
-            transient=domain.isPersistent() == 0,
+            transient=transient,
             autostart=details.autostart,
-            size=Size.read(domain),
+            size=Size.read(domain, active=details.runtime_id > 0),
             facts=facts,
         )
         # Fields of both views are cached for both.

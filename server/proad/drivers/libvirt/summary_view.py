@@ -37,13 +37,17 @@ class Size:
     vcpus: int
 
     @classmethod
-    def read(cls, domain: libvirt.virDomain) -> Self:
+    def read(cls, domain: libvirt.virDomain, *, active: bool | None = None) -> Self:
         """Read the size from libvirt, without a call to QEMU.
+
+        `active` says whether the domain runs; None: libvirt is asked.
 
         Bulk statistics of running domains call each QEMU, which takes up to 40 ms. For stopped
         domains without a balloon they differ from `info`.
         """
-        if not domain.isActive() and (size := cls.of(bulk_stats.of_one(domain, _SIZES))):
+        if active is None:
+            active = bool(domain.isActive())
+        if not active and (size := cls.of(bulk_stats.of_one(domain, _SIZES))):
             return size
         _, maximum, memory, vcpus, *_ = domain.info()
         keys = ("balloon.maximum", "balloon.current", "vcpu.current")

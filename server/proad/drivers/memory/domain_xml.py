@@ -7,14 +7,20 @@ from proad.drivers.domain_enums import graphics_type, member, preferred_graphics
 from proad.drivers.domain_parser import invalid_xml, parse_domain
 from proad.drivers.memory.engine import now
 from proad.model import (
+    CdromSpec,
     Disk,
     DiskBus,
     DiskDevice,
     DiskFormat,
     Domain,
+    DomainSpec,
     DomainXml,
     Graphics,
+    GraphicsSpec,
+    GraphicsType,
     NetworkInterface,
+    NetworkModel,
+    NetworkSpec,
     Resource,
     ResourceKind,
     ResourceState,
@@ -23,6 +29,7 @@ from proad.model import (
     VirtType,
 )
 
+MACHINE = "memory"
 _NAMESPACE = "urn:proa:memory"
 _DEVICES = frozenset({"disk", "cdrom", "floppy", "lun"})
 _UNITS = {
@@ -35,12 +42,13 @@ def written(resource: Resource) -> str:
     """Return a domain as XML."""
     domain = resource.domain
     assert domain is not None  # noqa: S101 - callers have looked
+    assert domain.spec is not None  # noqa: S101 - every domain here has one
     label = f"{{{_NAMESPACE}}}label"
     root = E.domain(
         E.name(resource.name),
         E.uuid(resource.id),
-        *([E.title(domain.title)] if domain.title else []),
-        *([E.description(domain.description)] if domain.description else []),
+        *([E.title(domain.spec.title)] if domain.spec.title else []),
+        *([E.description(domain.spec.description)] if domain.spec.description else []),
         E.metadata(
             *(etree.Element(label, key=k, value=v) for k, v in sorted(resource.labels.items()))
         ),
@@ -99,6 +107,40 @@ def parsed(source: DomainXml) -> Resource:
     most = _memory(root, "memory")
     if not most:
         raise invalid_xml("has no <memory>")
+    disks = tuple(_parsed_disk(disk) for disk in root.iterfind("devices/disk"))
+    networks = tuple(
+        NetworkInterface(
+            network=_attribute(each, "source", "network"),
+            mac_address=_attribute(each, "mac", "address"),
+            model=_attribute(each, "model", "type"),
+        )
+        for each in root.iterfind("devices/interface")
+    )
+    graphics = preferred_graphics(
+        [_parsed_screen(each) for each in root.iterfind("devices/graphics")]
+    )
+    memory, vcpus = _memory(root, "currentMemory") or most, _number(root, "vcpu") or 1
+    spec = DomainSpec(
+        name=given.name,
+        uuid=given.id,
+        title=root.findtext("title", "").strip(),
+        description=root.findtext("description", "").strip(),
+        memory_bytes=memory,
+        vcpus=vcpus,
+        cdroms=tuple(CdromSpec(path=each.path or None) for each in disks if _is_drive(each)),
+        diskless=True,
+        networks=tuple(
+            NetworkSpec(
+                network=card.network,
+                model=member(NetworkModel, card.model),
+                mac_address=card.mac_address,
+            )
+            for card in networks
+        ),
+        networkless=not networks,
+        graphics=GraphicsSpec(type=graphics.type if graphics else GraphicsType.NONE),
+        machine=MACHINE,
+    )
     return Resource(
         id=given.id,
         kind=ResourceKind.DOMAIN,
@@ -112,27 +154,23 @@ def parsed(source: DomainXml) -> Resource:
         create_time=now(),
         lifetime=source.lifetime,
         domain=Domain(
-            memory_bytes=_memory(root, "currentMemory") or most,
+            spec=spec,
+            # Of a disk, the XML has the path alone.
+            spec_omits=() if all(map(_is_drive, disks)) else ("/domain/devices/disk",),
+            memory_bytes=memory,
             max_memory_bytes=most,
-            vcpus=_number(root, "vcpu") or 1,
-            title=root.findtext("title", "").strip(),
-            description=root.findtext("description", "").strip(),
+            vcpus=vcpus,
             virt_type=VirtType.TEST,
-            machine="memory",
-            disks=tuple(_parsed_disk(disk) for disk in root.iterfind("devices/disk")),
-            networks=tuple(
-                NetworkInterface(
-                    network=_attribute(each, "source", "network"),
-                    mac_address=_attribute(each, "mac", "address"),
-                    model=_attribute(each, "model", "type"),
-                )
-                for each in root.iterfind("devices/interface")
-            ),
-            graphics=preferred_graphics(
-                [_parsed_screen(each) for each in root.iterfind("devices/graphics")]
-            ),
+            machine=MACHINE,
+            disks=disks,
+            networks=networks,
+            graphics=graphics,
         ),
     )
+
+
+def _is_drive(disk: Disk) -> bool:
+    return disk.device is DiskDevice.CDROM
 
 
 def _parsed_disk(element: etree._Element) -> Disk:

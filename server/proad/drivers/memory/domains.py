@@ -4,10 +4,12 @@ import asyncio
 import itertools
 import secrets
 import string
+from collections.abc import Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.domain_xml import parsed, written
+from proad.drivers.memory.domain_xml import MACHINE, parsed, written
 from proad.drivers.memory.engine import ImitatedEngine, is_missing, now
 from proad.drivers.memory.volumes import MemoryVolumes, footprint_of
 from proad.drivers.memory.workload import Workload
@@ -57,26 +59,25 @@ class MemoryDomains:
         self._engine.connection.check()
         _check_networks(spec)
         disks, volumes = self._planned_disks(spec)
+        id = spec.uuid or str(uuid4())
+        networks = tuple(
+            NetworkInterface(
+                network=each.network,
+                mac_address=each.mac_address or _mac_address(),
+                model=each.model.lower(),
+            )
+            for each in spec.effective_networks
+        )
         domain = Domain(
+            spec=_completed(spec, id, disks, networks),
             memory_bytes=spec.memory_bytes,
             max_memory_bytes=spec.memory_bytes,
             vcpus=spec.vcpus,
             autostart=spec.autostart,
-            title=spec.title,
-            description=spec.description,
             virt_type=VirtType.TEST,
-            machine=spec.machine or "memory",
-            firmware=spec.firmware,
-            boot_order=spec.effective_boot_order,
+            machine=spec.machine or MACHINE,
             disks=disks,
-            networks=tuple(
-                NetworkInterface(
-                    network=each.network,
-                    mac_address=each.mac_address or _mac_address(),
-                    model=each.model.lower(),
-                )
-                for each in spec.effective_networks
-            ),
+            networks=networks,
             graphics=(
                 Graphics(
                     type=spec.graphics.type,
@@ -89,7 +90,7 @@ class MemoryDomains:
         )
         return await self._created(
             Resource(
-                id=spec.uuid or str(uuid4()),
+                id=id,
                 kind=ResourceKind.DOMAIN,
                 name=spec.name,
                 state=ResourceState.STOPPED,
@@ -220,6 +221,35 @@ class MemoryDomains:
             volume=VolumeRef(pool=volume.pool, name=volume.name) if volume else None,
             read_only=True,
         )
+
+
+def _completed(
+    spec: DomainSpec, id: str, disks: Sequence[Disk], networks: Sequence[NetworkInterface]
+) -> DomainSpec:
+    """Return the specification of a domain that has its id, its volumes and its addresses."""
+    made = [disk for disk in disks if disk.device is DiskDevice.DISK]
+    return replace(
+        spec,
+        uuid=id,
+        boot_order=spec.effective_boot_order,
+        disks=tuple(
+            _existing(wish, disk) for wish, disk in zip(spec.effective_disks, made, strict=True)
+        ),
+        diskless=not made,
+        networks=tuple(
+            replace(wish, mac_address=card.mac_address)
+            for wish, card in zip(spec.effective_networks, networks, strict=True)
+        ),
+        networkless=not networks,
+        machine=spec.machine or MACHINE,
+    )
+
+
+def _existing(wish: DiskSpec, disk: Disk) -> DiskSpec:
+    assert disk.volume is not None  # noqa: S101 - every disk here has one
+    return DiskSpec(
+        volume=replace(disk.volume, format=disk.format), bus=wish.bus, read_only=wish.read_only
+    )
 
 
 def _check_networks(spec: DomainSpec) -> None:

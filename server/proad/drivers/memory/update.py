@@ -118,8 +118,11 @@ def _updated_domain(
             workload.run = on_machine(workload.run, size)
         else:
             _require_next_start(workload)
-    shown = paths & {"memory_bytes", "vcpus", "autostart", "title", "description"}
+    shown = paths & {"memory_bytes", "vcpus", "autostart"}
     changed = replace(domain, **{path: getattr(wanted, path) for path in shown})
+    if domain.spec is not None and (texts := paths & {"title", "description"}):
+        told = replace(domain.spec, **{path: getattr(wanted, path) for path in texts})
+        changed = replace(changed, spec=told)
     if "memory_bytes" in paths:
         # What is running keeps the room that it has.
         most = max(domain.max_memory_bytes if active else 0, changed.memory_bytes)

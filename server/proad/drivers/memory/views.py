@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from proad.model import (
     Container,
     Domain,
+    DomainSpec,
+    Lifetime,
     PublishedPort,
     Resource,
     ResourceState,
@@ -58,6 +60,7 @@ def shown(resource: Resource, run: Run | None, snapshots: int, view: ResourceVie
         resource = replace(resource, container=container)
     elif resource.domain is not None:
         domain = _running_domain(resource.domain, run) if run else resource.domain
+        domain = replace(domain, spec=_spec(resource))
         domain = replace(
             domain,
             has_saved_state=resource.state is ResourceState.SAVED,
@@ -66,6 +69,22 @@ def shown(resource: Resource, run: Run | None, snapshots: int, view: ResourceVie
         )
         resource = replace(resource, domain=domain)
     return resource if view is ResourceView.FULL else _summary(resource)
+
+
+def _spec(resource: Resource) -> DomainSpec | None:
+    """Return what the next start of a domain will use."""
+    domain = resource.domain
+    if domain is None or domain.spec is None:
+        return None
+    return replace(
+        domain.spec,
+        name=resource.name,
+        memory_bytes=domain.memory_bytes,
+        vcpus=domain.vcpus,
+        autostart=domain.autostart,
+        labels=resource.labels,
+        lifetime=resource.lifetime or Lifetime.PERSISTENT,
+    )
 
 
 def _running_container(container: Container, run: Run) -> Container:

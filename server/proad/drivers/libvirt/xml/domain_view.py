@@ -38,8 +38,6 @@ _UNITS = {
     "TiB": 2**40,
 }
 _PORT = 2**16 - 1
-# Architectures on which QEMU has a BIOS of its own; libvirt always states the architecture.
-_PC = frozenset({"", "x86_64", "i686"})
 
 
 def domain_of(
@@ -48,7 +46,7 @@ def domain_of(
     """Convert a `<domain>` of libvirt.
 
     Fields that the XML does not contain keep their defaults: autostart, saved state, snapshots,
-    volumes and sizes of disks, leased addresses.
+    volumes and sizes of disks, leased addresses. The specification is that of `spec_view`.
     """
     if isinstance(source, str):
         root = Node.of(source, omissions, id)
@@ -60,12 +58,8 @@ def domain_of(
         memory_bytes=_bytes(root.first("currentMemory")) or maximum,
         max_memory_bytes=maximum,
         vcpus=vcpu.attribute("current").count(INT32) or vcpu.content().count(INT32) or 1,
-        title=root.first("title").content().text(),
-        description=root.first("description").content().text(),
         virt_type=member(VirtType, root.attribute("type").text()),
         machine=boot.first("type").attribute("machine").text(),
-        firmware=_firmware(boot),
-        boot_order=_boot_order(root),
         disks=tuple(_disk(each) for each in root.each("devices/disk")),
         networks=tuple(_interface(each) for each in root.each("devices/interface")),
         graphics=_graphics(root),
@@ -87,17 +81,17 @@ def _bytes(memory: Node) -> int:
     return memory.content().count(MOST // unit) * unit
 
 
-def _firmware(boot: Node) -> Firmware:
-    machine, loader = boot.first("type"), boot.first("loader")
+def firmware_of(boot: Node) -> Firmware:
+    """Return the firmware that an `<os>` states, BIOS where it states none."""
+    loader = boot.first("loader")
     stated, kind = boot.attribute("firmware").text(), loader.attribute("type").text()
     if stated == "efi" or kind == "pflash":
         return Firmware.UEFI
-    on_pc = machine.content().text() == "hvm" and machine.attribute("arch").text() in _PC
     # A loader that is no flash may be any firmware, not only a BIOS.
-    return Firmware.BIOS if stated == "bios" or (on_pc and not loader) else Firmware.OTHER
+    return Firmware.BIOS if stated == "bios" or not loader else Firmware.OTHER
 
 
-def _boot_order(root: Node) -> tuple[BootDevice, ...]:
+def boot_order_of(root: Node) -> tuple[BootDevice, ...]:
     """Return the boot order: that of the devices, or else the types of device in `<os>`."""
     placed = [
         (boot.attribute("order").count(), _boot_word(device))

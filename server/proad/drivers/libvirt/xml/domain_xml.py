@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from string import ascii_lowercase
 
 from lxml import etree
@@ -67,6 +68,13 @@ def disk_targets(spec: DomainSpec) -> tuple[str, ...]:
     """Return the target names of the disks, in the order of the specification."""
     names = {"vd": _names("vd"), "sd": _names("sd")}
     return tuple(next(names[_PREFIX[disk.bus]]) for disk in spec.effective_disks)
+
+
+def cdrom_targets(spec: DomainSpec) -> tuple[str, ...]:
+    """Return the target names of the optical drives, after those of the disks."""
+    taken = disk_targets(spec)
+    free = (name for name in _names("sd") if name not in taken)
+    return tuple(islice(free, len(spec.cdroms)))
 
 
 def domain_xml(spec: DomainSpec, parts: Parts, host: HostFacts) -> etree._Element:
@@ -156,8 +164,8 @@ def _add_disks(devices: etree._Element, spec: DomainSpec, parts: Parts) -> None:
         _add_disk(devices, disk, source, targets[index], order)
     if any(disk.bus is DiskBus.SCSI for disk in disks):
         etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
-    free = (name for name in _names("sd") if name not in targets)
-    for index, (medium, target) in enumerate(zip(parts.cdroms, free, strict=False)):
+    drives = zip(parts.cdroms, cdrom_targets(spec), strict=True)
+    for index, (medium, target) in enumerate(drives):
         order = _place(spec, BootDevice.CDROM) if index == spec.boot_cdrom else None
         _add_cdrom(devices, medium, target, order)
 
