@@ -7,8 +7,11 @@ JOBS ?= 3
 # Debian's names of the generations of engines to test.
 SUITES ?= bookworm trixie sid
 
+# What breaks stubs of the frozen contract. Imports are protobuf's own files.
+BREAKING = $(BIN)/buf breaking --exclude-imports --against protos/frozen.binpb
+
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines workloads services generate lint types test test-engines demo serve bench soak clean
+.PHONY: help setup tools engines workloads services generate freeze lint types test test-engines demo serve bench soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,11 +36,18 @@ generate: tools ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py
 	@echo "generate: client/proa/v1 is up to date"
 
+freeze: tools ## Freeze what the contract has gained; refuse if it lost something
+	@$(BREAKING)
+	@$(BIN)/buf build --exclude-source-info --output protos/frozen.binpb
+	@PROA_UPDATE_GOLDEN=1 $(BIN)/pytest --quiet tests/unit/contract/test_options.py
+	@echo "freeze: commit protos/frozen.binpb and tests/golden/contract-options.txt"
+
 lint: tools ## Check style, layers and the contract
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@layers=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$layers"; exit 1; }
 	@$(BIN)/buf lint
+	@$(BREAKING)
 	@echo "lint: clean"
 
 types: tools ## Check types
