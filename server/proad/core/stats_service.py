@@ -61,7 +61,7 @@ class _Subscription:
         self.answer = asyncio.ensure_future(self._sampler.sample(self._request))
         return self.answer
 
-    def collect(self) -> StatsBatch:
+    async def collect(self) -> StatsBatch:
         """Return the requested samples, completed, or why there are none yet."""
         if self.answer is None:
             return StatsBatch()
@@ -76,7 +76,8 @@ class _Subscription:
             id: sample for id, sample in before.items() if self._inventory.entry(connection, id)
         }
         stats = []
-        for sample in self._sampler.samples(self._request):
+        samples = self._sampler.samples(self._request)
+        async for sample in self._inventory.slicer.each(samples):
             if (entry := self._inventory.entry(connection, sample.id)) is None:
                 continue
             percent = _cpu_percent(before.get(sample.id), sample)
@@ -208,7 +209,7 @@ class StatsService:
             await self._inventory.ready(resolved.connection)
             if self._inventory.entry(resolved.connection, resolved.resource.id) is None:
                 raise ResourceNotFoundError(resolved.resource.name)
-        batches = [each.collect() for each in subscriptions]
+        batches = [await each.collect() for each in subscriptions]
         return StatsBatch(
             stats=tuple(sample for batch in batches for sample in batch.stats),
             missing=tuple(missing for batch in batches for missing in batch.missing),

@@ -23,10 +23,12 @@ from proad.model import (
     DomainSpec,
     Resource,
     ResourceFilter,
+    ResourceStats,
     ResourceUpdate,
     ResourceView,
     RestartOptions,
     StartOptions,
+    StatsBatch,
     StatsOptions,
     StopOptions,
     WaitOptions,
@@ -41,7 +43,6 @@ from proad.rpc.encodings import EncodingCache, first_field
 from proad.rpc.masks import ReadMask
 from proad.rpc.paging import PageBudget, Paginator
 from proad.rpc.signing import Signer
-from proad.rpc.truncate import split
 from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder, point_of, point_text
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -187,8 +188,21 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             raise InvalidArgumentError.of("filter", "and ids exclude each other")
         batches = self._stats_service.stream(options.ids, options.interval, options.filter)
         async for batch in batches:
-            for response in split(encode(v1.StreamStatsResponse, batch)):
+            async for response in self._samples(batch):
                 yield response
+
+    async def _samples(self, batch: StatsBatch) -> AsyncIterator[v1.StreamStatsResponse]:
+        """Encode a batch, in slices: there may be thousands; in responses that clients take."""
+        response, budget = v1.StreamStatsResponse(), PageBudget()
+        async for item in self._slicer.each([*batch.stats, *batch.missing]):
+            sample = isinstance(item, ResourceStats)
+            message: Any = encode(v1.ResourceStats if sample else v1.MissingSample, item)
+            if not budget.take(message.ByteSize()):
+                yield response
+                response, budget = v1.StreamStatsResponse(), PageBudget()
+                budget.take(message.ByteSize())
+            (response.stats if sample else response.missing).append(message)
+        yield response
 
     def close(self) -> None:
         """End all watches and streams of statistics: the daemon is stopping."""

@@ -1,6 +1,6 @@
 """Truncation of messages that clients would not accept for their size."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -50,20 +50,3 @@ def _truncate(message: Any, paths: tuple[str, ...]) -> None:
         holder = getattr(message, parent) if parent else message
         holder.ClearField(field)
         message.truncated = True
-
-
-def split(message: M) -> Iterator[M]:
-    """Yield a message of nothing but lists in parts of at most `MOST_BYTES`."""
-    if message.ByteSize() <= MOST_BYTES:
-        yield message
-        return
-    part, left = type(message)(), MOST_BYTES
-    for field, items in message.ListFields():
-        for item in items:
-            size = item.ByteSize() + ITEM_OVERHEAD
-            if size > left:
-                yield part
-                part, left = type(message)(), MOST_BYTES
-            left -= size
-            getattr(part, field.name).append(item)
-    yield part

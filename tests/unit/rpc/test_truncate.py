@@ -18,7 +18,7 @@ from proad.model import (
 )
 from proad.rpc.encode import encode
 from proad.rpc.masks import ReadMask
-from proad.rpc.truncate import MOST_BYTES, split
+from proad.rpc.truncate import MOST_BYTES
 from resource_details import domain_of
 from unit.core.inventory.scripted import box
 
@@ -113,24 +113,3 @@ def test_mask_of_a_truncated_message_keeps_truncated():
     )
 
     assert found == v1.Resource(truncated=True)
-
-
-def test_split_of_a_message_that_fits_is_the_message():
-    whole = v1.StreamStatsResponse(stats=[v1.ResourceStats(id="a")])
-
-    assert list(split(whole)) == [whole]
-    assert list(split(v1.StreamStatsResponse())) == [v1.StreamStatsResponse()]
-
-
-def test_split_of_a_message_that_is_too_large_is_all_of_it_in_parts():
-    whole = v1.StreamStatsResponse(
-        stats=[v1.ResourceStats(id=f"{n:064}") for n in range(20_000)],
-        missing=[v1.MissingSample(id=f"{n:064}", message="x" * 200) for n in range(20_000)],
-    )
-
-    parts = list(split(whole))
-
-    assert len(parts) == whole.ByteSize() // MOST_BYTES + 1
-    assert all(part.ByteSize() <= MOST_BYTES for part in parts)
-    assert [one for part in parts for one in part.stats] == list(whole.stats)
-    assert [one for part in parts for one in part.missing] == list(whole.missing)
