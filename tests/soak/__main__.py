@@ -16,6 +16,7 @@ from soak import (
     endurance,
     external_changes,
     frozen,
+    kill_points,
     kills,
     races,
     requests,
@@ -73,6 +74,10 @@ def _races(seed: int) -> str:
         return races.races(setting, races.FULL, seed)
 
 
+def _kill_points(seed: int) -> str:
+    return kill_points.kill_points(kill_points.TIMES, seed)
+
+
 def _kills(seed: int) -> str:
     return kills.kills(kills.FULL, seed)
 
@@ -100,6 +105,7 @@ _PARTS: Mapping[str, _Part] = {
     "frozen-libvirtd": _frozen_libvirtd,
     "frozen-container": _frozen_container,
     "races": _races,
+    "kill-points": _kill_points,
     "kills": _kills,
     "endurance": _endurance,
     "requests": _requests,

@@ -58,7 +58,6 @@ class Plan:
     workers: int = 4
 
 
-SHORT = Plan(mutations=60, daemon_kills=6, engine_kills=2, dropped_clients=6)
 FULL = Plan(mutations=3000, daemon_kills=300, engine_kills=60, dropped_clients=300)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import libvirt
@@ -90,7 +90,8 @@ class PrivateLibvirtd:
             self._process.terminate()
             self._process.wait(60)
         for pid in self._folder.glob("run/qemu/proa-test*.pid"):
-            os.kill(int(pid.read_text()), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # its libvirtd was killed before it could tidy up
+                os.kill(int(pid.read_text()), signal.SIGKILL)
 
     def saved(self, name: str) -> Path:
         """Return the path of the saved state of a domain."""
