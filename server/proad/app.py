@@ -28,6 +28,7 @@ from proad.core.listing import ResourceLister
 from proad.core.local_records import LocalResourceRecords
 from proad.core.provisioning import Provisioning
 from proad.core.recovery import RequestJudge
+from proad.core.recreation import Recreator
 from proad.core.registries import AllowedRegistries
 from proad.core.removals import Removals
 from proad.core.requests import MOST_REQUESTS, RETENTION, Checkpoint, RequestJournal, passed
@@ -211,7 +212,9 @@ async def serving(
                 slicer,
             ),
             containers=ContainerService(
-                provisioning, ContainerPruner(hosts, verbs, tasks, inventory, slicer)
+                provisioning,
+                Recreator(resolver, verbs, inventory),
+                ContainerPruner(hosts, verbs, tasks, inventory, slicer),
             ),
             images=ImageService(ImageOperations(hosts, tasks, registries), paginator),
             domains=DomainService(provisioning),

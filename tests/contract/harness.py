@@ -29,7 +29,7 @@ from proad.model import (
     Verb,
 )
 from proad.model.verbs import LEGAL, allowed_verbs
-from proad.ports import Containers, Domains, Driver, Snapshots, Updates, Volumes
+from proad.ports import Containers, Domains, Driver, Recreation, Snapshots, Updates, Volumes
 from updating import container_update, domain_update
 
 PREFIX = "proa-test-"
@@ -256,6 +256,12 @@ async def perform(  # noqa: C901, PLR0911 - one for each verb
         case Verb.UPDATE:
             assert isinstance(driver, Updates)
             return (await driver.update(id, harmless_update(kind))).resource
+        case Verb.RECREATE:
+            assert isinstance(driver, Recreation)
+            full = await driver.get_resource(id)
+            assert full.container is not None
+            assert full.container.spec is not None
+            return (await driver.recreate_container(id, full.container.spec)).resource
         case Verb.CREATE_SNAPSHOT:
             assert isinstance(driver, Snapshots)
             return await driver.create_snapshot(id, SnapshotSpec(name="taken"))

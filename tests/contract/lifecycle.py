@@ -17,6 +17,7 @@ from contract.harness import (
 from eventually import eventually
 from proad.errors import ResourceNotFoundError, StateError
 from proad.model import (
+    ACTIVE,
     Container,
     Domain,
     Lifetime,
@@ -46,6 +47,7 @@ LEADS_TO = {
     Verb.CREATE_SNAPSHOT: None,
     Verb.REVERT_SNAPSHOT: STOPPED,  # the snapshot was taken of a stopped one
     Verb.DELETE_SNAPSHOT: None,
+    Verb.RECREATE: None,
 }
 
 
@@ -155,7 +157,10 @@ class LifecycleContract(IllegalVerbsContract):
             assert (answer.id, answer.name) == (resource.id, resource.name)
             assert await harness.is_gone(resource.id)
         elif isinstance(answer, Resource):
-            assert answer.state is (LEADS_TO[verb] or state)
+            # A container that is made again runs if the one before was active.
+            again = RUNNING if state in ACTIVE else STOPPED
+            wanted = again if verb is Verb.RECREATE else LEADS_TO[verb] or state
+            assert answer.state is wanted
             await harness.check(answer, view_of(verb))
         else:
             after = await harness.driver.get_resource(resource.id)

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver
 from proad.errors import Reason
+from proad.model import ResourceView
 from proad.ports import unannounced
 from rpc.daemon import BOTH, IMAGE, RPCS, changing, refusal, running
 from rpc.engines import container_engine
@@ -247,6 +249,23 @@ async def etag_mismatch(serve, _):
         if _change == 0:
             await call
     return await refusal(call)
+
+
+class Privileged(MemoryDriver):
+    """Has containers with settings that no specification tells."""
+
+    async def get_resource(self, id, view=ResourceView.FULL):
+        resource = await super().get_resource(id, view)
+        assert resource.container is not None
+        container = replace(resource.container, spec_omits=("HostConfig.Privileged",))
+        return replace(resource, container=container)
+
+
+@example("RecreateContainer of one that was made with `docker run --privileged`.")
+async def spec_incomplete(serve, _):
+    daemon = await serve(("local", Privileged()))
+    await daemon.container("web")
+    return await refusal(daemon.call("RecreateContainer", id="web"))
 
 
 @example("WatchResources with a token from before a restart of the daemon.")

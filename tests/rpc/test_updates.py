@@ -47,7 +47,7 @@ async def test_update_of_what_cannot_change_names_the_way_out(daemon):
     )
 
     assert refused.reason == "CAPABILITY_MISSING"
-    assert "create it anew" in refused.message
+    assert "RecreateContainer" in refused.message
 
 
 async def test_update_to_what_is_set_answers_in_full_only_to_who_may_read(daemon):

@@ -64,7 +64,7 @@ async def bring(daemon, state):
 
 
 def test_calls_covers_every_verb():
-    assert CALLS.keys() == set(Verb)
+    assert CALLS.keys() == set(Verb) - {Verb.RECREATE}  # of containers: test_recreate.py
 
 
 @pytest.mark.parametrize("state", [state for state in S if state is not S.REMOVING])

@@ -1,4 +1,4 @@
-"""update, rename: changes of existing resources."""
+"""update, rename, recreate: changes of existing resources."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 import proa
 from proa import v1
 from proa.cli.output import write_line, write_message, write_warning
+from proa.cli.run_options import environment
 from proa.cli.run_options import restart as restart_policy
 from proa.cli.session import Etag, Id, Output, Session
 from proa.cli.text import MOST, pairs, signed_size, size
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("update")(update)
     app.command("rename")(rename)
+    app.command("recreate")(recreate)
 
 
 def update(
@@ -143,3 +145,43 @@ def rename(
         write_message(resource)
     else:
         write_line(line(resource))
+
+
+def recreate(
+    ctx: typer.Context,
+    *,
+    id: Id,
+    image: Annotated[str | None, typer.Option(help="Another image.")] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="NAME=VALUE", help="This environment and no other."),
+    ] = None,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="CMD", help="Another command.")
+    ] = None,
+    etag: Etag = "",
+    output: Output = None,
+) -> None:
+    """Make a container again in its own place: with the newest image of its name, or changes."""
+    session = Session.of(ctx, output)
+    changes = _given(
+        {
+            "image": image,
+            "env": environment(env) if env is not None else None,
+            "command": command or None,
+        }
+    )
+    request = v1.RecreateContainerRequest(
+        id=id,
+        spec=v1.ContainerSpec(**changes),
+        update_mask=FieldMask(paths=changes),
+        etag=etag,
+    )
+    with session.connect() as client:
+        response = client.containers.RecreateContainer(request)
+    for warning in response.warnings:
+        write_warning(warning)
+    if session.as_json:
+        write_message(response.resource)
+    else:
+        write_line(line(response.resource))

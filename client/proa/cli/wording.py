@@ -69,6 +69,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "RevertSnapshot": "proa snapshot revert",
     "StartResource": "proa start",
     "StopResource": "proa stop",
+    "RecreateContainer": "proa recreate",
     "UpdateResource": "proa update",
     "WatchResources": "proa watch",
 }

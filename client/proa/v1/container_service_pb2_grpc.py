@@ -40,6 +40,11 @@ class ContainerServiceStub:
                 request_serializer=proa_dot_v1_dot_container__service__pb2.CreateContainerRequest.SerializeToString,
                 response_deserializer=proa_dot_v1_dot_container__service__pb2.CreateContainerResponse.FromString,
                 _registered_method=True)
+        self.RecreateContainer = channel.unary_unary(
+                '/proa.v1.ContainerService/RecreateContainer',
+                request_serializer=proa_dot_v1_dot_container__service__pb2.RecreateContainerRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_container__service__pb2.RecreateContainerResponse.FromString,
+                _registered_method=True)
         self.PruneContainers = channel.unary_unary(
                 '/proa.v1.ContainerService/PruneContainers',
                 request_serializer=proa_dot_v1_dot_container__service__pb2.PruneContainersRequest.SerializeToString,
@@ -64,6 +69,22 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecreateContainer(self, request, context):
+        """Makes a container again, from its own specification with changes: the name, the owner and the
+        volumes stay, the id is another one. With no change it takes up the image that its image name
+        means now. It is stopped first if it is active, as StopResource does it, and the new one is
+        started if the old one was active. All or nothing: if the new one cannot be made or started,
+        the old one is as it was.
+        A TRANSIENT one can be made again only while it does not run, since it would be gone with its stop:
+        CAPABILITY_MISSING.
+        Errors: SPEC_INCOMPLETE while Container.spec_omits is not empty, DELETION_PROTECTED,
+        ETAG_MISMATCH, STOP_TIMED_OUT, and those of CreateContainer.
+        A request has at most 256 KiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PruneContainers(self, request, context):
         """Removes all stopped containers that the filters let through, but for those with deletion
         protection, and keeps their volumes. One that the engine fails to remove is passed over.
@@ -81,6 +102,11 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.CreateContainer,
                     request_deserializer=proa_dot_v1_dot_container__service__pb2.CreateContainerRequest.FromString,
                     response_serializer=proa_dot_v1_dot_container__service__pb2.CreateContainerResponse.SerializeToString,
+            ),
+            'RecreateContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecreateContainer,
+                    request_deserializer=proa_dot_v1_dot_container__service__pb2.RecreateContainerRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_container__service__pb2.RecreateContainerResponse.SerializeToString,
             ),
             'PruneContainers': grpc.unary_unary_rpc_method_handler(
                     servicer.PruneContainers,
@@ -116,6 +142,33 @@ class ContainerService:
             '/proa.v1.ContainerService/CreateContainer',
             proa_dot_v1_dot_container__service__pb2.CreateContainerRequest.SerializeToString,
             proa_dot_v1_dot_container__service__pb2.CreateContainerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecreateContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/proa.v1.ContainerService/RecreateContainer',
+            proa_dot_v1_dot_container__service__pb2.RecreateContainerRequest.SerializeToString,
+            proa_dot_v1_dot_container__service__pb2.RecreateContainerResponse.FromString,
             options,
             channel_credentials,
             insecure,

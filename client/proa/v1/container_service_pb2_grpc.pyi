@@ -42,6 +42,18 @@ class ContainerServiceStub:
     nothing is left behind.
     A request has at most 256 KiB.
     """
+    RecreateContainer: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.RecreateContainerRequest, _container_service_pb2.RecreateContainerResponse]
+    """Makes a container again, from its own specification with changes: the name, the owner and the
+    volumes stay, the id is another one. With no change it takes up the image that its image name
+    means now. It is stopped first if it is active, as StopResource does it, and the new one is
+    started if the old one was active. All or nothing: if the new one cannot be made or started,
+    the old one is as it was.
+    A TRANSIENT one can be made again only while it does not run, since it would be gone with its stop:
+    CAPABILITY_MISSING.
+    Errors: SPEC_INCOMPLETE while Container.spec_omits is not empty, DELETION_PROTECTED,
+    ETAG_MISMATCH, STOP_TIMED_OUT, and those of CreateContainer.
+    A request has at most 256 KiB.
+    """
     PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]
     """Removes all stopped containers that the filters let through, but for those with deletion
     protection, and keeps their volumes. One that the engine fails to remove is passed over.
@@ -61,6 +73,18 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
     IN_USE (a port or address of the host), HOST_EXHAUSTED, ENGINE_CONFLICT. Whatever fails,
     nothing is left behind.
+    A request has at most 256 KiB.
+    """
+    RecreateContainer: _aio.UnaryUnaryMultiCallable[_container_service_pb2.RecreateContainerRequest, _container_service_pb2.RecreateContainerResponse]  # type: ignore[assignment]
+    """Makes a container again, from its own specification with changes: the name, the owner and the
+    volumes stay, the id is another one. With no change it takes up the image that its image name
+    means now. It is stopped first if it is active, as StopResource does it, and the new one is
+    started if the old one was active. All or nothing: if the new one cannot be made or started,
+    the old one is as it was.
+    A TRANSIENT one can be made again only while it does not run, since it would be gone with its stop:
+    CAPABILITY_MISSING.
+    Errors: SPEC_INCOMPLETE while Container.spec_omits is not empty, DELETION_PROTECTED,
+    ETAG_MISMATCH, STOP_TIMED_OUT, and those of CreateContainer.
     A request has at most 256 KiB.
     """
     PruneContainers: _aio.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]  # type: ignore[assignment]
@@ -85,6 +109,24 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
         IN_USE (a port or address of the host), HOST_EXHAUSTED, ENGINE_CONFLICT. Whatever fails,
         nothing is left behind.
+        A request has at most 256 KiB.
+        """
+
+    @_abc_1.abstractmethod
+    def RecreateContainer(
+        self,
+        request: _container_service_pb2.RecreateContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_service_pb2.RecreateContainerResponse, _abc.Awaitable[_container_service_pb2.RecreateContainerResponse]]:
+        """Makes a container again, from its own specification with changes: the name, the owner and the
+        volumes stay, the id is another one. With no change it takes up the image that its image name
+        means now. It is stopped first if it is active, as StopResource does it, and the new one is
+        started if the old one was active. All or nothing: if the new one cannot be made or started,
+        the old one is as it was.
+        A TRANSIENT one can be made again only while it does not run, since it would be gone with its stop:
+        CAPABILITY_MISSING.
+        Errors: SPEC_INCOMPLETE while Container.spec_omits is not empty, DELETION_PROTECTED,
+        ETAG_MISMATCH, STOP_TIMED_OUT, and those of CreateContainer.
         A request has at most 256 KiB.
         """
 

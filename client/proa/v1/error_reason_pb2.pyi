@@ -200,6 +200,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The resource has deletion protection, or is the one that a volume belongs
     to. UpdateResource takes it off. Example: DeleteResource of such a domain.
     """
+    ERROR_REASON_SPEC_INCOMPLETE: _ErrorReason.ValueType  # 41
+    """FAILED_PRECONDITION. The container has settings that the contract has no field for, so that it
+    could not be made again as it is; `fields` in the metadata names them, with commas.
+    Example: RecreateContainer of one that was made with `docker run --privileged`.
+    """
     ERROR_REASON_INTERRUPTED: _ErrorReason.ValueType  # 42
     """ABORTED. The daemon ended during the call, and what had been begun was undone, or its effect is
     not known, which `effect` in the metadata tells: "none" or "unknown". To make the call anew,
@@ -409,6 +414,11 @@ Example: PullImage of "down.example/x" while nobody answers there.
 ERROR_REASON_DELETION_PROTECTED: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION. The resource has deletion protection, or is the one that a volume belongs
 to. UpdateResource takes it off. Example: DeleteResource of such a domain.
+"""
+ERROR_REASON_SPEC_INCOMPLETE: ErrorReason.ValueType  # 41
+"""FAILED_PRECONDITION. The container has settings that the contract has no field for, so that it
+could not be made again as it is; `fields` in the metadata names them, with commas.
+Example: RecreateContainer of one that was made with `docker run --privileged`.
 """
 ERROR_REASON_INTERRUPTED: ErrorReason.ValueType  # 42
 """ABORTED. The daemon ended during the call, and what had been begun was undone, or its effect is

@@ -46,6 +46,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """StopResource with mode SAVE."""
     CAPABILITY_STATS: _Capability.ValueType  # 8
     """StreamStats."""
+    CAPABILITY_RECREATE: _Capability.ValueType  # 9
+    """RecreateContainer."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -68,6 +70,8 @@ CAPABILITY_SAVE: Capability.ValueType  # 7
 """StopResource with mode SAVE."""
 CAPABILITY_STATS: Capability.ValueType  # 8
 """StreamStats."""
+CAPABILITY_RECREATE: Capability.ValueType  # 9
+"""RecreateContainer."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:

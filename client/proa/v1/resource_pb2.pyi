@@ -216,6 +216,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     """RevertSnapshot."""
     VERB_DELETE_SNAPSHOT: _Verb.ValueType  # 10
     """DeleteSnapshot."""
+    VERB_RECREATE: _Verb.ValueType  # 11
+    """RecreateContainer."""
 
 class Verb(_Verb, metaclass=_VerbEnumTypeWrapper):
     """What can be done to a resource."""
@@ -242,6 +244,8 @@ VERB_REVERT_SNAPSHOT: Verb.ValueType  # 9
 """RevertSnapshot."""
 VERB_DELETE_SNAPSHOT: Verb.ValueType  # 10
 """DeleteSnapshot."""
+VERB_RECREATE: Verb.ValueType  # 11
+"""RecreateContainer."""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
 
 class _ResourceView:

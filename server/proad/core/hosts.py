@@ -11,6 +11,7 @@ from proad.ports import (
     Domains,
     Driver,
     Images,
+    Recreation,
     Snapshots,
     Stats,
     Updates,
@@ -27,6 +28,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.VOLUMES: Volumes,
     Capability.UPDATE: Updates,
     Capability.STATS: Stats,
+    Capability.RECREATE: Recreation,
 }
 
 

@@ -70,6 +70,7 @@ from proad.errors.state import (
     ResourceRunningError,
     SeveralNamesError,
     ShuttingDownError,
+    SpecIncompleteError,
     StateError,
 )
 from proad.errors.waits import ConditionImpossibleError, TooManyWaitsError, WaitTimedOutError
@@ -117,6 +118,7 @@ __all__ = [
     "SeveralNamesError",
     "ShuttingDownError",
     "SnapshotNotFoundError",
+    "SpecIncompleteError",
     "StateError",
     "StopTimedOutError",
     "TokenExpiredError",

@@ -109,6 +109,25 @@ class DeletionProtectedError(ProaError):
         self.name = name
 
 
+class SpecIncompleteError(ProaError):
+    """The container has settings that a specification cannot express.
+
+    Args:
+        name: name of the container.
+        fields: the settings, in the engine's words.
+    """
+
+    reason = Reason.SPEC_INCOMPLETE
+
+    def __init__(self, name: str, fields: Sequence[str]) -> None:
+        told = ", ".join(fields)
+        super().__init__(
+            f"{name!r} cannot be made again as it is: its specification has no field for {told}; "
+            "create another one, or use the engine's own tools",
+            metadata={"name": name, "fields": ",".join(fields)},
+        )
+
+
 class InUseError(ProaError):
     """A volume, image, port or address is in use, or may be.
 

@@ -313,6 +313,11 @@ class ContainerSpec:
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ContainerSpec":
+        self.check_together()
+        return self
+
+    def check_together(self) -> None:
+        """Check the fields against each other. Raises ValueError."""
         policy = self.restart_policy.mode
         if self.lifetime is Lifetime.TRANSIENT and policy is not RestartPolicyMode.NO:
             raise ValueError("a TRANSIENT container cannot have a restart policy")
@@ -329,12 +334,14 @@ class ContainerSpec:
             raise ValueError(f"the network {alone[0]!r} stands alone")
         if both := sorted(set(self.env_unset) & self.env.keys()):
             raise ValueError(f"env and env_unset exclude each other: {', '.join(both)}")
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """The container part of a resource. The contract defines the fields of a SUMMARY."""
+    """The container part of a resource. The contract defines the fields of a SUMMARY.
+
+    `carried_volumes` are nameless volumes that a recreation has kept: for the driver alone.
+    """
 
     spec: ContainerSpec | None = None
     spec_omits: tuple[str, ...] = ()
@@ -354,3 +361,4 @@ class Container:
     pid: int = 0
     privileged: bool = False
     display: ContainerDisplay | None = None
+    carried_volumes: tuple[str, ...] = ()

@@ -43,6 +43,10 @@ class Footprint:
         snapshot: name of the snapshot; empty: the create makes none.
         named_by_caller: whether the caller chose the snapshot's name.
         volumes: the volumes that are to be made.
+        replaces: full id of the container whose place the new one takes; empty: of none. The old
+            one is as it was before, or gone, and never both are left.
+        name: name that the new one is to have then.
+        former: name that the old one had.
     """
 
     mark: str = ""
@@ -53,6 +57,9 @@ class Footprint:
     snapshot: str = ""
     named_by_caller: bool = False
     volumes: tuple[PlannedVolume, ...] = ()
+    replaces: str = ""
+    name: str = ""
+    former: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ class Capability(StrEnum):
     UPDATE = "UPDATE"
     SAVE = "SAVE"
     STATS = "STATS"
+    RECREATE = "RECREATE"
 
 
 class EngineHealth(StrEnum):

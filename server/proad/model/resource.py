@@ -73,6 +73,7 @@ class Verb(StrEnum):
     CREATE_SNAPSHOT = "CREATE_SNAPSHOT"
     REVERT_SNAPSHOT = "REVERT_SNAPSHOT"
     DELETE_SNAPSHOT = "DELETE_SNAPSHOT"
+    RECREATE = "RECREATE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,14 +30,16 @@ _LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
     Verb.CREATE_SNAPSHOT: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.FAILED}),
     Verb.REVERT_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED},
     Verb.DELETE_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED, _S.SUSPENDED},
+    Verb.RECREATE: INACTIVE | {_S.RUNNING, _S.PAUSED, _S.STARTING},
 }
 # In an unknown state, the engine decides what is legal.
 LEGAL = {verb: states | {_S.OTHER} for verb, states in _LEGAL.items()}
 
-PROTECTED_FROM = frozenset({Verb.DELETE})
+PROTECTED_FROM = frozenset({Verb.DELETE, Verb.RECREATE})
 """The verbs that deletion protection refuses."""
 
 _NOTHING = "there is nothing to do"
+_CONTAINERS_ONLY = frozenset({Verb.RECREATE})
 _DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT, Verb.DELETE_SNAPSHOT})
 
 
@@ -53,7 +55,7 @@ def allowed_verbs(
         for verb, states in LEGAL.items()
         if state in states
         and verb not in but
-        and (kind is ResourceKind.DOMAIN or verb not in _DOMAINS_ONLY)
+        and verb not in (_CONTAINERS_ONLY if kind is ResourceKind.DOMAIN else _DOMAINS_ONLY)
     )
 
 

@@ -25,7 +25,7 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
-from proad.ports.callbacks import AnnounceFootprint, unannounced
+from proad.ports.callbacks import AnnounceFootprint, OnStep, ignore, unannounced
 
 
 @runtime_checkable
@@ -74,6 +74,30 @@ class Containers(Protocol):
 
     async def layer_size(self, id: str) -> int:
         """Return the bytes on disk that a container's own layer takes, without its volumes."""
+
+
+@runtime_checkable
+class Recreation(Protocol):
+    """Recreation of containers."""
+
+    async def recreate_container(
+        self,
+        id: str,
+        spec: ContainerSpec,
+        *,
+        announce: AnnounceFootprint = unannounced,
+        on_step: OnStep = ignore,
+    ) -> CreatedContainer:
+        """Put a container with this specification in place of one, and return the new one.
+
+        An active container is stopped first, as a stop without options does that, and the new
+        one is started. Nameless volumes are taken over. Either the new one is there alone, or
+        the old one as it was.
+
+        Raises:
+            CapabilityMissingError: the container would be gone with its stop.
+            ProaError: as for `Containers.create_container`.
+        """
 
 
 @runtime_checkable

@@ -61,6 +61,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.DATABASE_UNREACHABLE: code_pb2.UNAVAILABLE,
         Reason.REGISTRY_UNREACHABLE: code_pb2.UNAVAILABLE,
         Reason.DELETION_PROTECTED: code_pb2.FAILED_PRECONDITION,
+        Reason.SPEC_INCOMPLETE: code_pb2.FAILED_PRECONDITION,
         Reason.INTERRUPTED: code_pb2.ABORTED,
         Reason.REQUEST_NOT_FOUND: code_pb2.NOT_FOUND,
         Reason.REQUEST_CANCELLED: code_pb2.CANCELLED,

@@ -18,6 +18,7 @@ from proad.rpc.names import enum_prefix
 # Messages that servicers read or write without conversion.
 SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.CreateContainerResponse, model.CreatedContainer): set(),
+    (v1.RecreateContainerResponse, model.CreatedContainer): set(),
     (v1.PruneContainersRequest, model.PruneFilter): {"host"},
     (v1.PruneContainersResponse, model.Pruned): set(),
     (v1.ListRequestsRequest, model.RequestFilter): {"page_size", "page_token"},
@@ -97,7 +98,10 @@ OF_OPTIONS = {"MethodAccess"}
 # Messages that a servicer makes from what the journal keeps.
 OF_JOURNAL = {"RequestFailure"}
 # Fields that a driver gives to the core, and callers never see.
-OF_CORE = {(v1.Resource.DESCRIPTOR, model.Resource): {"creation"}}
+OF_CORE = {
+    (v1.Resource.DESCRIPTOR, model.Resource): {"creation"},
+    (v1.Container.DESCRIPTOR, model.Container): {"carried_volumes"},
+}
 
 
 def by_name(pair):

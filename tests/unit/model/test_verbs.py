@@ -34,6 +34,9 @@ TABLE = {
     "OTHER": "START STOP RESTART PAUSE RESUME DELETE UPDATE CREATE_SNAPSHOT REVERT_SNAPSHOT DELETE_SNAPSHOT",
 }
 
+# The states in which a container can be made again.
+RECREATED = ["STARTING", "RUNNING", "PAUSED", "SAVED", "STOPPED", "FAILED", "OTHER"]
+
 
 def resource(state: ResourceState, kind: ResourceKind = DOMAIN) -> Resource:
     return Resource(id="i" * 8, kind=kind, name="web", state=state)
@@ -44,7 +47,8 @@ def test_allowed_verbs_of_each_state(state: ResourceState):
     domain = allowed_verbs(DOMAIN, state)
     assert domain == tuple(Verb(name) for name in TABLE[state].split())
     no_snapshots = tuple(verb for verb in domain if "SNAPSHOT" not in verb)
-    assert allowed_verbs(CONTAINER, state) == no_snapshots
+    again = (Verb.RECREATE,) if state in RECREATED else ()
+    assert allowed_verbs(CONTAINER, state) == no_snapshots + again
 
 
 def test_allowed_verbs_decide_every_verb():
@@ -59,15 +63,16 @@ def test_active_and_inactive_states_are_all_states():
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("verb", list(Verb))
 def test_refusal_of_a_verb_is_none_exactly_if_it_is_allowed(verb: Verb, state: ResourceState):
-    error = refusal(verb, resource(state))
-    assert (error is None) is (verb in allowed_verbs(DOMAIN, state))
+    kind = CONTAINER if verb is Verb.RECREATE else DOMAIN
+    error = refusal(verb, resource(state, kind))
+    assert (error is None) is (verb in allowed_verbs(kind, state))
     if error is not None:
         assert error.metadata == {
             "id": "iiiiiiii",
             "name": "web",
             "state": state.value,
             "verb": verb.value,
-            "allowed_verbs": ",".join(TABLE[state].split()),
+            "allowed_verbs": ",".join(allowed_verbs(kind, state)),
         }
         assert f"{verb} is not legal for 'web', which is {state}" in error.message
 
@@ -140,6 +145,8 @@ HINTS = {
     ("REVERT_SNAPSHOT", "SUSPENDED"): "resume it first",
     ("REVERT_SNAPSHOT", "STARTING STOPPING"): WAIT,
     ("DELETE_SNAPSHOT", "STARTING STOPPING"): WAIT,
+    ("RECREATE", "SUSPENDED"): "resume it first",
+    ("RECREATE", "STOPPING"): WAIT,
     (" ".join(Verb), "REMOVING"): "it is being removed",
 }
 

@@ -365,6 +365,7 @@ class Inventory:
         *,
         deletion_protection: bool = False,
         instead_of: Entry | None = None,
+        keeps_labels: bool = True,
     ) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
         """Attribute and record what a create makes as the caller's.
 
@@ -376,12 +377,14 @@ class Inventory:
             deletion_protection: whether what is made is protected.
             instead_of: the resource whose place the new one takes, with its owner and the labels
                 that were changed; None: the new one is the caller's.
+            keeps_labels: whether the new one has the labels that were changed of the other.
         """
         records = self._store.records
         owner, labels, name = current_user_id(), None, current_actor()
         if instead_of is not None:
             before = instead_of.record
             owner, labels = (before.owner, before.labels) if before else ("", None)
+            labels = labels if keeps_labels else None
             name = instead_of.published.owner
         with self._store.attribution.creating(connection.ref, current_actor()) as creation:
 

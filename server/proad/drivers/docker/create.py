@@ -12,7 +12,13 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import check_name
-from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL, lifetime_label
+from proad.drivers.docker.labels import (
+    CREATION_LABEL,
+    LIFETIME_LABEL,
+    VOLUMES_LABEL,
+    lifetime_label,
+    volumes_label,
+)
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
 from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.spec import creation, endpoint
@@ -57,14 +63,24 @@ class ContainerCreator:
         await asyncio.gather(*self._cleanups, return_exceptions=True)
 
     async def create(
-        self, spec: ContainerSpec, *, start: bool, announce: AnnounceFootprint
+        self,
+        spec: ContainerSpec,
+        *,
+        start: bool,
+        announce: AnnounceFootprint,
+        carried: frozenset[str] = frozenset(),
     ) -> CreatedContainer:
-        """Create a container; with `start`, start it; see `ports.Containers`."""
+        """Create a container; with `start`, start it; see `ports.Containers`.
+
+        `carried` are nameless volumes of another container that are to go with this one.
+        """
         check_name(spec.image, "spec.image")
         nonce = uuid4().hex
         body = creation(spec, nonce)
         image_id, networks = await self._check(spec, start=start)
         body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
+        if carried:
+            body["Labels"][VOLUMES_LABEL] = volumes_label(carried, image_id)
         # Docker tells of the container before it answers with its id.
         footprint = Footprint(
             mark=nonce, create_time=datetime.now(UTC), start=start, networks=networks
@@ -81,7 +97,7 @@ class ContainerCreator:
             sure = isinstance(error, ProaError) and not _unsure(error)
             undo = asyncio.create_task(self._undo(making, nonce, look_again=not sure))
             undo.add_done_callback(lambda _: self._under_way.discard(footprint))
-            await self._clean_up(undo)
+            await self.clean_up(undo)
             raise
         self._under_way.discard(footprint)
         return created
@@ -156,7 +172,8 @@ class ContainerCreator:
             return AlreadyExistsError("container", spec.name, existing_id=owner)
         return await self._reader.failure(answer, spec)
 
-    async def _clean_up(self, cleanup: "asyncio.Task[None]") -> None:
+    async def clean_up(self, cleanup: "asyncio.Task[None]") -> None:
+        """Wait for a clean-up for as long as a caller does, and end it at `close`."""
         self._cleanups.add(cleanup)
         cleanup.add_done_callback(self._cleanups.discard)
         await asyncio.wait({cleanup}, timeout=self._timing.wait.total_seconds())

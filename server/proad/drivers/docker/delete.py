@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from proad.drivers.docker.errors import refused
+from proad.drivers.docker.http.api import quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.stop import ContainerStopper
@@ -40,6 +41,7 @@ class ContainerDeleter:
             path(id), params={"v": int(not options.keep_volumes), "force": int(options.force)}
         )
         if answer.ok or answer.status == HTTPStatus.NOT_FOUND:
+            await self._remove_carried(last, options)
             return last
         now = await self._reader.find(id)
         if now is None:
@@ -51,8 +53,15 @@ class ContainerDeleter:
             id, self._timing.removal
         )
         if removed:
+            await self._remove_carried(last, options)
             return last
         raise refused(answer.status, answer.text)
+
+    async def _remove_carried(self, last: Resource, options: DeleteOptions) -> None:
+        """Remove the nameless volumes that Docker takes for named ones; it keeps what is used."""
+        if last.container is not None and not options.keep_volumes:
+            for volume in last.container.carried_volumes:
+                await self._engine.delete(f"/volumes/{quoted(volume)}")
 
 
 def _permit(resource: Resource, options: DeleteOptions) -> None:

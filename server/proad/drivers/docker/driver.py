@@ -16,8 +16,10 @@ from proad.drivers.docker.http.api import filters
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import DockerImages
 from proad.drivers.docker.lifecycle import ContainerLifecycle
+from proad.drivers.docker.put_back import PutBack
 from proad.drivers.docker.reader import ContainerReader
 from proad.drivers.docker.recovery import ContainerRecovery
+from proad.drivers.docker.recreate import ContainerRecreator
 from proad.drivers.docker.registries import Registries
 from proad.drivers.docker.stats import ContainerStatsCollector
 from proad.drivers.docker.stop import STOP_MODES, ContainerStopper
@@ -69,7 +71,7 @@ class DockerDriver:
         async with DockerDriver() as docker:
             made = await docker.create_container(ContainerSpec(image="busybox"), start=True)
 
-    The ports Driver, Containers, Images, Recovery, Stats and Updates say what each method does.
+    The ports Driver, Containers, Images, Recovery, Recreation, Stats and Updates say what each method does.
 
     Args:
         url: unix://, tcp:// or ssh:// address; empty: DOCKER_HOST, or the local socket.
@@ -115,6 +117,14 @@ class DockerDriver:
             self._engine, self._reader, self._recovery, under_way, timing.clean_up
         )
         self._stopper = ContainerStopper(self._engine, self._reader, timing.stop)
+        self._recreator = ContainerRecreator(
+            self._engine,
+            self._reader,
+            self._creator,
+            self._stopper,
+            PutBack(self._engine, self._reader),
+            under_way,
+        )
         self._lifecycle = ContainerLifecycle(self._engine, self._reader, timing.transition)
         self._deleter = ContainerDeleter(
             self._engine, self._reader, self._stopper, timing.transition
@@ -246,6 +256,17 @@ class DockerDriver:
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
         return await self._creator.create(spec, start=start, announce=announce)
+
+    async def recreate_container(
+        self,
+        id: str,
+        spec: ContainerSpec,
+        *,
+        announce: AnnounceFootprint = unannounced,
+        on_step: OnStep = ignore,
+    ) -> CreatedContainer:
+        """Put a container with this specification in place of one."""
+        return await self._recreator.recreate(id, spec, announce=announce, on_step=on_step)
 
     async def layer_size(self, id: str) -> int:
         """Return the bytes that a container has written to its own layer."""

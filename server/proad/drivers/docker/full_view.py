@@ -1,6 +1,6 @@
 """The FULL view of a container, from an inspect."""
 
-from proad.drivers.docker.labels import CREATION_LABEL, labelled_display, visible
+from proad.drivers.docker.labels import CREATION_LABEL, labelled_display, labelled_volumes, visible
 from proad.drivers.docker.spec_omits import omitted
 from proad.drivers.docker.spec_view import ports_of, spec_of
 from proad.drivers.docker.tmpfs import in_memory
@@ -43,6 +43,7 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
         cgroupns: the engine's default mode of cgroup namespaces; empty: not known.
     """
     host, config, state = item["HostConfig"], item["Config"], item["State"]
+    labels = config["Labels"].mapping()
     shown = STATES.get(_status(state), UNKNOWN)[0]
     active = shown in ACTIVE
     return Resource(
@@ -51,7 +52,7 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
         name=item["Name"].text().removeprefix("/"),
         state=shown,
         state_detail=_state_detail(state),
-        labels=visible(config["Labels"].mapping()),
+        labels=visible(labels),
         creation=config["Labels"][CREATION_LABEL].text(),
         create_time=to_the_second(item["Created"]),
         lifetime=Lifetime.TRANSIENT if host["AutoRemove"].flag() else Lifetime.PERSISTENT,
@@ -73,7 +74,8 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
             health=_health(state["Health"]["Status"]),
             pid=state["Pid"].count(INT32),
             privileged=host["Privileged"].flag(),
-            display=labelled_display(config["Labels"].mapping()),
+            display=labelled_display(labels),
+            carried_volumes=tuple(sorted(labelled_volumes(labels, item["Image"].text()))),
         ),
     )
 

@@ -45,6 +45,11 @@ def labelled_volumes(labels: Mapping[str, str], image_id: str) -> frozenset[str]
     return frozenset(filter(_NAMELESS.fullmatch, volumes if own == image_id else ()))
 
 
+def is_nameless(volume: str) -> bool:
+    """Return whether a volume has a name that Docker gave."""
+    return _NAMELESS.fullmatch(volume) is not None
+
+
 def display_label(display: ContainerDisplay) -> str:
     """Return the value of DISPLAY_LABEL."""
     return f"{display.protocol.lower()}:{display.port}"

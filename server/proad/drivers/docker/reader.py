@@ -12,6 +12,7 @@ from proad.drivers.docker.full_view import full
 from proad.drivers.docker.http.api import Answer, filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.image_names import ImageConfigs, ImageNames
+from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.request_fields import Wish
 from proad.drivers.docker.summary_cache import SummaryCache
 from proad.drivers.docker.summary_view import summary
@@ -248,6 +249,16 @@ class ContainerReader:
         item = answer.value()
         # The engine takes the start of an id for a name.
         return item["Id"].text() if item["Name"].text() == f"/{name}" else ""
+
+    async def created(self, nonce: str) -> tuple[Resource, ...]:
+        """Return the container that a create made, as SUMMARY.
+
+        One that others made from an image of the container has the nonce, too, but no lifetime.
+        """
+        marked = filters({"label": [f"{CREATION_LABEL}={nonce}"]})
+        params: dict[str, str | int] = {"all": 1, **marked}
+        listed = await self._engine.read(_LIST, summaries_of, params=params)
+        return tuple(each for each in listed.values() if each.lifetime is not None)
 
     async def refused(
         self,

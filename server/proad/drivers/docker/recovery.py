@@ -3,7 +3,8 @@
 from proad.drivers.docker.http.api import filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.labels import CREATION_LABEL
-from proad.drivers.docker.reader import FULL_ID, ContainerReader, path, summaries_of
+from proad.drivers.docker.put_back import PutBack
+from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
 from proad.drivers.under_way import CreatesUnderWay
 from proad.model import ACTIVE, Footprint, Found, Resource, StateReason
 
@@ -18,20 +19,30 @@ class ContainerRecovery:
     ) -> None:
         self._engine = engine
         self._reader = reader
+        self._put_back = PutBack(engine, reader)
         self._under_way = under_way
 
     async def find(self, footprint: Footprint) -> Found | None:
-        """Return the container that a create made; see `ports.Recovery`."""
+        """Return the container that a create made; see `ports.Recovery`.
+
+        Where it replaces another one and is complete, remove the other one.
+        """
         self._under_way.check(footprint)
-        for listed in await self._made(footprint.mark):
+        for listed in await self._reader.created(footprint.mark):
             if (made := await self._reader.find(listed.id)) is not None:
-                return Found(made=made, complete=_complete(made, footprint))
+                complete = _complete(made, footprint)
+                if complete and footprint.replaces:
+                    await self._put_back.finish(footprint)
+                return Found(made=made, complete=complete)
         return None
 
     async def undo(self, footprint: Footprint, *, force: bool) -> tuple[str, ...]:
         """Remove what a create made, unless it runs; see `ports.Recovery`."""
         self._under_way.check(footprint)
-        made = await self._made(footprint.mark)
+        made = await self._reader.created(footprint.mark)
+        if footprint.replaces:
+            await self._put_back.put_back(footprint, made)
+            return ()
         if force or not any(each.state in ACTIVE for each in made):
             # Somebody may start it now.
             await self._remove([each.id for each in made], footprint.mark, force=force)
@@ -46,15 +57,6 @@ class ContainerRecovery:
         found = [id for item in answer.value().each() if FULL_ID.fullmatch(id := item["Id"].text())]
         gone = await self._remove(found, nonce, force=True)
         return gone if found else None
-
-    async def _made(self, nonce: str) -> list[Resource]:
-        """Return the container of a create.
-
-        One that others made from an image of the container has the nonce, too, but no lifetime.
-        """
-        params: dict[str, str | int] = {"all": 1, **_marked(nonce)}
-        listed = await self._engine.read(_LIST, summaries_of, params=params)
-        return [each for each in listed.values() if each.lifetime is not None]
 
     async def _remove(self, ids: list[str], nonce: str, *, force: bool) -> bool:
         gone = True
@@ -76,6 +78,8 @@ def _marked(nonce: str) -> dict[str, str | int]:
 
 
 def _complete(made: Resource, footprint: Footprint) -> bool:
+    if footprint.replaces and made.name != footprint.name:
+        return False
     if made.state in ACTIVE:
         return True
     if footprint.start:

@@ -29,7 +29,7 @@ _MEMORY, _SWAP = "resources.memory_bytes", "resources.memory_swap_bytes"
 # In an update, Docker takes zero and an empty text of these for "unchanged".
 _STICKY = LIMIT_PATHS - {"resources.pids_limit"}
 _CHANGEABLE = LIMIT_PATHS | {"name", "restart_policy"}
-_ANEW = "create it anew with other values"
+_ANEW = "RecreateContainer makes it again with other values"
 
 
 class ContainerUpdater:
@@ -97,7 +97,7 @@ def _check_lifted_limits(
         raise CapabilityMissingError(
             f"lifting the limit {', '.join(lifted)} of a container",
             driver=ENGINE,
-            hint=f"set a higher one, or {_ANEW}",
+            hint=f"set a higher one; {_ANEW}",
         )
 
 

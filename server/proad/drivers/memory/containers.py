@@ -1,13 +1,20 @@
 """How the imitated engine makes containers."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.engine import ImitatedEngine, is_missing, now
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.workload import Workload
-from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.errors import (
+    AlreadyExistsError,
+    CapabilityMissingError,
+    InvalidArgumentError,
+    ProaError,
+)
 from proad.model import (
     NETWORK_OF,
     Container,
@@ -15,12 +22,15 @@ from proad.model import (
     CreatedContainer,
     Footprint,
     Image,
+    Lifetime,
     NetworkAttachment,
     Resource,
     ResourceKind,
     ResourceState,
     StateDetail,
     StateReason,
+    StopOptions,
+    Verb,
 )
 from proad.ports import AnnounceFootprint, unannounced
 
@@ -39,11 +49,67 @@ class MemoryContainers:
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
         self._engine.connection.check()
+        workload = self._new(spec, start=start)
+        resource = workload.resource
+        self._refuse_taken(resource.name)
+        await announce(
+            Footprint(mark=resource.id, create_time=resource.create_time or now(), start=start)
+        )
+        self._refuse_taken(resource.name)
+        if start:
+            self._engine.start(workload)  # before it is in the list: what cannot start never was
+        self._engine.add(workload)
+        return CreatedContainer(resource=workload.shown())
+
+    async def recreate_container(
+        self,
+        id: str,
+        spec: ContainerSpec,
+        *,
+        announce: AnnounceFootprint,
+        stop: Callable[[str, StopOptions], Awaitable[Resource]],
+    ) -> CreatedContainer:
+        """Put a container with this specification in place of one, which `stop` stops."""
+        old = self._engine.workload(id)
+        self._engine.permit(Verb.RECREATE, old)
+        active = old.run is not None
+        if active and old.resource.lifetime is Lifetime.TRANSIENT:
+            raise CapabilityMissingError(
+                "recreation of a TRANSIENT container that runs", driver=NAME
+            )
+        workload = self._new(replace(spec, name=spec.name or old.resource.name), start=active)
+        resource = workload.resource
+        if resource.name != old.resource.name:
+            self._refuse_taken(resource.name)
+        await announce(
+            Footprint(
+                mark=resource.id,
+                create_time=resource.create_time or now(),
+                start=active,
+                replaces=id,
+                name=resource.name,
+                former=old.resource.name,
+            )
+        )
+        if active:
+            await stop(id, StopOptions())
+        self._engine.remove(old)
+        try:
+            if active:
+                self._engine.start(workload)
+        except ProaError:
+            self._engine.add(old)
+            self._engine.start(old)
+            raise
+        self._engine.add(workload)
+        return CreatedContainer(resource=workload.shown())
+
+    def _new(self, spec: ContainerSpec, *, start: bool) -> Workload:
+        """Return a new container that is not on the engine yet."""
         image = self._images.get(spec.image)
         behaviour = Behaviour.of(spec.labels)
         id = secrets.token_hex(32)
         name = spec.name or f"nameless_{id[:12]}"
-        self._refuse_taken(name)
         resource = Resource(
             id=id,
             kind=ResourceKind.CONTAINER,
@@ -55,16 +121,10 @@ class MemoryContainers:
             lifetime=spec.lifetime,
             container=_container(replace(spec, name=name), image, id, self._networks(spec)),
         )
-        workload = Workload(resource, behaviour)
         for index, attachment in enumerate(spec.networks if start else ()):
             if is_missing(attachment.network):
                 raise _no_network(index, f"no network {attachment.network!r}")
-        await announce(Footprint(mark=id, create_time=resource.create_time or now(), start=start))
-        self._refuse_taken(name)
-        if start:
-            self._engine.start(workload)  # before it is in the list: what cannot start never was
-        self._engine.add(workload)
-        return CreatedContainer(resource=workload.shown())
+        return Workload(resource, behaviour)
 
     def _refuse_taken(self, name: str) -> None:
         if (other := self._engine.named(ResourceKind.CONTAINER, name)) is not None:

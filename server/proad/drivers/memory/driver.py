@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Never, Self
 
@@ -205,6 +206,19 @@ class MemoryDriver:
     ) -> CreatedContainer:
         """Create a container; with `start`, start it."""
         return await self._containers.create_container(spec, start=start, announce=announce)
+
+    async def recreate_container(
+        self,
+        id: str,
+        spec: ContainerSpec,
+        *,
+        announce: AnnounceFootprint = unannounced,
+        on_step: OnStep = ignore,
+    ) -> CreatedContainer:
+        """Put a container with this specification in place of one."""
+        return await self._containers.recreate_container(
+            id, spec, announce=announce, stop=partial(self._stopper.stop, on_step=on_step)
+        )
 
     async def layer_size(self, id: str) -> int:
         """Return 0: an imitated container writes nothing."""

@@ -67,7 +67,12 @@ class MemoryUpdater:
     def _changed(self, workload: Workload, update: ResourceUpdate) -> Resource:
         resource = workload.resource
         if resource.container is not None:
-            update.wanted(ContainerSpec, _OF_CONTAINERS, driver=NAME, hint="create it anew")
+            update.wanted(
+                ContainerSpec,
+                _OF_CONTAINERS,
+                driver=NAME,
+                hint="RecreateContainer makes it again with other values",
+            )
             return replace(resource, container=_updated_container(resource.container, update))
         wanted = update.wanted(DomainSpec, _OF_DOMAINS, driver=NAME, hint="create it anew")
         if resource.domain is None:

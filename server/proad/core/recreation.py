@@ -1,0 +1,92 @@
+"""Making a container again, with changes, in its own place."""
+
+from dataclasses import replace
+
+from proad.core.hosts import require
+from proad.core.inventory import Inventory
+from proad.core.requests import announce
+from proad.core.resolver import Resolver
+from proad.core.verb_runner import VerbRunner, verb_method
+from proad.errors import (
+    CapabilityMissingError,
+    InvalidArgumentError,
+    ResourceNotFoundError,
+    SpecIncompleteError,
+)
+from proad.model import (
+    ContainerSpec,
+    CreatedContainer,
+    Footprint,
+    Resource,
+    ResourceKind,
+    ResourceUpdate,
+    Verb,
+    merged,
+)
+from proad.ports import Recreation
+
+
+class Recreator:
+    """Recreates containers: the name, the owner, the labels and the volumes stay.
+
+    Args:
+        resolver: finds the container.
+        verbs: runs the recreation as a verb on the old container.
+        inventory: the inventory.
+    """
+
+    def __init__(self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory) -> None:
+        self._resolver = resolver
+        self._verbs = verbs
+        self._inventory = inventory
+
+    @verb_method
+    async def recreate(self, ref: str, update: ResourceUpdate, *, etag: str) -> CreatedContainer:
+        """Put a container with the changes of `update` in place of one, and return the new one.
+
+        Raises:
+            CapabilityMissingError: it is a domain.
+            SpecIncompleteError: the specification does not tell all of the container.
+            InvalidArgumentError: the changed specification contradicts itself.
+        """
+        resolved = await self._resolver.find(ref)
+        driver = require(resolved.driver, Recreation)
+        connection = resolved.connection
+        if resolved.resource.kind is not ResourceKind.CONTAINER:
+            raise CapabilityMissingError("recreation of a domain", driver=resolved.driver.name)
+        async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
+            spec = _changed(await run.driver.get_resource(run.id), update)
+            async with self._inventory.creating(
+                connection,
+                deletion_protection=spec.deletion_protection,
+                instead_of=run.entry,
+                keeps_labels="labels" not in update.paths,
+            ) as expect:
+
+                async def begin(footprint: Footprint) -> None:
+                    await announce(replace(run.intent, footprint=footprint))
+                    await expect(footprint.mark)
+
+                made = await driver.recreate_container(
+                    run.id, spec, announce=begin, on_step=run.on_step
+                )
+                run.observed = run.entry.observed
+                self._inventory.remove(connection, run.id)
+                await self._inventory.refresh(connection, made.resource.id)
+        entry = self._inventory.entry(connection, made.resource.id)
+        return replace(made, resource=entry.published if entry else made.resource)
+
+
+def _changed(old: Resource, update: ResourceUpdate) -> ContainerSpec:
+    """Return the specification of a container with changes."""
+    container = old.container
+    if container is None or container.spec is None:
+        raise ResourceNotFoundError(old.name)
+    if container.spec_omits:
+        raise SpecIncompleteError(old.name, container.spec_omits)
+    spec = merged(container.spec, update)
+    try:
+        spec.check_together()
+    except ValueError as error:
+        raise InvalidArgumentError.of("spec", str(error)) from None
+    return spec

@@ -1,0 +1,188 @@
+"""Recreation of containers: a container is made again, and takes the place of the one before.
+
+The new container is made beside the old one, under a name of its own, so that what cannot be made
+costs the old one nothing. Then the old one is stopped and set aside, the new one takes its name and
+is started, and the old one is removed. Until the new one has started, each step can be undone: see
+`PutBack`.
+"""
+
+import asyncio
+import secrets
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+
+from proad.drivers.docker.create import ContainerCreator
+from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.http.api import quoted
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.labels import is_nameless
+from proad.drivers.docker.put_back import PutBack, aside
+from proad.drivers.docker.reader import ContainerReader, path
+from proad.drivers.docker.stop import ContainerStopper
+from proad.drivers.under_way import CreatesUnderWay
+from proad.errors import (
+    AlreadyExistsError,
+    CapabilityMissingError,
+    ProaError,
+    ResourceNotFoundError,
+    ResourceNotRunningError,
+)
+from proad.model import (
+    ACTIVE,
+    ContainerSpec,
+    CreatedContainer,
+    Footprint,
+    Lifetime,
+    Mount,
+    Resource,
+    ResourceState,
+    StopOptions,
+    Verb,
+    VolumeMount,
+    refusal,
+)
+from proad.ports import AnnounceFootprint, OnStep
+
+
+class ContainerRecreator:
+    """Makes containers again."""
+
+    def __init__(
+        self,
+        engine: EngineClient,
+        reader: ContainerReader,
+        creator: ContainerCreator,
+        stopper: ContainerStopper,
+        put_back: PutBack,
+        under_way: CreatesUnderWay,
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._creator = creator
+        self._stopper = stopper
+        self._put_back = put_back
+        self._under_way = under_way
+
+    async def recreate(
+        self, id: str, spec: ContainerSpec, *, announce: AnnounceFootprint, on_step: OnStep
+    ) -> CreatedContainer:
+        """Put a container with another specification in place of one; see `ports.Recreation`."""
+        old = await self._reader.get(id)
+        if error := refusal(Verb.RECREATE, old):
+            raise error
+        active = old.state in ACTIVE
+        if active and old.lifetime is Lifetime.TRANSIENT:
+            raise CapabilityMissingError(
+                "recreation of a TRANSIENT container that runs",
+                driver=ENGINE,
+                hint="Docker removes it as soon as it stops; create another one",
+            )
+        name = spec.name or old.name
+        if name != old.name and (owner := await self._reader.listed_id_of(name)):
+            raise AlreadyExistsError("container", name, existing_id=owner)
+        spec, carried, dropped = _with_volumes(spec, old)
+        token = secrets.token_hex(4)
+        told: list[Footprint] = []
+
+        async def tell(footprint: Footprint) -> None:
+            footprint = replace(footprint, replaces=id, name=name, former=old.name, start=active)
+            await announce(footprint)
+            told.append(footprint)
+
+        made = await self._creator.create(
+            replace(spec, name=f"{name}_proa-new-{token}"),
+            start=False,
+            announce=tell,
+            carried=carried,
+        )
+        (footprint,) = told
+        with self._under_way.during(footprint):
+            swap = asyncio.create_task(self._swap(old, made.resource.id, footprint, token, on_step))
+            try:
+                await asyncio.shield(swap)
+            except BaseException:
+                back = asyncio.create_task(self._back(swap, footprint, old))
+                await self._creator.clean_up(back)
+                raise
+            warnings = [*made.warnings, *await self._remove(old, dropped)]
+        now = await self._reader.get(made.resource.id)
+        return CreatedContainer(resource=now, warnings=tuple(warnings))
+
+    async def _swap(
+        self, old: Resource, new: str, footprint: Footprint, token: str, on_step: OnStep
+    ) -> None:
+        if footprint.start:
+            with suppress(ResourceNotRunningError):  # it has ended by itself meanwhile
+                await self._stopper.stop(old.id, StopOptions(), on_step)
+        await self._rename(old.id, aside(old.name, token))
+        await self._rename(new, footprint.name)
+        if footprint.start:
+            on_step("starting the new one", None)
+            answer = await self._engine.post(path(new, "/start"))
+            if not answer.ok and answer.status != HTTPStatus.NOT_MODIFIED:
+                raise await self._reader.failure(answer)
+
+    async def _rename(self, id: str, name: str) -> None:
+        answer = await self._engine.post(path(id, "/rename"), params={"name": name})
+        if answer.ok:
+            return
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise ResourceNotFoundError(id)
+        if answer.status == HTTPStatus.CONFLICT and (owner := await self._reader.id_of(name)):
+            raise AlreadyExistsError("container", name, existing_id=owner)
+        raise await self._reader.failure(answer)
+
+    async def _back(self, swap: "asyncio.Task[None]", footprint: Footprint, old: Resource) -> None:
+        with suppress(Exception):
+            await swap
+        with suppress(ProaError):
+            await self._put_back.put_back(footprint)
+            if old.state is ResourceState.PAUSED:
+                await self._engine.post(path(old.id, "/pause"))
+
+    async def _remove(self, old: Resource, dropped: frozenset[str]) -> list[str]:
+        """Remove the old one; return what is left of it."""
+        # What the new one needs stays, whatever Docker thinks of it.
+        answer = await self._engine.delete(path(old.id), params={"force": 1, "v": 0})
+        if not answer.ok and answer.status != HTTPStatus.NOT_FOUND:
+            return [f"the container before could not be removed: {old.id}"]
+        for volume in dropped:
+            await self._engine.delete(f"/volumes/{quoted(volume)}")
+        return []
+
+
+def _with_volumes(
+    spec: ContainerSpec, old: Resource
+) -> tuple[ContainerSpec, frozenset[str], frozenset[str]]:
+    """Return a specification whose nameless volumes are those of the old container.
+
+    Return also those volumes, and the nameless ones that the specification has no place for.
+    """
+    container = old.container
+    if container is None or container.spec is None:
+        return spec, frozenset(), frozenset()
+    asked = {mount.target: mount for mount in container.spec.mounts}
+    had = {}
+    for mount in container.mounts:
+        wish = asked.get(mount.target)
+        named = wish is not None and (wish.volume is None or wish.volume.name)
+        if mount.volume is not None and is_nameless(mount.volume.name) and not named:
+            had[mount.target] = mount
+    carried = set()
+    mounts = []
+    for mount in spec.mounts:
+        before = had.get(mount.target)
+        if mount.volume is not None and not mount.volume.name and before and before.volume:
+            mount = replace(mount, volume=before.volume)  # noqa: PLW2901 - the same mount
+            carried.add(before.volume.name)
+        mounts.append(mount)
+    targets = {mount.target for mount in mounts}
+    for target, before in had.items():
+        # Its image asked for it, and the next image may not.
+        if target not in targets and target not in asked and before.volume:
+            volume = VolumeMount(name=before.volume.name)
+            mounts.append(Mount(target=target, read_only=before.read_only, volume=volume))
+            carried.add(before.volume.name)
+    dropped = {mount.volume.name for mount in had.values() if mount.volume} - carried
+    return replace(spec, mounts=tuple(mounts)), frozenset(carried), frozenset(dropped)
