@@ -83,8 +83,7 @@ def _readiness(resource: Resource) -> Verdict:
 
 def _lacks_agent(domain: Domain) -> bool:
     """Return whether a domain is known to have no channel for a guest agent."""
-    spec = getattr(domain, "spec", None)
-    return spec is not None and not spec.guest_agent
+    return domain.spec is not None and not domain.spec.guest_agent
 
 
 def _address(resource: Resource) -> Verdict:
