@@ -157,8 +157,9 @@ class LifecycleContract(IllegalVerbsContract):
             assert (answer.id, answer.name) == (resource.id, resource.name)
             assert await harness.is_gone(resource.id)
         elif isinstance(answer, Resource):
-            # A container that is made again runs if the one before was active.
+            # A container that is made again runs if the one before was active, or comes up as it.
             again = RUNNING if state in ACTIVE else STOPPED
+            again = state if state is ResourceState.STARTING else again
             wanted = again if verb is Verb.RECREATE else LEADS_TO[verb] or state
             assert answer.state is wanted
             await harness.check(answer, view_of(verb))

@@ -24,6 +24,7 @@ EFFECTIVE: dict[str, dict[str, Any]] = {
         "update_mask": {"paths": ["name"]},
     },
     "CreateContainer": {"spec": {"image": IMAGE, "name": "new"}},
+    "RecreateContainer": {"id": "web"},
     "PruneContainers": {},
     "CreateDomain": {"spec": {"name": "new", "memory_bytes": 2**26}},
     "CreateDomainFromXml": {"xml": XML},
