@@ -10,6 +10,9 @@ SUITES ?= bookworm trixie sid
 # What breaks stubs of the frozen contract. Imports are protobuf's own files.
 BREAKING = $(BIN)/buf breaking --exclude-imports --against protos/frozen.binpb
 
+# Where Go and Rust install themselves, if the caller's PATH leaves that out.
+export PATH := $(PATH):/usr/local/go/bin:$(HOME)/.cargo/bin
+
 .DEFAULT_GOAL := help
 .PHONY: help setup tools engines workloads services generate freeze lint types test test-engines demo serve bench soak clean
 
