@@ -37,14 +37,18 @@ def test_run_with_the_options_of_docker_run_creates_the_container(ann, name, rem
         "host_ip": "127.0.0.1",
         "protocol": "PORT_PROTOCOL_TCP",
     }
-    assert got["resources"]["memory_bytes"] == str(256 * 2**20)
-    assert got["resources"]["cpus"] == 1.5
-    assert got["spec"]["shm_size_bytes"] == str(2**30)
     assert (got["user"], got["working_dir"], got["hostname"]) == ("1000:1000", "/srv", "inside")
-    assert (got["init"], got["tty"], got["stdin_open"], got["read_only_root"]) == (True,) * 4
-    assert got["stop_timeout"] == "60s"
-    assert got["ulimits"] == [{"name": "nofile", "soft": "1024", "hard": "2048"}]
+    assert got["stop_signal"] == "SIGINT"
     assert {mount["target"] for mount in got["mounts"]} == {"/data", "/run"}
+    spec = got["spec"]
+    assert spec["resources"]["memory_bytes"] == str(256 * 2**20)
+    assert spec["resources"]["cpus"] == 1.5
+    assert spec["resources"]["pids_limit"] == 100
+    assert spec["shm_size_bytes"] == str(2**30)
+    assert (spec["init"], spec["tty"], spec["stdin_open"], spec["read_only_root"]) == (True,) * 4
+    assert spec["stop_timeout"] == "60s"
+    assert spec["ulimits"] == [{"name": "nofile", "soft": "1024", "hard": "2048"}]
+    assert spec["cap_drop"] == ["ALL"]
 
 
 def test_run_with_no_start_leaves_the_container_stopped(ann, name, remove):

@@ -135,7 +135,7 @@ def test_create_with_a_used_name_exits_with_conflict(ann, container):
 
 def test_update_and_rename_change_the_resource(ann, container, vm):
     changed = ann.json("update", container, "--memory", "64MiB")["resource"]
-    assert changed["container"]["resources"]["memory_bytes"] == str(64 * 2**20)
+    assert changed["container"]["spec"]["resources"]["memory_bytes"] == str(64 * 2**20)
     changed = ann.json("update", vm, "--title", "A desk")["resource"]
     assert changed["domain"]["spec"]["title"] == "A desk"
     assert ann.json("update", vm, "--label", "a=b")["resource"]["labels"] == {"a": "b"}
