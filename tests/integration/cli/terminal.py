@@ -71,9 +71,10 @@ class Terminal:
         done = subprocess.run([*self._tmux, *command], check=True, capture_output=True)
         return done.stdout.decode()
 
-    def lines(self) -> list[str]:
+    def lines(self, *options: str) -> list[str]:
         """Return the lines of the screen."""
-        lines = [line.rstrip() for line in self._ask("capture-pane", "-p").splitlines()]
+        screen = self._ask("capture-pane", "-p", *options)
+        lines = [line.rstrip() for line in screen.splitlines()]
         while lines and not lines[-1]:
             lines.pop()
         return lines
@@ -94,9 +95,10 @@ class Terminal:
         self._ask("send-keys", "C-c")
 
     def end(self) -> tuple[int, list[str]]:
-        """Wait for the command's end, and return its exit code and the lines of the screen."""
+        """Wait for the command's end, and return its exit code and all lines that it printed."""
         wait_until(self._ended.exists, self.lines, within=100)
-        return int(self._ended.read_text()), self.lines()
+        # From the first line of the history on: what is longer than the screen has left it.
+        return int(self._ended.read_text()), self.lines("-S", "-")
 
     def close(self) -> None:
         """End tmux and the command in it."""
