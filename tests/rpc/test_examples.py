@@ -401,7 +401,7 @@ async def condition_impossible(serve, _):
 async def wait_timed_out(serve, _):
     daemon = await serve()
     await daemon.container("web")
-    condition = {"state": "RESOURCE_STATE_PAUSED"}
+    condition = {"in_state": {"states": ["RESOURCE_STATE_PAUSED"]}}
     return await refusal(daemon.call("WaitResource", id="web", condition=condition, timeout=1))
 
 

@@ -19,8 +19,8 @@ ADDRESS: dict[str, Any] = {"has_address": {}}
 GONE: dict[str, Any] = {"gone": {}}
 
 
-def state(name):
-    return {"state": f"RESOURCE_STATE_{name}"}
+def state(*names):
+    return {"in_state": {"states": [f"RESOURCE_STATE_{name}" for name in names]}}
 
 
 def begin(daemon, *, token=None, within=None, **fields):
@@ -76,16 +76,16 @@ async def test_wait_returns_when_the_condition_comes(daemon, web):
         name: asyncio.ensure_future(until_done(wait(daemon, "web", condition)))
         for name, condition in (
             ("paused", state("PAUSED")),
-            ("stopped", state("STOPPED")),
+            ("ended", state("STOPPED", "FAILED")),
             ("gone", GONE),
         )
     }
 
     await daemon.call("PauseResource", id="web")
     assert (await calls["paused"]).resource.state == v1.RESOURCE_STATE_PAUSED
-    assert not calls["stopped"].done()
+    assert not calls["ended"].done()
     await daemon.call("StopResource", id="web", mode="STOP_MODE_FORCE")
-    assert (await calls["stopped"]).resource.id == web.id
+    assert (await calls["ended"]).resource.id == web.id
     assert not calls["gone"].done()
     await daemon.call("DeleteResource", id="web")
     assert not (await calls["gone"]).HasField("resource")
@@ -148,8 +148,10 @@ async def test_wait_ends_before_the_deadline_of_the_call(daemon, web):
     [
         ({}, "condition"),
         ({"condition": {}}, "condition"),
-        ({"condition": {"state": 0}}, "condition.state"),
-        ({"condition": {"state": 99}}, "condition.state"),
+        ({"condition": state()}, "condition.in_state.states"),
+        ({"condition": {"in_state": {"states": [0]}}}, "condition.in_state.states[0]"),
+        ({"condition": {"in_state": {"states": [99]}}}, "condition.in_state.states[0]"),
+        ({"condition": {"in_state": {"states": [1] * 33}}}, "condition.in_state.states"),
         ({"condition": READY, "timeout": {"seconds": 3601}}, "timeout"),
         ({"condition": READY, "timeout": {"seconds": 0}}, "timeout"),
         ({"condition": READY, "id": ""}, "id"),

@@ -31,7 +31,7 @@ from proa.v1 import stats_pb2 as proa_dot_v1_dot_stats__pb2
 from proa.v1 import watch_pb2 as proa_dot_v1_dot_watch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/resource_reads.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x18proa/v1/engine_ref.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/stats.proto\x1a\x13proa/v1/watch.proto\"\x8e\x02\n\x14ListResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12\x19\n\x08order_by\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80 \x12#\n\x04view\x18\x05 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12=\n\tread_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1e\n\x16return_partial_success\x18\x07 \x01(\x08\"\xb6\x01\n\x15ListResourcesResponse\x12$\n\tresources\x18\x01 \x03(\x0b\x32\x11.proa.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\'\n\x0bunreachable\x18\x03 \x03(\x0b\x32\x12.proa.v1.EngineRef\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\"\x8d\x01\n\x12GetResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12#\n\x04view\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12=\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xd5\x01\n\x15WatchResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12=\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1d\n\x0cresume_token\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x08\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x16WatchResourcesResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.proa.v1.WatchEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xfa\x01\n\rWaitCondition\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x16.proa.v1.ResourceStateH\x00\x12-\n\x05ready\x18\x02 \x01(\x0b\x32\x1c.proa.v1.WaitCondition.ReadyH\x00\x12\x38\n\x0bhas_address\x18\x03 \x01(\x0b\x32!.proa.v1.WaitCondition.HasAddressH\x00\x12+\n\x04gone\x18\x04 \x01(\x0b\x32\x1b.proa.v1.WaitCondition.GoneH\x00\x1a\x07\n\x05Ready\x1a\x0c\n\nHasAddress\x1a\x06\n\x04GoneB\x0b\n\tcondition\"\x81\x01\n\x13WaitResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12)\n\tcondition\x18\x02 \x01(\x0b\x32\x16.proa.v1.WaitCondition\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\x14WaitResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x87\x01\n\x12StreamStatsRequest\x12\x1b\n\x03ids\x18\x01 \x03(\tB\x0e\xf8\xc4\xa9\x82\x03\xf4\x03\xe8\xca\xbd\xa6\x08\x80\x04\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\"e\n\x13StreamStatsResponse\x12%\n\x05stats\x18\x01 \x03(\x0b\x32\x16.proa.v1.ResourceStats\x12\'\n\x07missing\x18\x02 \x03(\x0b\x32\x16.proa.v1.MissingSampleBP\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/resource_reads.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x18proa/v1/engine_ref.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/stats.proto\x1a\x13proa/v1/watch.proto\"\x8e\x02\n\x14ListResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12\x19\n\x08order_by\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80 \x12#\n\x04view\x18\x05 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12=\n\tread_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1e\n\x16return_partial_success\x18\x07 \x01(\x08\"\xb6\x01\n\x15ListResourcesResponse\x12$\n\tresources\x18\x01 \x03(\x0b\x32\x11.proa.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\'\n\x0bunreachable\x18\x03 \x03(\x0b\x32\x12.proa.v1.EngineRef\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\"\x8d\x01\n\x12GetResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12#\n\x04view\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12=\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xd5\x01\n\x15WatchResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12=\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1d\n\x0cresume_token\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x08\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x16WatchResourcesResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.proa.v1.WatchEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xc0\x02\n\rWaitCondition\x12\x32\n\x08in_state\x18\x01 \x01(\x0b\x32\x1e.proa.v1.WaitCondition.InStateH\x00\x12-\n\x05ready\x18\x02 \x01(\x0b\x32\x1c.proa.v1.WaitCondition.ReadyH\x00\x12\x38\n\x0bhas_address\x18\x03 \x01(\x0b\x32!.proa.v1.WaitCondition.HasAddressH\x00\x12+\n\x04gone\x18\x04 \x01(\x0b\x32\x1b.proa.v1.WaitCondition.GoneH\x00\x1a\x39\n\x07InState\x12.\n\x06states\x18\x01 \x03(\x0e\x32\x16.proa.v1.ResourceStateB\x06\xf8\xc4\xa9\x82\x03 \x1a\x07\n\x05Ready\x1a\x0c\n\nHasAddress\x1a\x06\n\x04GoneB\x0b\n\tcondition\"\x81\x01\n\x13WaitResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12)\n\tcondition\x18\x02 \x01(\x0b\x32\x16.proa.v1.WaitCondition\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\x14WaitResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x87\x01\n\x12StreamStatsRequest\x12\x1b\n\x03ids\x18\x01 \x03(\tB\x0e\xf8\xc4\xa9\x82\x03\xf4\x03\xe8\xca\xbd\xa6\x08\x80\x04\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\"e\n\x13StreamStatsResponse\x12%\n\x05stats\x18\x01 \x03(\x0b\x32\x16.proa.v1.ResourceStats\x12\'\n\x07missing\x18\x02 \x03(\x0b\x32\x16.proa.v1.MissingSampleBP\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHRESOURCESREQUEST'].fields_by_name['read_mask']._serialized_options = b'\370\304\251\202\003\310\001\350\312\275\246\010\377\001'
   _globals['_WATCHRESOURCESREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_WATCHRESOURCESREQUEST'].fields_by_name['resume_token']._serialized_options = b'\350\312\275\246\010\200\010'
+  _globals['_WAITCONDITION_INSTATE'].fields_by_name['states']._loaded_options = None
+  _globals['_WAITCONDITION_INSTATE'].fields_by_name['states']._serialized_options = b'\370\304\251\202\003 '
   _globals['_WAITRESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_WAITRESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_STREAMSTATSREQUEST'].fields_by_name['ids']._loaded_options = None
@@ -70,19 +72,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHRESOURCESRESPONSE']._serialized_start=1100
   _globals['_WATCHRESOURCESRESPONSE']._serialized_end=1183
   _globals['_WAITCONDITION']._serialized_start=1186
-  _globals['_WAITCONDITION']._serialized_end=1436
-  _globals['_WAITCONDITION_READY']._serialized_start=1394
-  _globals['_WAITCONDITION_READY']._serialized_end=1401
-  _globals['_WAITCONDITION_HASADDRESS']._serialized_start=1403
-  _globals['_WAITCONDITION_HASADDRESS']._serialized_end=1415
-  _globals['_WAITCONDITION_GONE']._serialized_start=1417
-  _globals['_WAITCONDITION_GONE']._serialized_end=1423
-  _globals['_WAITRESOURCEREQUEST']._serialized_start=1439
-  _globals['_WAITRESOURCEREQUEST']._serialized_end=1568
-  _globals['_WAITRESOURCERESPONSE']._serialized_start=1570
-  _globals['_WAITRESOURCERESPONSE']._serialized_end=1629
-  _globals['_STREAMSTATSREQUEST']._serialized_start=1632
-  _globals['_STREAMSTATSREQUEST']._serialized_end=1767
-  _globals['_STREAMSTATSRESPONSE']._serialized_start=1769
-  _globals['_STREAMSTATSRESPONSE']._serialized_end=1870
+  _globals['_WAITCONDITION']._serialized_end=1506
+  _globals['_WAITCONDITION_INSTATE']._serialized_start=1405
+  _globals['_WAITCONDITION_INSTATE']._serialized_end=1462
+  _globals['_WAITCONDITION_READY']._serialized_start=1464
+  _globals['_WAITCONDITION_READY']._serialized_end=1471
+  _globals['_WAITCONDITION_HASADDRESS']._serialized_start=1473
+  _globals['_WAITCONDITION_HASADDRESS']._serialized_end=1485
+  _globals['_WAITCONDITION_GONE']._serialized_start=1487
+  _globals['_WAITCONDITION_GONE']._serialized_end=1493
+  _globals['_WAITRESOURCEREQUEST']._serialized_start=1509
+  _globals['_WAITRESOURCEREQUEST']._serialized_end=1638
+  _globals['_WAITRESOURCERESPONSE']._serialized_start=1640
+  _globals['_WAITRESOURCERESPONSE']._serialized_end=1699
+  _globals['_STREAMSTATSREQUEST']._serialized_start=1702
+  _globals['_STREAMSTATSREQUEST']._serialized_end=1837
+  _globals['_STREAMSTATSRESPONSE']._serialized_start=1839
+  _globals['_STREAMSTATSRESPONSE']._serialized_end=1940
 # @@protoc_insertion_point(module_scope)

@@ -279,6 +279,30 @@ class WaitCondition(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class InState(_message.Message):
+        """Whether it is in one of some states."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        STATES_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def states(self) -> _containers.RepeatedScalarFieldContainer[_resource_pb2.ResourceState.ValueType]:
+            """The states, such as STOPPED and FAILED for the end of a job. Required.
+            At most 32 items.
+            """
+
+        def __init__(
+            self,
+            *,
+            states: _abc.Iterable[_resource_pb2.ResourceState.ValueType] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["states", b"states"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class Ready(_message.Message):
         """Whether it is ready for work: a container that runs and whose health check, if it has one, says
         healthy; a domain that runs and whose guest agent is connected.
@@ -325,12 +349,14 @@ class WaitCondition(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-    STATE_FIELD_NUMBER: _builtins.int
+    IN_STATE_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
     HAS_ADDRESS_FIELD_NUMBER: _builtins.int
     GONE_FIELD_NUMBER: _builtins.int
-    state: _resource_pb2.ResourceState.ValueType
-    """It is in this state."""
+    @_builtins.property
+    def in_state(self) -> Global___WaitCondition.InState:
+        """It is in one of these states."""
+
     @_builtins.property
     def ready(self) -> Global___WaitCondition.Ready:
         """It is ready."""
@@ -346,16 +372,16 @@ class WaitCondition(_message.Message):
     def __init__(
         self,
         *,
-        state: _resource_pb2.ResourceState.ValueType = ...,
+        in_state: Global___WaitCondition.InState | None = ...,
         ready: Global___WaitCondition.Ready | None = ...,
         has_address: Global___WaitCondition.HasAddress | None = ...,
         gone: Global___WaitCondition.Gone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "gone", b"gone", "has_address", b"has_address", "ready", b"ready", "state", b"state"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "gone", b"gone", "has_address", b"has_address", "in_state", b"in_state", "ready", b"ready"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "gone", b"gone", "has_address", b"has_address", "ready", b"ready", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "gone", b"gone", "has_address", b"has_address", "in_state", b"in_state", "ready", b"ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["state", "ready", "has_address", "gone"]  # noqa: Y015
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["in_state", "ready", "has_address", "gone"]  # noqa: Y015
     _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
 

@@ -10,7 +10,6 @@ from proad.model import (
     Resource,
     ResourceKind,
     ResourceState,
-    RestartPolicyMode,
     StateReason,
     WaitCondition,
 )
@@ -52,11 +51,10 @@ def judge(condition: WaitCondition, resource: Resource) -> Verdict:
     """
     if condition.gone is not None:
         return PENDING
-    if condition.state is not None:
-        if condition.state in _NEVER[resource.kind]:
-            kind = resource.kind.lower()
-            return Verdict(impossible=f"a {kind} is never {condition.state}")
-        return Verdict(holds=resource.state is condition.state)
+    if condition.in_state is not None:
+        if _NEVER[resource.kind].issuperset(condition.in_state.states):
+            return Verdict(impossible=f"a {resource.kind.lower()} is never {condition}")
+        return Verdict(holds=resource.state in condition.in_state.states)
     if resource.state is _S.RUNNING:
         return (_readiness if condition.ready is not None else _address)(resource)
     if resource.activity is None and (why := _end(resource)):
@@ -111,15 +109,8 @@ def _end(resource: Resource) -> str:
         return ""
     if resource.state_detail.reason is StateReason.NEVER_STARTED:
         return ""  # whoever made it is about to start it
-    container, detail = resource.container, resource.state_detail
-    if container is not None and container.spec is not None:
-        policy = container.spec.restart_policy
-        match policy.mode:
-            case RestartPolicyMode.ALWAYS | RestartPolicyMode.UNLESS_STOPPED:
-                return ""
-            case RestartPolicyMode.ON_FAILURE if detail.exit_code and (
-                not policy.max_retries or container.restart_count < policy.max_retries
-            ):
-                return ""
-    code = "" if detail.exit_code is None else f" with exit code {detail.exit_code}"
+    # A restart policy changes nothing: a container that Docker is to start again is never
+    # STOPPED or FAILED, but STARTING. What was stopped by a call, Docker leaves alone.
+    exit_code = resource.state_detail.exit_code
+    code = "" if exit_code is None else f" with exit code {exit_code}"
     return f"it has ended{code} and nothing restarts it; start it first"

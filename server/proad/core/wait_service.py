@@ -151,7 +151,7 @@ class WaitService:
             return Verdict(impossible="it was deleted meanwhile"), False
         if not self._inventory.synced(connection):
             return Verdict(now="its engine does not answer"), True
-        if condition.gone is not None or condition.state is not None:
+        if condition.gone is not None or condition.in_state is not None:
             return judge(condition, entry.published), False
         return await self._look_in_full(condition, connection, entry)
 

@@ -147,7 +147,7 @@ from proad.model.volume import (
     Volume,
     VolumeSpec,
 )
-from proad.model.wait import Gone, HasAddress, Ready, WaitCondition, WaitOptions
+from proad.model.wait import Gone, HasAddress, InState, Ready, WaitCondition, WaitOptions
 from proad.model.watch import (
     Bookmark,
     ChangeCause,
@@ -216,6 +216,7 @@ __all__ = [
     "Host",
     "Image",
     "ImageFilter",
+    "InState",
     "Intent",
     "Lifetime",
     "MissingSample",

@@ -9,6 +9,13 @@ from pydantic import Field, model_validator
 from proad.model.resource import ResourceState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InState:
+    """The resource is in one of these states."""
+
+    states: Annotated[tuple[ResourceState, ...], Field(min_length=1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The resource is ready for work."""
@@ -28,7 +35,7 @@ class Gone:
 class WaitCondition:
     """What to wait for; exactly one is set."""
 
-    state: ResourceState | None = None
+    in_state: InState | None = None
     ready: Ready | None = None
     has_address: HasAddress | None = None
     gone: Gone | None = None
@@ -36,13 +43,13 @@ class WaitCondition:
     @model_validator(mode="after")
     def _one_is_set(self) -> "WaitCondition":
         if all(getattr(self, field.name) is None for field in fields(self)):
-            raise ValueError("must be a state, ready, has_address or gone")
+            raise ValueError("must be in_state, ready, has_address or gone")
         return self
 
     def __str__(self) -> str:
         """Return the condition in words."""
-        if self.state is not None:
-            return self.state
+        if self.in_state is not None:
+            return " or ".join(self.in_state.states)
         return next(f.name for f in fields(self) if getattr(self, f.name) is not None)
 
 

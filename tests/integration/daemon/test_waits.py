@@ -53,6 +53,32 @@ def test_wait_for_a_container_with_a_health_check(start_daemon: Start, token: st
 
 
 @pytest.mark.docker
+def test_wait_for_a_container_that_docker_restarts(start_daemon: Start, token: str, swept):
+    client = start_daemon().client()
+    swept(client)
+    spec = v1.ContainerSpec(
+        image=IMAGE,
+        name=token,
+        # Fails at once until its fourth start, then stays.
+        command=["sh", "-c", "echo >>/n; test $(wc -l </n) -ge 4 || exit 1; sleep 600"],
+        restart_policy=v1.RestartPolicy(mode=v1.RESTART_POLICY_MODE_ALWAYS),
+        networks=[v1.NetworkAttachment(network="none")],
+    )
+    spec.health_check.shell_command = "test $(wc -l </n) -ge 4"
+    spec.health_check.interval.FromMilliseconds(200)
+    client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+
+    wait(client, token, READY)
+
+    # What was stopped by a call, its policy does not start again.
+    stop = v1.StopResourceRequest(id=token, mode=v1.STOP_MODE_FORCE)
+    client.resources.StopResource(stop)
+    with pytest.raises(proa.Error) as caught:
+        wait(client, token, READY)
+    assert caught.value.reason == "CONDITION_IMPOSSIBLE"
+
+
+@pytest.mark.docker
 def test_wait_for_the_end_of_a_transient_container(start_daemon: Start, token: str, swept):
     client = start_daemon().client()
     swept(client)

@@ -12,6 +12,7 @@ from proad.model import (
     Gone,
     HasAddress,
     HealthStatus,
+    InState,
     NetworkAttachment,
     NetworkInterface,
     Ready,
@@ -31,8 +32,11 @@ READY, ADDRESS = WaitCondition(ready=Ready()), WaitCondition(has_address=HasAddr
 GONE = WaitCondition(gone=Gone())
 HOLDS, PENDING, IMPOSSIBLE = "holds", "pending", "impossible"
 ENDED = StateDetail(reason=StateReason.ERROR, exit_code=1)
-COMPLETED = StateDetail(reason=StateReason.COMPLETED, exit_code=0)
 NEVER_STARTED = StateDetail(reason=StateReason.NEVER_STARTED)
+
+
+def in_state(*states):
+    return WaitCondition(in_state=InState(states=states))
 
 
 def container(state=S.RUNNING, detail=ENDED, activity=None, **fields):
@@ -59,9 +63,8 @@ def domain(state=S.RUNNING, activity=None, **fields):
     )
 
 
-def restarted(mode, max_retries=0, **others):
-    policy = RestartPolicy(mode=mode, max_retries=max_retries)
-    return {"spec": ContainerSpec(image="i", restart_policy=policy), **others}
+def restarted(mode):
+    return {"spec": ContainerSpec(image="i", restart_policy=RestartPolicy(mode=mode))}
 
 
 def on(*networks, address=""):
@@ -97,13 +100,10 @@ def outcome(condition, resource):
         (container(S.STOPPED, activity=Verb.RESTART), PENDING),
         (container(S.FAILED), IMPOSSIBLE),
         (container(S.REMOVING), IMPOSSIBLE),
-        (container(S.STOPPED, **restarted(M.NO)), IMPOSSIBLE),
-        (container(S.STOPPED, **restarted(M.ALWAYS)), PENDING),
-        (container(S.STOPPED, COMPLETED, **restarted(M.UNLESS_STOPPED)), PENDING),
-        (container(S.STOPPED, **restarted(M.ON_FAILURE)), PENDING),
-        (container(S.STOPPED, COMPLETED, **restarted(M.ON_FAILURE)), IMPOSSIBLE),
-        (container(S.STOPPED, **restarted(M.ON_FAILURE, 3, restart_count=2)), PENDING),
-        (container(S.STOPPED, **restarted(M.ON_FAILURE, 3, restart_count=3)), IMPOSSIBLE),
+        # Docker calls no container ended that it is to start again.
+        (container(S.STARTING, **restarted(M.ALWAYS)), PENDING),
+        (container(S.STOPPED, **restarted(M.ALWAYS)), IMPOSSIBLE),
+        (container(S.FAILED, **restarted(M.UNLESS_STOPPED)), IMPOSSIBLE),
         (domain(), PENDING),
         (domain(guest_agent_connected=True), HOLDS),
         (domain(spec=DomainSpec(name="vm", memory_bytes=2**26)), PENDING),
@@ -150,9 +150,22 @@ def test_gone_never_holds_nor_ends_while_a_resource_exists(make, state):
 @pytest.mark.parametrize("wanted", S)
 @pytest.mark.parametrize("state", S)
 @pytest.mark.parametrize("make", [container, domain])
-def test_state_holds_in_that_state_alone_and_is_impossible_for_another_kind(make, state, wanted):
+def test_in_state_holds_in_that_state_alone_and_is_impossible_for_another_kind(make, state, wanted):
     never = {S.SUSPENDED, S.SAVED} if make is container else {S.REMOVING}
 
-    found = outcome(WaitCondition(state=wanted), make(state))
+    found = outcome(in_state(wanted), make(state))
 
     assert found == (IMPOSSIBLE if wanted in never else HOLDS if state is wanted else PENDING)
+
+
+@pytest.mark.parametrize(
+    ("states", "wanted"),
+    [
+        ((S.STOPPED, S.FAILED), PENDING),
+        ((S.STOPPED, S.RUNNING), HOLDS),
+        ((S.SAVED, S.STOPPED), PENDING),
+        ((S.SAVED, S.SUSPENDED), IMPOSSIBLE),
+    ],
+)
+def test_in_state_of_several_holds_in_each_and_is_impossible_if_none_can_come(states, wanted):
+    assert outcome(in_state(*states), container()) == wanted

@@ -18,12 +18,20 @@ from proad.errors import (
     TooManyWaitsError,
     WaitTimedOutError,
 )
-from proad.model import Gone, HealthStatus, Ready, ResourceState, WaitCondition, WaitOptions
+from proad.model import (
+    Gone,
+    HealthStatus,
+    InState,
+    Ready,
+    ResourceState,
+    WaitCondition,
+    WaitOptions,
+)
 from unit.core.inventory.scripted import Scripted, box, linked, until
 
 S = ResourceState
 READY, GONE = WaitCondition(ready=Ready()), WaitCondition(gone=Gone())
-PAUSED = WaitCondition(state=S.PAUSED)
+PAUSED = WaitCondition(in_state=InState(states=(S.PAUSED,)))
 # A wait is woken by changes alone.
 TIMING = WaitTiming(look_again=3600.0)
 
