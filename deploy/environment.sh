@@ -6,7 +6,7 @@
 #
 # PYTHON names the interpreter. Without it, an existing environment keeps its interpreter, and a
 # new one gets python3. The environment is recreated if the interpreter, the path of the clone,
-# pyproject.toml or constraints.txt has changed.
+# pyproject.toml or a pinned version has changed.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=deploy/packages.sh
@@ -24,7 +24,7 @@ wanted() {
     {
         "$python" -c 'import sys; print(sys.base_prefix, sys.version)'
         pwd -P
-        cat pyproject.toml constraints.txt
+        cat pyproject.toml constraints.txt protos/generators/*.txt
     } | sha256sum
 }
 
@@ -45,6 +45,7 @@ make_environment() {
 add_tools() {
     say "adding the tools for development"
     "${PIP[@]}" install --constraint constraints.txt --group dev
+    "$VENV/bin/python" protos/generators.py
     wanted >"$VENV/.developers"
 }
 

@@ -6,11 +6,10 @@ The test for stale stubs generates into an empty folder and compares.
 """
 
 import sys
-from importlib.resources import files
 from pathlib import Path
 
+import generators
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-from grpc_tools import protoc
 
 PROTOS = Path(__file__).parent
 
@@ -24,28 +23,29 @@ def generate(out: Path) -> None:
     sources = sorted(str(p.relative_to(PROTOS)) for p in PROTOS.rglob("*.proto"))
     descriptors = package / "descriptors.binpb"
     _protoc(
+        generators.MESSAGES,
         sources,
         f"--python_out={out}",
         f"--mypy_out=quiet:{out}",
         f"--descriptor_set_out={descriptors}",
     )
     services = [s for s in sources if s.endswith("_service.proto")]
-    _protoc(services, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}")
+    _protoc(
+        generators.SERVICES, services, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}"
+    )
     contract = FileDescriptorSet.FromString(descriptors.read_bytes())
     descriptors.unlink()
     (package / "__init__.py").write_text(_init_module(contract))
 
 
-def _protoc(sources: list[str], *options: str) -> None:
+def _protoc(generator: str, sources: list[str], *options: str) -> None:
     # Take the plugins from beside this Python; PATH may lead to others.
     plugins = [
         f"--plugin={plugin}={Path(sys.executable).with_name(plugin)}"
         for plugin in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
     ]
-    includes = [f"--proto_path={PROTOS}", f"--proto_path={files('grpc_tools') / '_proto'}"]
-    status = protoc.main(["protoc", *plugins, *includes, *options, *sources])
-    if status != 0:
-        sys.exit(status)
+    includes = [f"--proto_path={path}" for path in (PROTOS, generators.includes(generator))]
+    generators.run(generator, *plugins, *includes, *options, *sources)
 
 
 def _init_module(contract: FileDescriptorSet) -> str:

@@ -21,9 +21,8 @@ from typing import Protocol
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
-from grpc_status import rpc_status
 
 DOMAIN = "proa.dev"
 """The domain of every ErrorInfo of a proad."""
@@ -211,26 +210,22 @@ class EndedCall(Protocol):
 
 def error_of(call: EndedCall) -> Error:
     """Return the typed exception of a failed call."""
-    code, details = call.code(), _details(call)
+    code = call.code()
+    details = _details(call, code)
     kind = _BY_CODE.get(code, Error)
     exact = _BY_REASON.get(details.reason, kind)
     return (exact if issubclass(exact, kind) else kind)(code, details)
 
 
-def _details(call: EndedCall) -> Details:
+def _details(call: EndedCall, code: grpc.StatusCode) -> Details:
     trailing = tuple((key, value) for key, value in call.trailing_metadata() or ())
     plain = Details(
         message=call.details() or "",
         correlation_id=str(dict(trailing).get("x-correlation-id", "")),
         trailing_metadata=trailing,
     )
-    try:
-        status = rpc_status.from_call(call)  # type: ignore[arg-type] # uses these three methods alone
-    except (DecodeError, ValueError):
-        # A proxy may have replaced the status by its own: then only code and message are
-        # known.
-        status = None
-    if status is None:
+    status = _status(trailing)
+    if (status.code, status.message) != (code.value[0], plain.message):
         return plain
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
@@ -248,6 +243,17 @@ def _details(call: EndedCall) -> Details:
         or info.metadata.get("correlation_id", "")
         or plain.correlation_id,
     )
+
+
+def _status(trailing: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status:
+    """Return the status that the daemon sent with its details; an empty one if there is none."""
+    for key, value in trailing:
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            try:
+                return status_pb2.Status.FromString(value)
+            except DecodeError:
+                break
+    return status_pb2.Status()
 
 
 def _unpack(packed: Iterable[Message], *wanted: Message) -> None:

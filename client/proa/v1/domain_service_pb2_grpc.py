@@ -5,7 +5,7 @@ import warnings
 
 from proa.v1 import domain_service_pb2 as proa_dot_v1_dot_domain__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.70.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in proa/v1/domain_service_pb2_grpc.py depends on'
+        + f' but the generated code in proa/v1/domain_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class DomainServiceStub:
+class DomainServiceStub(object):
     """What only domains (virtual machines) have. Their lives are in ResourceService.
     """
 
@@ -52,7 +52,7 @@ class DomainServiceStub:
                 _registered_method=True)
 
 
-class DomainServiceServicer:
+class DomainServiceServicer(object):
     """What only domains (virtual machines) have. Their lives are in ResourceService.
     """
 
@@ -118,7 +118,7 @@ def add_DomainServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class DomainService:
+class DomainService(object):
     """What only domains (virtual machines) have. Their lives are in ResourceService.
     """
 

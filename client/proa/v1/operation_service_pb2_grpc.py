@@ -5,7 +5,7 @@ import warnings
 
 from proa.v1 import operation_service_pb2 as proa_dot_v1_dot_operation__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.70.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in proa/v1/operation_service_pb2_grpc.py depends on'
+        + f' but the generated code in proa/v1/operation_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class OperationServiceStub:
+class OperationServiceStub(object):
     """The calls that carried a `request_id`: what became of them, and how to end one. Everybody sees
     and ends the own ones alone.
     """
@@ -53,7 +53,7 @@ class OperationServiceStub:
                 _registered_method=True)
 
 
-class OperationServiceServicer:
+class OperationServiceServicer(object):
     """The calls that carried a `request_id`: what became of them, and how to end one. Everybody sees
     and ends the own ones alone.
     """
@@ -111,7 +111,7 @@ def add_OperationServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class OperationService:
+class OperationService(object):
     """The calls that carried a `request_id`: what became of them, and how to end one. Everybody sees
     and ends the own ones alone.
     """

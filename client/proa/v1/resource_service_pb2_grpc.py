@@ -6,7 +6,7 @@ import warnings
 from proa.v1 import resource_reads_pb2 as proa_dot_v1_dot_resource__reads__pb2
 from proa.v1 import resource_verbs_pb2 as proa_dot_v1_dot_resource__verbs__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.70.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -19,14 +19,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in proa/v1/resource_service_pb2_grpc.py depends on'
+        + f' but the generated code in proa/v1/resource_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class ResourceServiceStub:
+class ResourceServiceStub(object):
     """Containers and domains alike: looking at them and taking them through their
     lives.
 
@@ -120,7 +120,7 @@ class ResourceServiceStub:
                 _registered_method=True)
 
 
-class ResourceServiceServicer:
+class ResourceServiceServicer(object):
     """Containers and domains alike: looking at them and taking them through their
     lives.
 
@@ -362,7 +362,7 @@ def add_ResourceServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class ResourceService:
+class ResourceService(object):
     """Containers and domains alike: looking at them and taking them through their
     lives.
 

@@ -5,7 +5,7 @@ import warnings
 
 from proa.v1 import server_service_pb2 as proa_dot_v1_dot_server__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.70.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in proa/v1/server_service_pb2_grpc.py depends on'
+        + f' but the generated code in proa/v1/server_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class ServerServiceStub:
+class ServerServiceStub(object):
     """The daemon itself.
     """
 
@@ -42,7 +42,7 @@ class ServerServiceStub:
                 _registered_method=True)
 
 
-class ServerServiceServicer:
+class ServerServiceServicer(object):
     """The daemon itself.
     """
 
@@ -70,7 +70,7 @@ def add_ServerServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class ServerService:
+class ServerService(object):
     """The daemon itself.
     """
 

@@ -5,7 +5,7 @@ import warnings
 
 from proa.v1 import snapshot_service_pb2 as proa_dot_v1_dot_snapshot__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.70.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in proa/v1/snapshot_service_pb2_grpc.py depends on'
+        + f' but the generated code in proa/v1/snapshot_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class SnapshotServiceStub:
+class SnapshotServiceStub(object):
     """Snapshots of a resource: its disks and, if it is active, its memory.
     Engines without snapshots answer CAPABILITY_MISSING; so does Docker.
     In every request `id` names the resource as in ResourceService.
@@ -64,7 +64,7 @@ class SnapshotServiceStub:
                 _registered_method=True)
 
 
-class SnapshotServiceServicer:
+class SnapshotServiceServicer(object):
     """Snapshots of a resource: its disks and, if it is active, its memory.
     Engines without snapshots answer CAPABILITY_MISSING; so does Docker.
     In every request `id` names the resource as in ResourceService.
@@ -155,7 +155,7 @@ def add_SnapshotServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class SnapshotService:
+class SnapshotService(object):
     """Snapshots of a resource: its disks and, if it is active, its memory.
     Engines without snapshots answer CAPABILITY_MISSING; so does Docker.
     In every request `id` names the resource as in ResourceService.

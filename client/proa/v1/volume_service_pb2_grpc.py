@@ -5,7 +5,7 @@ import warnings
 
 from proa.v1 import volume_service_pb2 as proa_dot_v1_dot_volume__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.70.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in proa/v1/volume_service_pb2_grpc.py depends on'
+        + f' but the generated code in proa/v1/volume_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class VolumeServiceStub:
+class VolumeServiceStub(object):
     """Volumes in the storage pools of libvirt: disks of domains, base volumes,
     installation media.
     """
@@ -53,7 +53,7 @@ class VolumeServiceStub:
                 _registered_method=True)
 
 
-class VolumeServiceServicer:
+class VolumeServiceServicer(object):
     """Volumes in the storage pools of libvirt: disks of domains, base volumes,
     installation media.
     """
@@ -120,7 +120,7 @@ def add_VolumeServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class VolumeService:
+class VolumeService(object):
     """Volumes in the storage pools of libvirt: disks of domains, base volumes,
     installation media.
     """
