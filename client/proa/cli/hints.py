@@ -175,6 +175,11 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("{} takes it off", ("update --no-protect {name}",), on=("rm",)),
         _SHOW,
     ],
+    "SPEC_INCOMPLETE": [
+        _Rule("{} shows in full what it is made of", ("get -o json {name}",)),
+    ],
+    "CONDITION_IMPOSSIBLE": [_SHOW],
+    "WAIT_TIMED_OUT": [_SHOW],
     "HAS_SNAPSHOTS": [
         _Rule("{} deletes them too", ("rm {flags} --snapshots {name}",), on=("rm",)),
         _Rule("{} shows them", ("snapshot ls {name}",)),

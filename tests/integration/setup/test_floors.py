@@ -22,7 +22,7 @@ print(version("grpcio"), version("protobuf"))
 with proa.connect(sys.argv[1], username="ada", password=sys.argv[2]) as client:
     spec = v1.ContainerSpec(image="proa-test/busybox:1", name=sys.argv[3])
     made = client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
-    id = made.container.resource.id
+    id = made.resource.id
     assert client.wait(id, v1.RESOURCE_STATE_RUNNING, timeout=60).name == sys.argv[3]
     try:
         client.resources.DeleteResource(v1.DeleteResourceRequest(id=id))
@@ -68,6 +68,7 @@ def test_client_alone_with_versions_makes_session(
         timeout=120,
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
     used = [requirement.partition("==")[2] for requirement in versions[:2]]
     assert all(map(str.startswith, done.stdout.split(), used))

@@ -21,6 +21,7 @@ def test_methods_yields_the_rpcs_of_all_services():
             "image",
             "operation",
             "resource",
+            "server",
             "snapshot",
             "volume",
         )

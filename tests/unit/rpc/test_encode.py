@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from proa import v1
 from proad.errors import EngineConflictError
-from proad.model import PublishedPort
+from proad.model import ContainerSpec, PublishedPort
 from proad.rpc import encode as module
 from proad.rpc.encode import encode
 from proad.rpc.status import to_status
@@ -36,8 +36,8 @@ def fresh():
         {"ports": 5},
         {"ports": (PublishedPort(container_port=2**31),)},
         {"health": "SICK"},
-        {"stop_timeout": timedelta.max},
-        {"resources": "none"},
+        {"spec": ContainerSpec(image="web", stop_timeout=timedelta.max)},
+        {"spec": "none"},
     ],
 )
 def test_encode_value_that_does_not_fit_leaves_it_out(odd):
