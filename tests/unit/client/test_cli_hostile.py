@@ -45,6 +45,7 @@ COMMANDS = {
     "wait": ["x", "--state", "running"],
     "top": ["--once"],
     "run": ["img"],
+    "recreate": ["x"],
     "start": ["x"],
     "stop": ["x"],
     "restart": ["x"],
