@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -150,6 +151,11 @@ class Daemons:
         return getattr(stub, method)(
             request, timeout=within, metadata=metadata, wait_for_ready=bool(self._pid)
         )
+
+    def volume_records(self) -> list[tuple[str, str]]:
+        """Return name and state of each record of a volume."""
+        with closing(sqlite3.connect(self.home / "state/proa.db")) as database:
+            return database.execute("select name, state from volumes").fetchall()
 
     def log(self) -> str:
         """Return what all daemons have logged."""

@@ -85,6 +85,7 @@ def trial(daemons: Daemons, engines: Engines, case: Case, order: Order, prefix: 
     _check(case, stage, before, outcome)
     if outcome.code:
         _check_not_stuck(case, stage, case.after(before, prefix))
+    _check_records(stage)
     _check_ended(daemons, request.request_id, outcome)
     return outcome
 
@@ -111,6 +112,21 @@ def _check(case: Case, stage: Stage, before: Truth, outcome: Outcome) -> None:
         within=20,
         every=0.05,
     )
+
+
+def _check_records(stage: Stage) -> None:
+    """Check that no record of a volume stays without a volume."""
+
+    def stale() -> list[tuple[str, str]]:
+        files = {file.name for file in stage.engines.pool_path.iterdir()}
+        return [
+            (name, state)
+            for name, state in stage.daemons.volume_records()
+            if name.startswith(stage.prefix) and name not in files
+        ]
+
+    # The comparison is made when the driver has connected.
+    wait_until(lambda: not stale(), lambda: f"records without a volume: {stale()}", within=20)
 
 
 def _check_not_stuck(case: Case, stage: Stage, done: Truth) -> None:

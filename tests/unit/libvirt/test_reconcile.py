@@ -93,12 +93,23 @@ def test_reconcile_with_an_inactive_pool_keeps_the_record(
         connection.storagePoolLookupByName(POOL).create()
 
 
-def test_reconcile_of_a_young_record_keeps_the_record(
+def test_reconcile_of_a_create_under_way_keeps_its_records(
     connection: libvirt.virConnect, catalog: VolumeCatalog
 ):
-    record = record_of(catalog, connection, POOL, "v", owner=str(uuid4()))
+    planned = catalog.plan(connection, pool=POOL, name="not yet", format=DiskFormat.RAW)
+    made = record_of(catalog, connection, POOL, "v", owner=str(uuid4()))
     reconcile(connection, catalog, older_than=datetime.now(UTC) - timedelta(hours=1))
-    assert catalog.load(connection) == [record]
+    assert catalog.load(connection) == [planned, made]
+
+
+@pytest.mark.parametrize("owned", [False, True])
+def test_reconcile_of_a_young_volume_that_was_deleted_removes_the_record(
+    connection: libvirt.virConnect, catalog: VolumeCatalog, *, owned: bool
+):
+    record_of(catalog, connection, POOL, "v", owner=str(uuid4()) if owned else "")
+    delete_volume(connection)
+    reconcile(connection, catalog, older_than=datetime.now(UTC) - timedelta(hours=1))
+    assert catalog.load(connection) == []
 
 
 @pytest.mark.parametrize("name", ["v", "never made"])

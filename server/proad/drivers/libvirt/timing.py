@@ -90,8 +90,8 @@ class CatalogTiming:
         query_timeout: limit of a query; a database has shorter limits of its own.
         retry_delay: how long views do without records after a query failed.
         reconcile_interval: time between two comparisons of the records with the volumes.
-        settle_time: age up to which a comparison leaves a record alone; a create under way, here
-            or in another daemon, has records of a domain that does not exist yet.
+        settle_time: age up to which a comparison takes a create for one that is under way, here
+            or in another daemon: it has records of volumes and of a domain that do not exist yet.
     """
 
     query_timeout: timedelta = timedelta(seconds=20)

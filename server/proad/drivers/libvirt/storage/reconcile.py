@@ -57,13 +57,14 @@ def reconcile(
 ) -> None:
     """Update the records after changes by others; change nothing on the host.
 
-    Remove the record of a volume that does not exist any more, unless its domain exists. Make a
-    volume ordinary whose domain was removed by others.
+    Remove the record of a volume that does not exist any more, unless its domain exists; also
+    after a crash between the delete of the volume and that of the record. Make a volume ordinary
+    whose domain was removed by others.
 
     Args:
         connection: to libvirt.
         catalog: the records.
-        older_than: leave younger records alone; their create may be under way.
+        older_than: take a create whose records are younger for one that is under way.
 
     Raises:
         DatabaseUnreachableError: the records are unreadable.
@@ -71,8 +72,8 @@ def reconcile(
     records = catalog.load(connection)
     domains = {domain.UUIDString() for domain in connection.listAllDomains()}
     for record in records:
-        if older_than is None or record.create_time < older_than:
-            _reconcile(connection, catalog, record, domains)
+        under_way = older_than is not None and record.create_time >= older_than
+        _reconcile(connection, catalog, record, domains, under_way=under_way)
 
 
 def _reconcile(
@@ -80,8 +81,12 @@ def _reconcile(
     catalog: VolumeCatalog,
     record: VolumeRecord,
     domains: Collection[str],
+    *,
+    under_way: bool,
 ) -> None:
     if record.owner in domains and record.state is RecordState.OWNED:
+        return
+    if record.state is RecordState.PLANNED and under_way:  # the volume may be about to come
         return
     try:
         volume = _volume(connection, record)
@@ -93,7 +98,7 @@ def _reconcile(
         _settle(connection, catalog, record, volume, domains)
     elif volume is None or not catalog.is_same(connection, record, volume):
         catalog.end(connection, [record])
-    elif record.state is RecordState.OWNED:
+    elif record.state is RecordState.OWNED and not under_way:
         catalog.release(connection, [record])
 
 
