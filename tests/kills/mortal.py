@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ async def _serve(order: dict[str, Any]) -> None:
 def main() -> None:
     """Fork a daemon for each order."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    pid = 0
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()
@@ -74,6 +76,9 @@ def main() -> None:
             asyncio.run(_serve(order))
             os._exit(0)
         print(pid, flush=True)  # noqa: T201 - the answer to the order
+    if pid:  # who gave the orders may have been killed, and its daemon must not live on
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Prints what was measured; exits non-zero where a promise was broken.
 
 import argparse
 import random
+import signal
 import sys
 import time
 import traceback
@@ -122,6 +123,8 @@ def main() -> int:
     if unknown := set(arguments.parts) - set(_PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     print(f"soak: --seed {arguments.seed}", flush=True)  # noqa: T201 - its output
+    # As at an interrupt from the keyboard: engines and daemons are ended, not left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = []
     for name in arguments.parts or _PARTS:
         begin = time.monotonic()

@@ -4,39 +4,26 @@ What was done, and what was counted, is kept in a folder of the seed, so that a 
 stopped goes on with `--seed` of its own.
 """
 
-import json
 import os
 import random
 import shutil
 import signal
-import sqlite3
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
-from http.client import HTTPException
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
-import libvirt
 
 from eventually import wait_until
-from guest.media import import_image
-from integration.docker.private_engine import PrivateEngine
-from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from kills.daemons import Daemons, new_id
 from kills.trial import Outcome, outcome_of
-from soak.bare import Docker, RefusedError
-from soak.kill_slots import PREFIX, Bare, ContainerSlot, DomainSlot, Slot, Step, View, VolumeSlot
+from soak.kill_slots import PREFIX, ContainerSlot, DomainSlot, Slot, Step, View, VolumeSlot
+from soak.kill_world import AWAY, Plan, World, engines, running
 from soak.setting import IMAGE
 
-T = TypeVar("T")
-
-_AWAY = (HTTPException, RefusedError, libvirt.libvirtError, OSError)
 # Not stored, or of a daemon or a caller that went away: the same call is made again.
 _AGAIN = {
     grpc.StatusCode.UNAVAILABLE,
@@ -47,124 +34,13 @@ _AGAIN = {
 }
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much is done: mutations, and kills of daemon, engines and clients amid them."""
-
-    mutations: int
-    daemon_kills: int
-    engine_kills: int
-    dropped_clients: int
-    workers: int = 4
-
-
 FULL = Plan(mutations=3000, daemon_kills=300, engine_kills=60, dropped_clients=300)
-
-
-@dataclass
-class Tally:
-    """What was done so far; kept in a file."""
-
-    mutations: int = 0
-    daemon_kills: int = 0
-    engine_kills: int = 0
-    dropped_clients: int = 0
-    repeats: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, file: Path) -> "Tally":
-        if not file.exists():
-            return cls()
-        kept = json.loads(file.read_text())
-        return cls(**kept | {"outcomes": Counter(kept["outcomes"])})
-
-    def write(self, file: Path) -> None:
-        aside = file.with_suffix(".new")
-        # Not by asdict, which makes nonsense of a Counter.
-        aside.write_text(json.dumps({each.name: getattr(self, each.name) for each in fields(self)}))
-        aside.replace(file)
-
-
-class _World:
-    """Engines and daemons that are killed, and what is known of them."""
-
-    def __init__(self, home: Path, plan: Plan, seed: int) -> None:
-        self.home, self.plan, self.seed = home, plan, seed
-        self.file = home / "tally.json"
-        self.tally = Tally.read(self.file)
-        self.lock = threading.Lock()
-        self.over = threading.Event()
-        # Engines that are up again after a kill may have other states than before.
-        self.engine_epoch = 0
-        self.engines_up = threading.Event()
-        self.pool_path = home / "pool"
-        for name in ("docker", "libvirt", "pool", "daemons"):
-            (home / name).mkdir(exist_ok=True)
-        self.dockerd = PrivateEngine(home / "docker")
-        self.libvirtd = PrivateLibvirtd(home / "libvirt")
-        self.docker = Docker(self.dockerd.url)
-        self.bare = Bare(self.docker, lambda: libvirt.open(self.libvirtd.uri), self.pool_path)
-
-    def patiently(self, look: Callable[[], T]) -> T:
-        """Return what is seen when the engines answer."""
-        seen: list[T] = []
-
-        def answered() -> bool:
-            seen.append(look())
-            return True
-
-        wait_until(answered, "the engines answer", within=120, every=0.1, tolerate=_AWAY)
-        return seen[-1]
-
-    def count(self, **more: int) -> None:
-        with self.lock:
-            for name, number in more.items():
-                setattr(self.tally, name, getattr(self.tally, name) + number)
-            self.tally.write(self.file)
-
-    def blame(self, what: str) -> None:
-        """Note a broken promise."""
-        with self.lock:
-            self.tally.violations.append(what)
-            self.tally.write(self.file)
-        print(f"kills: {what}", flush=True)  # noqa: T201 - its output
-
-
-@contextmanager
-def _engines(world: _World) -> Iterator[None]:
-    libvirt.registerErrorHandler(lambda *_: None, None)
-    for left in (world.home / "docker/pid", world.home / "libvirt/pid"):
-        with suppress(OSError, ValueError):  # of a run that was killed itself
-            os.kill(int(left.read_text()), signal.SIGKILL)
-        left.unlink(missing_ok=True)
-    with ExitStack() as stack:
-        world.dockerd.start()
-        stack.callback(world.dockerd.stop)
-        world.libvirtd.start()
-        stack.callback(world.libvirtd.stop)
-        world.patiently(world.docker.containers)
-        import_image(world.dockerd.url)
-        connection = world.patiently(world.bare.connect)
-        with suppress(libvirt.libvirtError):
-            connection.storagePoolDefineXML(
-                "<pool type='dir'><name>kills</name>"
-                f"<target><path>{world.pool_path}</path></target></pool>"
-            )
-        pool = connection.storagePoolLookupByName("kills")
-        pool.setAutostart(1)
-        if not pool.isActive():
-            pool.create()
-        connection.close()
-        world.engines_up.set()
-        yield
 
 
 class _Worker:
     """Makes mutations on slots of its own, and checks each."""
 
-    def __init__(self, world: _World, daemons: Daemons, number: int) -> None:
+    def __init__(self, world: World, daemons: Daemons, number: int) -> None:
         first = number * 3
         self._slots: list[Slot] = [
             ContainerSlot(first),
@@ -249,7 +125,7 @@ class _Worker:
             return same(slot.look(world.bare))
 
         try:
-            wait_until(holds, "", within=30, every=0.1, tolerate=_AWAY)
+            wait_until(holds, "", within=30, every=0.1, tolerate=AWAY)
         except TimeoutError:
             seen = world.patiently(lambda: slot.look(world.bare))
             if not same(seen):
@@ -259,7 +135,7 @@ class _Worker:
                 )
 
 
-def _kill_daemons(world: _World, daemons: Daemons) -> None:
+def _kill_daemons(world: World, daemons: Daemons) -> None:
     """Kill the daemon, and start the next, as often as the plan wants by the mutations done."""
     chance = random.Random(f"{world.seed}/daemon/{world.tally.mutations}")
     while not world.over.is_set():
@@ -272,7 +148,7 @@ def _kill_daemons(world: _World, daemons: Daemons) -> None:
         world.over.wait(0.1)
 
 
-def _kill_engines(world: _World) -> None:
+def _kill_engines(world: World) -> None:
     chance = random.Random(f"{world.seed}/engine/{world.tally.mutations}")
     while not world.over.is_set():
         due = world.plan.engine_kills * world.tally.mutations / world.plan.mutations
@@ -293,7 +169,7 @@ def _kill_engines(world: _World) -> None:
         world.over.wait(0.1)
 
 
-def _end_containers(world: _World) -> None:
+def _end_containers(world: World) -> None:
     """End the containerd of a killed dockerd, which would not let the next one begin."""
     for name in ("containerd.pid",):
         file = world.home / "docker/exec/containerd" / name
@@ -302,7 +178,7 @@ def _end_containers(world: _World) -> None:
         file.unlink(missing_ok=True)
 
 
-def _bystanders(world: _World) -> dict[str, Any]:
+def _bystanders(world: World) -> dict[str, Any]:
     """Make, if need be, what belongs to others, and return how it is."""
     docker, name = world.docker, "somebody-elses"
     listed = {each["Names"][0]: each for each in docker.containers() if each["Names"]}
@@ -336,23 +212,20 @@ def _bystanders(world: _World) -> dict[str, Any]:
     return found
 
 
-def _left_over(world: _World) -> list[str]:
+def _left_over(world: World, daemons: Daemons) -> list[str]:
     """Return what is left though no slot has it, of things, records and requests."""
     wrong = []
     domains = {domain.name() for domain in world.bare.connect().listAllDomains()}
     files = {path.name for path in world.pool_path.iterdir() if path.name.startswith(PREFIX)}
     of_domains = {name for name in files if any(name.startswith(f"{each}-vd") for each in domains)}
-    database = sqlite3.connect(world.home / "daemons/state/proa.db")
-    records = database.execute("select name, state from volumes").fetchall()
-    running = database.execute("select count(*) from requests where state = 'RUNNING'").fetchone()
-    database.close()
+    records = daemons.volume_records()
     plain = {name for name in files - of_domains if name.removeprefix(PREFIX).isdigit()}
     wrong += [f"file {name} of nobody" for name in files - of_domains - plain]
     wrong += [f"record of {name}, which is gone" for name, _ in records if name not in files]
     wrong += [f"record of {name} is {state}" for name, state in records if state == "PLANNED"]
     wrong += [f"no record of {name}" for name in files - {name for name, _ in records}]
-    if running[0]:
-        wrong.append(f"{running[0]} requests without an end")
+    if pending := running(world):
+        wrong.append(f"{pending} requests without an end")
     return wrong
 
 
@@ -360,10 +233,10 @@ def kills(plan: Plan, seed: int) -> str:
     """Each mutation takes effect once, whatever is killed meanwhile; nothing is left over."""
     home = Path("/var/tmp") / f"{PREFIX}kills-{seed}"
     home.mkdir(exist_ok=True, mode=0o755)
-    world = _World(home, plan, seed)
+    world = World(home, plan, seed)
     begin = time.monotonic()
     with (
-        _engines(world),
+        engines(world),
         Daemons(
             home / "daemons",
             docker_url=world.dockerd.url,
@@ -374,7 +247,9 @@ def kills(plan: Plan, seed: int) -> str:
     ):
         others = _bystanders(world)
         daemons.start()
-        with ThreadPoolExecutor() as threads:
+        # Of a run that was stopped; what is judged late would be taken for a mutation.
+        wait_until(lambda: not running(world), "all requests have ended", within=120)
+        with ThreadPoolExecutor() as threads, world.ending():
             workers = [_Worker(world, daemons, number) for number in range(plan.workers)]
             jobs = [threads.submit(worker.run) for worker in workers]
             jobs += [threads.submit(_kill_daemons, world, daemons)]
@@ -383,8 +258,10 @@ def kills(plan: Plan, seed: int) -> str:
                 job.result()
         world.patiently(lambda: _bystanders(world))
         with suppress(TimeoutError):
-            wait_until(lambda: not _left_over(world), "", within=60, every=1, tolerate=_AWAY)
-        for wrong in _left_over(world):
+            wait_until(
+                lambda: not _left_over(world, daemons), "", within=60, every=1, tolerate=AWAY
+            )
+        for wrong in _left_over(world, daemons):
             world.blame(wrong)
         after = _bystanders(world)
         for name, was in others.items():

@@ -8,6 +8,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from engine_processes import end_processes
 from guest.media import import_image
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineTimedOutError, EngineUnreachableError
@@ -56,6 +57,7 @@ class PrivateEngine:
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait(60)
+        end_processes(self._folder)
         data = str(self._folder / "data")
         # A killed dockerd leaves its mounts behind, and os.path.ismount does not see them.
         for _ in re.findall(f" {re.escape(data)} ", Path("/proc/self/mounts").read_text()):

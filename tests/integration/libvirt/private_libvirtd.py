@@ -1,16 +1,16 @@
 """A private libvirtd, which a test may kill."""
 
-import os
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import libvirt
 
+from engine_processes import end_processes
 from requirements import require_root_and
 
 SCRIPT = """
@@ -89,9 +89,7 @@ class PrivateLibvirtd:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             self._process.wait(60)
-        for pid in self._folder.glob("run/qemu/proa-test*.pid"):
-            with suppress(ProcessLookupError):  # its libvirtd was killed before it could tidy up
-                os.kill(int(pid.read_text()), signal.SIGKILL)
+        end_processes(self._folder)
 
     def saved(self, name: str) -> Path:
         """Return the path of the saved state of a domain."""
