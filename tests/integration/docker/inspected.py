@@ -57,6 +57,7 @@ def expected(inspect: Json) -> dict[str, Any]:
             "pid": state["Pid"],
             "stop_signal": config.get("StopSignal") or "",
             "privileged": host["Privileged"],
+            "carried_volumes": (),  # of a container that was recreated alone
         },
     }
 

@@ -189,7 +189,7 @@ class TestStart:
         made = await make(*DEAF)
         with pytest.raises(ResourceAlreadyRunningError) as caught:
             await driver.start(made.id)
-        assert caught.value.metadata["allowed_verbs"] == "STOP,RESTART,PAUSE,UPDATE"
+        assert caught.value.metadata["allowed_verbs"] == "STOP,RESTART,PAUSE,UPDATE,RECREATE"
 
     async def test_start_in_restart_loop_raises_already_running(
         self, driver: DockerDriver, make: Make
