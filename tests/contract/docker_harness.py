@@ -81,7 +81,12 @@ class DockerHarness(DriverHarness):
         if state is not ResourceState.STARTING:
             return await super().bring_to(state, resource)
         resource = resource or await self.blank(state)
-        await self.driver.start(resource.id)
+        return await self.settled(await self.driver.start(resource.id), state)
+
+    async def settled(self, resource: Resource, state: ResourceState) -> Resource:
+        if state is not ResourceState.STARTING:
+            return await super().settled(resource, state)
+        assert resource.state in {state, ResourceState.RUNNING}
         now = resource
 
         async def reached() -> bool:

@@ -186,6 +186,11 @@ class DriverHarness(ABC):
             await self._driver.get_resource(id)
         return True
 
+    async def settled(self, resource: Resource, state: ResourceState) -> Resource:
+        """Return what a verb has answered, as soon as it is in a state for long."""
+        assert resource.state is state
+        return resource
+
     async def named(self, name: str) -> list[Resource]:
         """Return the resources with a name."""
         return [each for each in await self._driver.list_resources() if each.name == name]
