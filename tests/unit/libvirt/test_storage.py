@@ -11,8 +11,9 @@ from proad.drivers.libvirt.events import start_event_loop
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage import pools
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.storage.delete import candidate_of
 from proad.drivers.libvirt.storage.finder import Finder
-from proad.drivers.libvirt.storage.storage import Storage, candidate_of
+from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.storage.usage import Usage, Users
 from proad.drivers.tolerant import Omissions
 from proad.errors import EngineConflictError, VolumeNotFoundError
@@ -97,7 +98,7 @@ def test_delete_owned_with_a_pool_that_stops_meanwhile_deletes_the_volume(
 ):
     owner = str(uuid4())
     mine = record_of(catalog, connection, MINE, "v", owner=owner)
-    storage.delete_owned(connection, [mine], owner=owner)
+    storage.deleter.delete_owned(connection, [mine], owner=owner)
     with pytest.raises(VolumeNotFoundError):
         storage.find.volume(connection, VolumeRef(pool=MINE, name="v"))
     assert catalog.load(connection) == []
@@ -109,7 +110,7 @@ def test_delete_owned_in_a_stopped_pool_is_refused_and_keeps_the_record(
     theirs = record_of(catalog, connection, OTHERS, "v", owner=str(uuid4()))
     stop(connection, OTHERS, remove=False)
     with pytest.raises(EngineConflictError, match="pool-start"):
-        storage.delete_owned(connection, [theirs], owner=theirs.owner)
+        storage.deleter.delete_owned(connection, [theirs], owner=theirs.owner)
     assert catalog.load(connection) == [theirs]
     with pytest.raises(EngineConflictError, match="pool-start"):
         storage.list(connection, OTHERS)

@@ -54,7 +54,7 @@ class DomainDeleter:
         if active and not options.keep_volumes:
             # Before the domain is killed: a delete that will be refused must change nothing.
             check = partial(
-                self._storage.check_owned,
+                self._storage.deleter.check_owned,
                 records=owned,
                 owner=id,
                 ignore=options.ignore_unreadable,
@@ -83,7 +83,7 @@ class DomainDeleter:
             if before.lifetime is not Lifetime.TRANSIENT:
                 raise
             # A transient domain disappears when it is killed.
-            self._storage.delete_owned(connection, leaving, owner=before.id, strict=False)
+            self._storage.deleter.delete_owned(connection, leaving, owner=before.id, strict=False)
             self._catalog.release(connection, staying)
             return
         # Somebody may have started it again: an undefine would make it transient.
@@ -92,10 +92,10 @@ class DomainDeleter:
         _drop_snapshots(domain, before, options)
         # Volumes first: if one cannot be deleted, the domain still exists, and the call can be
         # repeated.
-        self._storage.delete_owned(
+        self._storage.deleter.delete_owned(
             connection, leaving, owner=before.id, ignore=options.ignore_unreadable
         )
-        users_of = partial(self._storage.users_of, connection, but=before.id)
+        users_of = partial(self._storage.deleter.users_of, connection, but=before.id)
         _undefine(domain, nvram.undefine_flag(domain, users_of))
         self._catalog.release(connection, staying)
 

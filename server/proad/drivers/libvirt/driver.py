@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Never, Self
-from uuid import uuid4
 
 import libvirt
 import structlog
@@ -26,7 +25,7 @@ from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.recovery import DomainRecovery
-from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
+from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.libvirt.stop import DomainStopper
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
@@ -34,7 +33,7 @@ from proad.drivers.libvirt.storage.finder import Finder
 from proad.drivers.libvirt.storage.media import Media
 from proad.drivers.libvirt.storage.reconcile import Reconciler
 from proad.drivers.libvirt.storage.storage import Storage
-from proad.drivers.libvirt.storage.volume_view import view_of
+from proad.drivers.libvirt.storage.volumes import VolumeCalls
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.drivers.records import LocalVolumeRecords
@@ -130,26 +129,27 @@ class LibvirtDriver:
         self._subscriptions = Subscriptions(self._connection, self._reader, timing.poll_interval)
         self._stats = StatsCollector(self._connection, self._omissions, timing.stats)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
-        self._storage = Storage(Finder(default_pool, pool_path), self._catalog)
+        storage = Storage(Finder(default_pool, pool_path), self._catalog)
         media = Media((*media_dirs, pool_path))
         self._under_way = CreatesUnderWay(ENGINE)
+        self._volumes = VolumeCalls(self._connection, storage, self._under_way)
         self._creator = DomainCreator(
-            self._connection, self._reader, self._host, self._storage, media, self._under_way
+            self._connection, self._reader, self._host, storage, media, self._under_way
         )
         self._lifecycle = DomainLifecycle(self._connection, self._reader)
         self._stopper = DomainStopper(
             self._connection,
             self._events,
             self._reader,
-            self._storage,
+            storage,
             self._catalog,
             timing.shutdown,
         )
-        self._deleter = DomainDeleter(self._connection, self._reader, self._storage, self._catalog)
+        self._deleter = DomainDeleter(self._connection, self._reader, storage, self._catalog)
         self._recovery = DomainRecovery(
             self._connection,
             self._reader,
-            self._storage,
+            storage,
             self._catalog,
             self._deleter,
             self._omissions,
@@ -320,36 +320,19 @@ class LibvirtDriver:
 
     async def list_volumes(self, pool: str = "") -> list[Volume]:
         """Return the volumes of a pool, or of all active pools."""
-        return await self._connection.call(
-            lambda c: self._storage.list(c, pool), bulkhead=Bulkhead.READ
-        )
+        return await self._volumes.list(pool)
 
     async def create_volume(
         self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
     ) -> Volume:
         """Create a volume."""
-
-        def make(connection: libvirt.virConnect, rollback: Rollback) -> Volume:
-            with ExitStack() as reserved:
-                if spec.base is not None:
-                    reserved.enter_context(self._storage.reserved(connection, spec.base))
-                prepared = self._storage.prepare(connection, spec, id=str(uuid4()))
-                planned = prepared.planned(self._storage.find)
-                rollback.begin(Footprint(create_time=datetime.now(UTC), volumes=(planned,)))
-                volume = self._storage.create(connection, prepared, rollback)
-                return view_of(volume, planned.pool, spec.format)
-
-        return await all_or_nothing(
-            self._connection, make, announce=announce, under_way=self._under_way
-        )
+        return await self._volumes.create(spec, announce)
 
     async def delete_volume(
         self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
     ) -> None:
         """Delete a volume that is not in use."""
-        ref = VolumeRef(pool=pool, name=name)
-        delete = partial(self._storage.delete, ref=ref, ignore=ignore_unreadable)
-        await self._connection.call(delete, timeout=self._connection.timing.long_call_timeout)
+        await self._volumes.delete(VolumeRef(pool=pool, name=name), ignore_unreadable)
 
     # Recovery
 

@@ -189,7 +189,9 @@ class DomainRecovery:
     def _delete(self, connection: libvirt.virConnect, planned: PlannedVolume) -> bool:
         """Delete a volume unless something needs it; return whether it is gone."""
         try:
-            self._storage.delete(connection, VolumeRef(pool=planned.pool, name=planned.name))
+            self._storage.deleter.delete(
+                connection, VolumeRef(pool=planned.pool, name=planned.name)
+            )
         except VolumeNotFoundError:
             return True
         except InUseError:

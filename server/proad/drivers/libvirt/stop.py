@@ -252,7 +252,7 @@ class DomainStopper:
             except DatabaseUnreachableError:  # its volumes become ordinary ones
                 _log.warning("libvirt.left_behind", what=f"volumes of domain {id}")
             else:
-                self._storage.delete_owned(connection, owned, owner=id, strict=False)
+                self._storage.deleter.delete_owned(connection, owned, owner=id, strict=False)
             return None
 
         now = await self._connection.call(read, id=id, bulkhead=bulkhead)

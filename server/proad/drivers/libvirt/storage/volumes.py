@@ -1,0 +1,63 @@
+"""The port Volumes: calls about volumes in storage pools."""
+
+from collections.abc import Collection
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from uuid import uuid4
+
+import libvirt
+
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead
+from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
+from proad.drivers.libvirt.storage.storage import Storage
+from proad.drivers.libvirt.storage.volume_view import view_of
+from proad.drivers.under_way import CreatesUnderWay
+from proad.model import Footprint, Volume, VolumeRef, VolumeSpec
+from proad.ports import AnnounceFootprint
+
+
+class VolumeCalls:
+    """Lists, creates and deletes volumes; see `ports.Volumes`.
+
+    Args:
+        connection: to libvirt.
+        storage: the volumes.
+        under_way: gets the creates that are under way.
+    """
+
+    def __init__(
+        self, connection: Connection, storage: Storage, under_way: CreatesUnderWay
+    ) -> None:
+        self._connection = connection
+        self._storage = storage
+        self._under_way = under_way
+
+    async def list(self, pool: str) -> list[Volume]:
+        """Return the volumes of a pool; empty: of all active pools."""
+        return await self._connection.call(
+            lambda c: self._storage.list(c, pool), bulkhead=Bulkhead.READ
+        )
+
+    async def create(self, spec: VolumeSpec, announce: AnnounceFootprint) -> Volume:
+        """Create a volume."""
+
+        def make(connection: libvirt.virConnect, rollback: Rollback) -> Volume:
+            with ExitStack() as reserved:
+                if spec.base is not None:
+                    reserved.enter_context(self._storage.reserved(connection, spec.base))
+                prepared = self._storage.prepare(connection, spec, id=str(uuid4()))
+                planned = prepared.planned(self._storage.find)
+                rollback.begin(Footprint(create_time=datetime.now(UTC), volumes=(planned,)))
+                volume = self._storage.create(connection, prepared, rollback)
+                return view_of(volume, planned.pool, spec.format)
+
+        return await all_or_nothing(
+            self._connection, make, announce=announce, under_way=self._under_way
+        )
+
+    async def delete(self, ref: VolumeRef, ignore: Collection[str]) -> None:
+        """Delete a volume that is not in use; `ignore` names users with unreadable references."""
+        delete = partial(self._storage.deleter.delete, ref=ref, ignore=ignore)
+        await self._connection.call(delete, timeout=self._connection.timing.long_call_timeout)
