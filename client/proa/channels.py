@@ -96,10 +96,10 @@ class Endpoint:
         if method in _WITH_PASSWORD:
             self.check_secret("a password")
 
-    def options(self, extra: Options) -> list[tuple[str, OptionValue]]:
+    def options(self, extra: Options, *, request_ids: bool) -> list[tuple[str, OptionValue]]:
         """Return the channel's options; those of the caller override ours."""
         options: dict[str, OptionValue] = {
-            "grpc.service_config": contract.service_config(),
+            "grpc.service_config": contract.service_config(request_ids=request_ids),
             # Detects a connection that died silently within 40 s, but only during a call.
             "grpc.keepalive_time_ms": 30_000,
             "grpc.keepalive_timeout_ms": 10_000,

@@ -12,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1, waiting
 from proa.channels import TLS, Endpoint, Options
-from proa.interceptors import ClientInterceptor
+from proa.interceptors import ClientInterceptor, Settings
 from proa.paging import pages
 from proa.timing import ClientTiming
 from proa.tokens import Password, ScopeName, TokenSource, source_of
@@ -30,6 +30,7 @@ def connect(
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
     allow_insecure: bool = False,
+    request_ids: bool = True,
     options: Options = (),
 ) -> "Client":
     """Return a client of the daemon at `target`. Nothing is sent before the first call.
@@ -55,6 +56,10 @@ def connect(
         tls: True for TLS with the authorities that gRPC ships with; or a `TLS`.
         timeout: default deadline of unary calls, in seconds; default: none.
         allow_insecure: send password and token unencrypted over a network.
+        request_ids: give each changing call a `request_id`, so that it is repeated where its
+            answer was lost, and yet happens once. Without, a changing call costs the daemon
+            two commits less, and is repeated only if it is idempotent. A caller may set ids
+            in requests either way.
         options: further options of the channel, which override the client's own.
 
     Raises:
@@ -66,12 +71,14 @@ def connect(
     source: Password | Callable[[], str] | str | None = source_of(token, username, password, scopes)
     if source is not None:
         endpoint.check_secret("the token or password")
-    settings = endpoint.options(options)
+    settings = endpoint.options(options, request_ids=request_ids)
     if endpoint.tls is None:
         channel = grpc.insecure_channel(endpoint.target, settings)
     else:
         channel = grpc.secure_channel(endpoint.target, endpoint.tls.credentials(), settings)
-    return Client(channel, source, timeout=timeout, check=endpoint.check_call)
+    return Client(
+        channel, source, timeout=timeout, request_ids=request_ids, check=endpoint.check_call
+    )
 
 
 class Client:
@@ -88,6 +95,7 @@ class Client:
         channel: the channel; closed with the client.
         source: the source of tokens; see `connect`.
         timeout: default deadline of unary calls, in seconds; None for none.
+        request_ids: whether changing calls get a request id; see `connect`.
         check: raises ValueError for a method that must not be called on this channel.
         timing: durations of logins, renewals and watches.
         clock: monotonic time in seconds.
@@ -99,6 +107,7 @@ class Client:
         source: Password | Callable[[], str] | str | None = None,
         *,
         timeout: timedelta | float | None = None,
+        request_ids: bool = True,
         check: Callable[[str], None] = lambda _: None,
         timing: ClientTiming = ClientTiming(),
         clock: Callable[[], float] = time.monotonic,
@@ -108,7 +117,9 @@ class Client:
         self._timing = timing
         self._clock = clock
         tokens = TokenSource(source, self._login, timing=timing, clock=clock)
-        interceptor = ClientInterceptor(tokens, self._timeout, check)
+        interceptor = ClientInterceptor(
+            tokens, Settings(self._timeout, request_ids, check, timing, clock)
+        )
         intercepted = grpc.intercept_channel(channel, interceptor)
         self.auth = v1.AuthServiceStub(intercepted)
         self.resources = v1.ResourceServiceStub(intercepted)

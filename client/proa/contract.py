@@ -64,15 +64,32 @@ def repeatable(method: MethodDescriptor) -> bool:
     return method.GetOptions().idempotency_level in _SAFE
 
 
+def journalled(method: MethodDescriptor) -> bool:
+    """Return whether an RPC happens once for each `request_id`."""
+    options = method.GetOptions()
+    return (
+        options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS
+        and options.Extensions[v1.journal] != v1.JOURNAL_NONE
+        and "request_id" in method.input_type.fields_by_name
+    )
+
+
+JOURNALLED = frozenset(path(method) for method in methods() if journalled(method))
+"""Paths of the RPCs that happen once for each `request_id`."""
+
 _REQUESTS = {path(method): (method, GetMessageClass(method.input_type)) for method in methods()}
 
 
-def service_config() -> str:
-    """Return the channel's service config: repeatable RPCs are retried after UNAVAILABLE."""
+def service_config(*, request_ids: bool) -> str:
+    """Return the channel's service config: repeatable RPCs are retried after UNAVAILABLE.
+
+    With request ids, those that happen once for each id are not in it: `proa.repeats` repeats
+    them, for longer.
+    """
     names = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in methods()
-        if repeatable(method)
+        if repeatable(method) and not (request_ids and journalled(method))
     ]
     policy = {
         "maxAttempts": RETRY_ATTEMPTS,

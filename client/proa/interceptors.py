@@ -1,5 +1,6 @@
 """Interceptor of all synchronous calls: deadline, token, typed errors."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -8,13 +9,44 @@ import grpc
 
 from proa import contract
 from proa.errors import Error, error_of
+from proa.repeats import Repeats, with_id
+from proa.timing import ClientTiming
 from proa.tokens import RENEWABLE, TokenSource
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
-Retry = Callable[[Error], Any]
-"""Repeats a call after an error; returns None if a repetition cannot help."""
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of all calls of a client.
+
+    Attributes:
+        timeout: default deadline of unary calls, in seconds; None for none.
+        request_ids: whether changing calls get a request id.
+        check: raises ValueError for a method that must not be called on this channel.
+        timing: durations of the client.
+        clock: monotonic time in seconds.
+    """
+
+    timeout: float | None
+    request_ids: bool
+    check: Callable[[str], None]
+    timing: ClientTiming
+    clock: Callable[[], float]
+
+    def prepared(self, method: str, request: Any, timeout: float | None) -> tuple[Any, Repeats]:
+        """Return the checked request of a call, and when the call is repeated."""
+        self.check(method)
+        contract.check_request(method, request)
+        if self.request_ids:
+            request = with_id(method, request)
+        return request, Repeats(
+            allowed=self.request_ids and method in contract.JOURNALLED,
+            timing=self.timing,
+            deadline=None if timeout is None else self.clock() + timeout,
+            clock=self.clock,
+        )
 
 
 @dataclass(frozen=True)
@@ -32,13 +64,13 @@ class CallDetails(grpc.ClientCallDetails):
     def of(
         cls, details: grpc.ClientCallDetails, timeout: float | None, token: str | None
     ) -> "CallDetails":
-        """Return the details with deadline and token, unless the caller set them."""
+        """Return the details with the deadline, and with a token unless the caller set one."""
         metadata = list(details.metadata or ())
         if token is not None:
             metadata.append(("authorization", f"Bearer {token}"))
         return cls(
             method=details.method,
-            timeout=details.timeout if details.timeout is not None else timeout,
+            timeout=timeout,
             metadata=metadata,
             credentials=details.credentials,
             wait_for_ready=details.wait_for_ready,
@@ -51,16 +83,12 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClient
 
     Args:
         tokens: the source of tokens.
-        timeout: default deadline of unary calls, in seconds; None for none.
-        check: raises ValueError for a method that must not be called on this channel.
+        settings: settings of all calls.
     """
 
-    def __init__(
-        self, tokens: TokenSource, timeout: float | None, check: Callable[[str], None]
-    ) -> None:
+    def __init__(self, tokens: TokenSource, settings: Settings) -> None:
         self._tokens = tokens
-        self._timeout = timeout
-        self._check = check
+        self._settings = settings
 
     def intercept_unary_unary(  # type: ignore[override] # a call by duck type, not the private class
         self,
@@ -69,7 +97,9 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClient
         request: RequestT,
     ) -> "UnaryCall[Any]":
         """Make a unary call."""
-        return UnaryCall(*self._begin(continuation, client_call_details, request, self._timeout))
+        return UnaryCall(
+            *self._begin(continuation, client_call_details, request, self._settings.timeout)
+        )
 
     def intercept_unary_stream(  # type: ignore[override] # as above
         self,
@@ -86,21 +116,56 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClient
         details: grpc.ClientCallDetails,
         request: RequestT,
         timeout: float | None,
-    ) -> tuple[Any, Retry]:
-        self._check(details.method)
-        contract.check_request(details.method, request)
+    ) -> tuple[Any, "Retry"]:
+        timeout = details.timeout if details.timeout is not None else timeout
+        request, repeats = self._settings.prepared(details.method, request, timeout)
         token = self._tokens.get() if wants_token(details.method, details.metadata) else None
 
         def attempt(token: str | None) -> Any:
-            return continuation(CallDetails.of(details, timeout, token), request)
+            return continuation(CallDetails.of(details, repeats.remaining(), token), request)
 
-        def retry(error: Error) -> Any:
-            if token is None or error.reason not in RENEWABLE:
-                return None
-            other = self._tokens.renew(token)
-            return None if other is None else attempt(other)
+        return attempt(token), Retry(attempt, self._tokens, token, repeats)
 
-        return attempt(token), retry
+
+class Retry:
+    """Makes a call again after an error that this can mend.
+
+    Args:
+        attempt: makes the call with a token.
+        tokens: the source of tokens.
+        token: token of the first attempt.
+        repeats: when the call is repeated whose answer was lost.
+    """
+
+    def __init__(
+        self,
+        attempt: Callable[[str | None], Any],
+        tokens: TokenSource,
+        token: str | None,
+        repeats: Repeats,
+    ) -> None:
+        self._attempt = attempt
+        self._tokens = tokens
+        self._token = token
+        self._repeats = repeats
+        self._may_renew = token is not None
+
+    def answered(self) -> None:
+        """Note that a response of a stream has come: its token was accepted."""
+        self._may_renew = False
+        self._repeats.answered()
+
+    def after(self, error: Error) -> Any:
+        """Return the call, made again; None if a repetition cannot help."""
+        if self._token is not None and self._may_renew and error.reason in RENEWABLE:
+            self._may_renew = False
+            self._token = self._tokens.renew(self._token)
+            return None if self._token is None else self._attempt(self._token)
+        pause = self._repeats.pause(error)
+        if pause is None:
+            return None
+        time.sleep(pause)
+        return self._attempt(self._token)
 
 
 def wants_token(method: str, metadata: Any) -> bool:
@@ -129,15 +194,10 @@ class _CallWrapper:
         if not hasattr(failure, "code"):
             raise failure
         error = error_of(failure)
-        call = self._retry(error)
+        call = self._retry.after(error)
         if call is None:
             raise error
         self._call = call
-        self._retry = _no_retry
-
-
-def _no_retry(_: Error) -> None:
-    return None
 
 
 class UnaryCall(_CallWrapper, Generic[ResponseT]):
@@ -180,6 +240,6 @@ class StreamCall(_CallWrapper, Generic[ResponseT]):
             except grpc.RpcError as error:
                 failure = error
             else:
-                self._retry = _no_retry
+                self._retry.answered()
                 return response
             self._after(failure)

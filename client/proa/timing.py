@@ -16,6 +16,10 @@ class ClientTiming:
         first_backoff: upper bound of the random pause before the first reconnect of a watch;
             each further failure doubles the bound.
         longest_backoff: limit of that bound.
+        first_repeat: pause before a call with a request id is repeated whose answer was lost;
+            each further failure doubles it.
+        longest_repeat: limit of that pause.
+        repeat_within: time after the loss of the answer for which the call is repeated.
         steady_after: duration of a call after which a failure counts as the first again.
     """
 
@@ -25,3 +29,6 @@ class ClientTiming:
     first_backoff: float = 0.1
     longest_backoff: float = 5.0
     steady_after: float = 10.0
+    first_repeat: float = 0.2
+    longest_repeat: float = 2.0
+    repeat_within: float = 30.0

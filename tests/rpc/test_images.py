@@ -217,7 +217,7 @@ async def test_pull_registry_that_does_not_answer_is_asked_once(serve, name):
         "PullImage": {"image": "down.example/x"},
         "LoginRegistry": {"registry": "down.example", "username": "u", "password": "p"},
     }[name]
-    options = [("grpc.service_config", service_config())]
+    options = [("grpc.service_config", service_config(request_ids=False))]
     async with grpc.aio.insecure_channel(daemon.address, options=options) as channel:
         sent = rpc.request(**request)
         call = daemon.send(rpc, sent, token=daemon.token(*BOTH), channel=channel)

@@ -17,6 +17,7 @@ from proa.aio.waiting import wait
 from proa.aio.watching import AsyncWatchStream, Watch
 from proa.channels import TLS, Endpoint, Options
 from proa.client import seconds
+from proa.interceptors import Settings
 from proa.paging import async_pages
 from proa.timing import ClientTiming
 from proa.tokens import Password, ScopeName, source_of
@@ -34,6 +35,7 @@ def connect(
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
     allow_insecure: bool = False,
+    request_ids: bool = True,
     options: Options = (),
 ) -> "Client":
     """Return an asyncio client of the daemon at `target`, as `proa.connect` does.
@@ -48,7 +50,7 @@ def connect(
     source: Password | TokenFunction | str | None = source_of(token, username, password, scopes)
     if source is not None:
         endpoint.check_secret("the token or password")
-    settings = endpoint.options(options)
+    settings = endpoint.options(options, request_ids=request_ids)
 
     def channel(calls: Sequence[aio.ClientInterceptor]) -> aio.Channel:
         if endpoint.tls is None:
@@ -56,7 +58,9 @@ def connect(
         credentials = endpoint.tls.credentials()
         return aio.secure_channel(endpoint.target, credentials, settings, interceptors=calls)
 
-    return Client(channel, source, timeout=timeout, check=endpoint.check_call)
+    return Client(
+        channel, source, timeout=timeout, request_ids=request_ids, check=endpoint.check_call
+    )
 
 
 class Client:
@@ -73,6 +77,7 @@ class Client:
         channel: makes the channel with the given interceptors; closed with the client.
         source: the source of tokens; see `connect`.
         timeout: default deadline of unary calls, in seconds; None for none.
+        request_ids: whether changing calls get a request id; see `connect`.
         check: raises ValueError for a method that must not be called on this channel.
         timing: durations of logins, renewals and watches.
         clock: monotonic time in seconds.
@@ -84,6 +89,7 @@ class Client:
         source: Password | TokenFunction | str | None = None,
         *,
         timeout: timedelta | float | None = None,
+        request_ids: bool = True,
         check: Callable[[str], None] = lambda _: None,
         timing: ClientTiming = ClientTiming(),
         clock: Callable[[], float] = time.monotonic,
@@ -92,7 +98,9 @@ class Client:
         self._timing = timing
         self._clock = clock
         tokens = AsyncTokenSource(source, self._login, timing=timing, clock=clock)
-        self._channel = channel(interceptors(tokens, self._timeout, check))
+        self._channel = channel(
+            interceptors(tokens, Settings(self._timeout, request_ids, check, timing, clock))
+        )
         self.auth = v1.AuthServiceStub(self._channel)
         self.resources = v1.ResourceServiceStub(self._channel)
         self.containers = v1.ContainerServiceStub(self._channel)

@@ -1,14 +1,15 @@
 """Interceptors of all asyncio calls: deadline, token, typed errors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from grpc import aio
 
-from proa import contract
 from proa.aio.tokens import AsyncTokenSource
 from proa.errors import Error, error_of
-from proa.interceptors import wants_token
+from proa.interceptors import Settings, wants_token
+from proa.repeats import Repeats
 from proa.tokens import RENEWABLE
 
 RequestT = TypeVar("RequestT")
@@ -16,35 +17,62 @@ ResponseT = TypeVar("ResponseT")
 MadeT = TypeVar("MadeT")
 
 
-class _CallAuthorizer:
-    """Makes calls with a token, and repeats them once with a renewed one.
+class _Attempts:
+    """The attempts of one call: with a token, renewed once, and after a lost answer.
 
-    Shared by both interceptors, since grpc.aio requires a class for each kind of call.
+    Args:
+        attempt: makes the call with a token.
+        tokens: the source of tokens.
+        repeats: when the call is repeated whose answer was lost.
     """
 
-    def __init__(self, tokens: AsyncTokenSource, check: Callable[[str], None]) -> None:
-        self._tokens = tokens
-        self._check = check
-
-    async def make(
+    def __init__(
         self,
-        details: aio.ClientCallDetails,
-        request: object,
         attempt: Callable[[str | None], Awaitable[MadeT]],
-    ) -> MadeT:
-        """Make a call, and repeat it with a new token if the first was refused."""
-        method = _method(details)
-        self._check(method)
-        contract.check_request(method, request)
-        token = await self._tokens.get() if wants_token(method, details.metadata) else None
-        outcome = await _outcome(attempt(token))
-        if isinstance(outcome, Error) and token is not None and outcome.reason in RENEWABLE:
-            other = await self._tokens.renew(token)
-            if other is not None:
-                outcome = await _outcome(attempt(other))
-        if isinstance(outcome, Error):
-            raise outcome
-        return outcome
+        tokens: AsyncTokenSource,
+        repeats: Repeats,
+    ) -> None:
+        self._attempt = attempt
+        self._tokens = tokens
+        self._repeats = repeats
+        self._token: str | None = None
+        self._may_renew = False
+
+    async def first(self, *, with_token: bool) -> Any:
+        """Make the call."""
+        if with_token:
+            self._token = await self._tokens.get()
+        self._may_renew = self._token is not None
+        return await self._make()
+
+    def answered(self) -> None:
+        """Note that a response of a stream has come."""
+        self._may_renew = False
+        self._repeats.answered()
+
+    async def again(self, error: Error) -> Any:
+        """Make the call again after an error, which is raised if that cannot help."""
+        await self._mend(error)
+        return await self._make()
+
+    async def _make(self) -> Any:
+        while True:
+            outcome = await _outcome(self._attempt(self._token))
+            if not isinstance(outcome, Error):
+                return outcome
+            await self._mend(outcome)
+
+    async def _mend(self, error: Error) -> None:
+        if self._token is not None and self._may_renew and error.reason in RENEWABLE:
+            self._may_renew = False
+            self._token = await self._tokens.renew(self._token)
+            if self._token is None:
+                raise error
+            return
+        pause = self._repeats.pause(error)
+        if pause is None:
+            raise error
+        await asyncio.sleep(pause)
 
 
 async def _outcome(attempt: Awaitable[MadeT]) -> MadeT | Error:
@@ -55,24 +83,20 @@ async def _outcome(attempt: Awaitable[MadeT]) -> MadeT | Error:
         return error_of(failure)
 
 
-def interceptors(
-    tokens: AsyncTokenSource, timeout: float | None, check: Callable[[str], None]
-) -> Sequence[aio.ClientInterceptor]:
-    """Return interceptors that add deadline and token, renew that once, and type the errors.
+def interceptors(tokens: AsyncTokenSource, settings: Settings) -> Sequence[aio.ClientInterceptor]:
+    """Return interceptors that add deadline, token and request id, and type the errors.
 
     Args:
         tokens: the source of tokens.
-        timeout: default deadline of unary calls, in seconds; None for none.
-        check: raises ValueError for a method that must not be called on this channel.
+        settings: settings of all calls.
     """
-    authorizer = _CallAuthorizer(tokens, check)
-    return [_UnaryInterceptor(authorizer, timeout), _StreamInterceptor(authorizer)]
+    return [_UnaryInterceptor(tokens, settings), _StreamInterceptor(tokens, settings)]
 
 
 class _UnaryInterceptor(aio.UnaryUnaryClientInterceptor):
-    def __init__(self, authorizer: _CallAuthorizer, timeout: float | None) -> None:
-        self._authorizer = authorizer
-        self._timeout = timeout
+    def __init__(self, tokens: AsyncTokenSource, settings: Settings) -> None:
+        self._tokens = tokens
+        self._settings = settings
 
     async def intercept_unary_unary(
         self,
@@ -82,17 +106,27 @@ class _UnaryInterceptor(aio.UnaryUnaryClientInterceptor):
         client_call_details: aio.ClientCallDetails,
         request: RequestT,
     ) -> aio.UnaryUnaryCall[RequestT, ResponseT]:
+        details = client_call_details
+        method = _method(details)
+        timeout = details.timeout if details.timeout is not None else self._settings.timeout
+        prepared, repeats = self._settings.prepared(method, request, timeout)
+
         async def attempt(token: str | None) -> aio.UnaryUnaryCall[RequestT, ResponseT]:
-            call = await continuation(_with(client_call_details, self._timeout, token), request)
+            call = await continuation(_with(details, repeats.remaining(), token), prepared)
             await call
             return call
 
-        return await self._authorizer.make(client_call_details, request, attempt)
+        attempts = _Attempts(attempt, self._tokens, repeats)
+        made: aio.UnaryUnaryCall[RequestT, ResponseT] = await attempts.first(
+            with_token=wants_token(method, details.metadata)
+        )
+        return made
 
 
 class _StreamInterceptor(aio.UnaryStreamClientInterceptor):
-    def __init__(self, authorizer: _CallAuthorizer) -> None:
-        self._authorizer = authorizer
+    def __init__(self, tokens: AsyncTokenSource, settings: Settings) -> None:
+        self._tokens = tokens
+        self._settings = settings
 
     async def intercept_unary_stream(
         self,
@@ -102,40 +136,48 @@ class _StreamInterceptor(aio.UnaryStreamClientInterceptor):
         client_call_details: aio.ClientCallDetails,
         request: RequestT,
     ) -> AsyncIterator[ResponseT]:
+        details = client_call_details
+        method = _method(details)
+        prepared, repeats = self._settings.prepared(method, request, details.timeout)
+
         async def attempt(
             token: str | None,
         ) -> tuple[AsyncIterator[ResponseT], ResponseT | None]:
-            call = await continuation(_with(client_call_details, None, token), request)
+            call = await continuation(_with(details, repeats.remaining(), token), prepared)
             responses = aiter(call)
             # The first response, or the end, shows whether the token was accepted.
             return responses, await anext(responses, None)
 
-        return _replay(*await self._authorizer.make(client_call_details, request, attempt))
+        attempts = _Attempts(attempt, self._tokens, repeats)
+        made = await attempts.first(with_token=wants_token(method, details.metadata))
+        return _replay(attempts, *made)
 
 
 async def _replay(
-    responses: AsyncIterator[ResponseT], first: ResponseT | None
+    attempts: _Attempts, responses: AsyncIterator[ResponseT], first: ResponseT | None
 ) -> AsyncIterator[ResponseT]:
-    if first is None:
-        return
-    yield first
-    try:
-        async for response in responses:
-            yield response
-    except aio.AioRpcError as failure:
-        raise error_of(failure) from None
+    while first is not None:
+        attempts.answered()
+        yield first
+        try:
+            first = await anext(responses, None)
+        except aio.AioRpcError as failure:
+            error = error_of(failure)
+        else:
+            continue
+        responses, first = await attempts.again(error)
 
 
 def _with(
     details: aio.ClientCallDetails, timeout: float | None, token: str | None
 ) -> aio.ClientCallDetails:
-    """Return the details with deadline and token, unless the caller set them."""
+    """Return the details with the deadline, and with a token unless the caller set one."""
     metadata = aio.Metadata(*(details.metadata or ()))
     if token is not None:
         metadata.add("authorization", f"Bearer {token}")
     return aio.ClientCallDetails(
         details.method,
-        details.timeout if details.timeout is not None else timeout,
+        timeout,
         metadata,
         details.credentials,
         details.wait_for_ready,

@@ -33,8 +33,8 @@ def test_methods_yields_the_rpcs_of_all_services():
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.full_name)
-def test_service_config_retries_repeatable_rpcs_alone(method):
-    config = json.loads(contract.service_config())["methodConfig"]
+def test_service_config_without_request_ids_retries_repeatable_rpcs_alone(method):
+    config = json.loads(contract.service_config(request_ids=False))["methodConfig"]
     named = {(n["service"], n["method"]) for entry in config for n in entry["name"]}
     level = method.GetOptions().idempotency_level
     retried = (method.containing_service.full_name, method.name) in named
@@ -42,7 +42,7 @@ def test_service_config_retries_repeatable_rpcs_alone(method):
 
 
 def test_service_config_bounds_retries():
-    (entry,) = json.loads(contract.service_config())["methodConfig"]
+    (entry,) = json.loads(contract.service_config(request_ids=True))["methodConfig"]
     policy = entry["retryPolicy"]
     assert policy["maxAttempts"] == 4
     assert policy["retryableStatusCodes"] == ["UNAVAILABLE"]
@@ -57,3 +57,10 @@ def test_needs_token_of_all_rpcs_but_create_token_is_true():
 def test_carries_password_finds_the_rpcs_with_a_password():
     found = {m.name for m in METHODS if contract.carries_password(m)}
     assert found == {"CreateToken", "LoginRegistry"}
+
+
+def test_journalled_are_the_changing_rpcs_with_an_id():
+    found = {path.rpartition("/")[2] for path in contract.JOURNALLED}
+    assert {"CreateContainer", "PullImage", "StopResource", "DeleteVolume"} <= found
+    assert not found & {"CreateToken", "RevokeToken", "LoginRegistry", "CancelRequest"}
+    assert not found & {"GetRequest", "GetResource", "WatchResources"}

@@ -1,5 +1,6 @@
 """The synchronous client against grpcio-testing: what goes over the wire and comes back."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -181,7 +182,7 @@ def test_with_call_returns_response_and_call(wire):
 
 def test_stream_that_fails_raises_a_typed_error(wire):
     client = proa.Client(wire.channel, "abc")
-    request = v1.PullImageRequest(image="debian:12")
+    request = v1.PullImageRequest(image="debian:12", request_id=str(uuid.uuid4()))
     stream = client.images.PullImage(request)
     answer = wire.start(next, stream)
     metadata, taken, rpc = wire.take(PULL)
