@@ -210,6 +210,8 @@ class Client:
         self,
         id: str,
         *states: v1.ResourceState.ValueType,
+        ready: bool = False,
+        has_address: bool = False,
         removed: Literal[False] = False,
         timeout: timedelta | float | None = None,
     ) -> v1.Resource: ...
@@ -219,6 +221,8 @@ class Client:
         self,
         id: str,
         *states: v1.ResourceState.ValueType,
+        ready: bool = False,
+        has_address: bool = False,
         removed: bool,
         timeout: timedelta | float | None = None,
     ) -> v1.Resource | None: ...
@@ -227,33 +231,42 @@ class Client:
         self,
         id: str,
         *states: v1.ResourceState.ValueType,
+        ready: bool = False,
+        has_address: bool = False,
         removed: bool = False,
         timeout: timedelta | float | None = None,
     ) -> v1.Resource | None:
-        """Wait until a resource is in one of `states`. Returns at once if it is already.
+        """Wait until a condition holds for a resource. Returns at once if it does.
 
-            client.wait("web", v1.RESOURCE_STATE_RUNNING, timeout=60)
+            client.wait("web", v1.RESOURCE_STATE_STOPPED, v1.RESOURCE_STATE_FAILED, timeout=60)
+            client.wait("desktop", ready=True)
             client.wait("web", removed=True)
 
-        The id is resolved once: another resource that gets the name later does not count.
+        The id is resolved once: another resource that gets the name later does not count. A
+        restart of the daemon and a lost connection do not end the wait.
 
         Args:
             id: id of the resource, as in all calls.
-            states: the states to wait for.
-            removed: whether to wait for its removal, too.
+            states: wait until it is in one of these states.
+            ready: wait until it is ready for work, by its health check or its guest agent.
+            has_address: wait until it has an address.
+            removed: wait until it is removed.
             timeout: maximum time to wait, in seconds; None for no limit.
 
         Returns:
-            The resource in the SUMMARY view, a removed one as last seen. None if `removed`
-            is set and there is no such resource.
+            The resource in the SUMMARY view; None if it was to be removed.
 
         Raises:
-            ValueError: neither states nor `removed` are given.
+            ValueError: not exactly one condition is given.
             proa.WaitTimedOut: the timeout passed.
-            proa.NotFound: there is no such resource, or it was removed.
+            proa.FailedPrecondition: the condition cannot hold any more (CONDITION_IMPOSSIBLE).
+            proa.NotFound: there is no such resource.
         """
-        goal = waiting.Goal(id, states, removed, seconds(timeout))
-        return waiting.wait(self.resources, self.watch, goal)
+        wanted = waiting.condition(states, ready=ready, has_address=has_address, removed=removed)
+        state = waiting.WaitState(
+            id, wanted, seconds(timeout), timing=self._timing, clock=self._clock
+        )
+        return waiting.wait(self.resources, state)
 
     def list_images(
         self,

@@ -114,7 +114,7 @@ class StopTimedOut(DeadlineExceeded):
 class WaitTimedOut(DeadlineExceeded):
     """The timeout of `Client.wait` passed.
 
-    `metadata` has "resource" and, if the resource was read, "name" and "state".
+    `metadata` has "name", "path" and "state", unless the daemon did not answer.
     """
 
 
@@ -192,6 +192,7 @@ _BY_REASON: Mapping[str, type[Error]] = {
     "RESOURCE_RUNNING": IllegalState,
     "ILLEGAL_STATE": IllegalState,
     "STOP_TIMED_OUT": StopTimedOut,
+    "WAIT_TIMED_OUT": WaitTimedOut,
 }
 
 

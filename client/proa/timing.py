@@ -13,13 +13,15 @@ class ClientTiming:
         renewal_margin: how long before its expiry a token is renewed, but at most a tenth of
             its lifetime.
         heartbeat: heartbeat interval of the daemon, for a watch that asks for no other.
-        first_backoff: upper bound of the random pause before the first reconnect of a watch;
-            each further failure doubles the bound.
+        first_backoff: upper bound of the random pause before the first reconnect of a watch or a
+            wait; each further failure doubles the bound.
         longest_backoff: limit of that bound.
         first_repeat: pause before a call with a request id is repeated whose answer was lost;
             each further failure doubles it.
         longest_repeat: limit of that pause.
         repeat_within: time after the loss of the answer for which the call is repeated.
+        wait_margin: how much later than its timeout the deadline of a wait is, so that the
+            daemon's answer arrives.
         steady_after: duration of a call after which a failure counts as the first again.
     """
 
@@ -28,6 +30,7 @@ class ClientTiming:
     heartbeat: float = 15.0
     first_backoff: float = 0.1
     longest_backoff: float = 5.0
+    wait_margin: float = 2.0
     steady_after: float = 10.0
     first_repeat: float = 0.2
     longest_repeat: float = 2.0

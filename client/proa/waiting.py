@@ -1,174 +1,155 @@
-"""Waiting until a resource is in some state, or gone."""
+"""Waiting until a condition holds for a resource, over any number of calls."""
 
-import threading
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from proa import v1
-from proa.errors import Cancelled, DeadlineExceeded, Details, Error, NotFound, WaitTimedOut
-from proa.events import Change, Event, Gap, Synced
-from proa.watching import Watch
+from proa.backoff import Backoff, is_transient
+from proa.errors import Details, Error, WaitTimedOut
+from proa.timing import ClientTiming
 
-_NOT_FOUND = "RESOURCE_NOT_FOUND"
+# The daemon's limit.
+_LONGEST = timedelta(hours=1).total_seconds()
+_SHORTEST = 0.001
 
 
-@dataclass(frozen=True)
-class Goal:
-    """The condition to wait for.
+def condition(
+    states: Sequence[v1.ResourceState.ValueType],
+    *,
+    ready: bool = False,
+    has_address: bool = False,
+    removed: bool = False,
+) -> v1.WaitCondition:
+    """Return the one condition that is asked for.
 
-    Attributes:
-        id: id of the resource.
-        states: the states that satisfy it.
-        removed: whether a removal satisfies it.
-        timeout: maximum time to wait, in seconds; None for no limit.
+    Raises:
+        ValueError: nothing is asked for, or more than one condition.
+        TypeError: a state is none.
     """
-
-    id: str
-    states: tuple[v1.ResourceState.ValueType, ...]
-    removed: bool
-    timeout: float | None
-
-    def __post_init__(self) -> None:
-        if not self.states and not self.removed:
-            raise ValueError("nothing to wait for: give states, or removed=True")
-        for state in self.states:
-            if not isinstance(state, int):
-                raise TypeError(
-                    "wait takes states such as v1.RESOURCE_STATE_RUNNING, "
-                    f"not {type(state).__name__}"
-                )
-
-    def request(self) -> v1.GetResourceRequest:
-        """Return the request that reads the resource."""
-        return v1.GetResourceRequest(id=self.id, view=v1.RESOURCE_VIEW_SUMMARY)
-
-    def check_missing(self, error: NotFound) -> None:
-        """Raise `error` unless a missing resource satisfies the goal."""
-        if not self.removed or error.reason != _NOT_FOUND:
-            raise error
-
-    def timed_out(self, last: v1.Resource | None) -> WaitTimedOut:
-        """Return the error of a wait that timed out.
-
-        Args:
-            last: the resource as last seen; None if it was never read.
-        """
-        metadata, now = {"resource": self.id}, "is not known"
-        if last is not None:
-            state = v1.ResourceState.Name(last.state).removeprefix("RESOURCE_STATE_")
-            metadata = {"resource": last.id, "name": last.name, "state": state}
-            now = f"is {state}"
-        message = f"{self.id} {now} after {self.timeout:g} s, which is not what was waited for"
-        return WaitTimedOut(StatusCode.DEADLINE_EXCEEDED, Details(message, metadata=metadata))
+    if sum([bool(states), ready, has_address, removed]) != 1:
+        raise ValueError("wait for one of: states, ready, has_address, removed")
+    for state in states:
+        if not isinstance(state, int):
+            raise TypeError(
+                f"wait takes states such as v1.RESOURCE_STATE_RUNNING, not {type(state).__name__}"
+            )
+    if states:
+        return v1.WaitCondition(in_state=v1.WaitCondition.InState(states=states))
+    if ready:
+        return v1.WaitCondition(ready=v1.WaitCondition.Ready())
+    if has_address:
+        return v1.WaitCondition(has_address=v1.WaitCondition.HasAddress())
+    return v1.WaitCondition(gone=v1.WaitCondition.Gone())
 
 
-class WaitProgress:
-    """The progress towards a goal, as far as a watch has shown.
+class WaitState:
+    """The requests of a wait, and what follows from their failures. Makes no call itself.
+
+    The first call finds the resource, and the others wait for its path, so that another resource
+    that gets the name meanwhile does not count. A wait is a read: it is repeated where the daemon
+    or the connection was lost, and where it takes longer than one call may.
 
     Args:
-        goal: the goal.
-        resource: the resource before the watch.
-
-    Attributes:
-        last: the resource as last seen.
+        id: id of the resource.
+        condition: what to wait for.
+        timeout: maximum time to wait, in seconds; None for no limit.
+        timing: the pauses between calls.
+        clock: monotonic time in seconds.
     """
 
-    def __init__(self, goal: Goal, resource: v1.Resource) -> None:
-        self._goal = goal
-        self.last = resource
-        self._done = resource.state in goal.states
-        self._observed = False  # by the watch
-        # While the engine is lost, the absence of the resource tells nothing.
-        self._engine_lost = False
+    def __init__(
+        self,
+        id: str,
+        condition: v1.WaitCondition,
+        timeout: float | None,
+        *,
+        timing: ClientTiming = ClientTiming(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lookup = v1.GetResourceRequest(id=id, view=v1.RESOURCE_VIEW_SUMMARY)
+        self._request = v1.WaitResourceRequest(condition=condition)
+        self._timeout = timeout
+        self._timing = timing
+        self._clock = clock
+        self._backoff = Backoff(timing, clock)
+        self._left = math.inf if timeout is None else timeout  # as of the last failure
+        self._ends = clock() + self._left
 
-    def done(self) -> bool:
-        """Return whether the goal is reached."""
-        return self._done
+    def lookup(self) -> v1.GetResourceRequest | None:
+        """Return the request that finds the resource; None: it is found."""
+        self._backoff.begin()
+        return None if self._request.id else self._lookup
 
-    def filter(self) -> v1.ResourceFilter:
-        """Return the filter of the watch."""
-        return v1.ResourceFilter(
-            ids=[self.last.id], kinds=[self.last.kind], hosts=[self.last.engine.host]
-        )
+    def found(self, resource: v1.Resource) -> None:
+        """Take note of the resource."""
+        self._request.id = resource.path
 
-    def observe(self, event: Event) -> None:
-        """Apply an event.
+    def request(self) -> v1.WaitResourceRequest:
+        """Return the request that waits."""
+        duration = Duration()
+        duration.FromTimedelta(timedelta(seconds=self._part()))
+        self._request.timeout.CopyFrom(duration)
+        return self._request
+
+    def deadline(self) -> float:
+        """Return the deadline of the next call, in seconds; later than the answer to a wait."""
+        return self._part() + self._timing.wait_margin
+
+    def fail(self, error: Error) -> float:
+        """Return the pause before the next call, in seconds.
 
         Raises:
-            NotFound: the resource was removed, and the goal is no removal.
+            WaitTimedOut: the time is over.
+            Error: `error` itself, if another call cannot succeed.
         """
-        match event:
-            case Change(type=v1.CHANGE_TYPE_REMOVED):
-                self._removed()
-            case Change(resource=now):
-                self._observed = True
-                self.last = now
-                self._done = now.state in self._goal.states
-            case Gap(kind=v1.GAP_KIND_ENGINE_LOST):
-                self._engine_lost = True
-            case Gap(kind=v1.GAP_KIND_ENGINE_RESYNCED):
-                self._engine_lost = False
-                self._check_presence()
-            case Gap(kind=v1.GAP_KIND_WATCH_RESTARTED):
-                self._engine_lost = False  # the new initial state reports lost engines again
-            case Synced():
-                self._check_presence()
+        unfound = not self._request.id
+        if unfound and error.reason == "RESOURCE_NOT_FOUND" and self._for_removal():
+            self._request.id = self._lookup.id  # the wait itself says that it is gone
+            return 0.0
+        whole = self._left <= _LONGEST
+        self._left = self._ends - self._clock()
+        timed_out = error.reason == "WAIT_TIMED_OUT"
+        if self._left <= 0 or (timed_out and whole):
+            raise (self._silent() if _is_deadline_of_call(error) else error) from None
+        if timed_out:
+            return 0.0
+        if unfound and error.reason != "ENGINE_UNREACHABLE":
+            raise error  # as of any first call
+        if error.code() is StatusCode.CANCELLED or not is_transient(error):
+            raise error
+        return min(self._backoff.after(error), self._left)
 
-    def _check_presence(self) -> None:
-        if not self._observed and not self._engine_lost:
-            self._removed()
+    def _part(self) -> float:
+        return max(_SHORTEST, min(self._left, _LONGEST))
 
-    def _removed(self) -> None:
-        if not self._goal.removed:
-            message = f"{self.last.name} was deleted while somebody waited for it"
-            metadata = {"resource": self.last.id}
-            raise NotFound(StatusCode.NOT_FOUND, Details(message, _NOT_FOUND, metadata))
-        self._done = True
+    def _for_removal(self) -> bool:
+        return self._request.condition.HasField("gone")
+
+    def _silent(self) -> WaitTimedOut:
+        id = self._lookup.id
+        message = f"the daemon did not answer the wait for {id} within {self._timeout:g} s"
+        return WaitTimedOut(StatusCode.DEADLINE_EXCEEDED, Details(message))
 
 
-def wait(
-    resources: v1.ResourceServiceStub, watch: Callable[[v1.ResourceFilter], Watch], goal: Goal
-) -> v1.Resource | None:
-    """Wait for a goal. See `Client.wait`."""
-    began = time.monotonic()
-    try:
-        resource = resources.GetResource(goal.request(), timeout=goal.timeout).resource
-    except NotFound as error:
-        goal.check_missing(error)
-        return None
-    except DeadlineExceeded as error:
-        raise _timed_out(goal, error) from None
-    progress = WaitProgress(goal, resource)
-    if progress.done():
-        return resource
-    with watch(progress.filter()) as events:
-        over = threading.Event()
-
-        def end() -> None:
-            over.set()
-            events.close()
-
-        timer = None
-        if goal.timeout is not None:
-            timer = threading.Timer(max(0, began + goal.timeout - time.monotonic()), end)
-            timer.daemon = True
-            timer.start()
+def wait(resources: v1.ResourceServiceStub, state: WaitState) -> v1.Resource | None:
+    """Wait until the condition holds. See `Client.wait`."""
+    while True:
         try:
-            for event in events:
-                progress.observe(event)
-                if progress.done():
-                    return progress.last
-        finally:
-            if timer is not None:
-                timer.cancel()
-    if over.is_set():
-        raise goal.timed_out(progress.last)
-    raise Cancelled(StatusCode.CANCELLED, Details("the client was closed"))
+            if lookup := state.lookup():
+                state.found(resources.GetResource(lookup, timeout=state.deadline()).resource)
+            answer = resources.WaitResource(state.request(), timeout=state.deadline())
+        except Error as error:
+            pause = state.fail(error)
+        else:
+            return answer.resource if answer.HasField("resource") else None
+        time.sleep(pause)
 
 
-def _timed_out(goal: Goal, error: DeadlineExceeded) -> Error:
-    # With a reason, the deadline is one of an engine and not that of the wait.
-    return error if error.reason or goal.timeout is None else goal.timed_out(None)
+def _is_deadline_of_call(error: Error) -> bool:
+    # With a reason, the deadline is the daemon's.
+    return error.code() is StatusCode.DEADLINE_EXCEEDED and not error.reason

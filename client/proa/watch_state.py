@@ -3,7 +3,6 @@
 This module makes no call; `proa.watching` and `proa.aio.watching` do.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -13,19 +12,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
 from proa import v1
+from proa.backoff import Backoff, is_transient
 from proa.errors import Details, Error, InvalidArgument, OutOfRange, Unavailable
 from proa.events import Change, Disconnected, Event, Gap, Reconnected, Synced
 from proa.timing import ClientTiming
 from proa.tokens import RENEWABLE
 
 _MISSED_HEARTBEATS = 3
-# Bounds the exponent, so that a daemon that is away for long causes no overflow.
-_MAX_DOUBLINGS = 20
 _IDENTITY = ("id", "engine", "path")
-_TRANSPORT_CODES = frozenset(
-    {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED}
-)
-
 _Engine = tuple[str, str]
 
 
@@ -57,8 +51,6 @@ class WatchState:
         timing: ClientTiming = ClientTiming(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._timing = timing
-        self._clock = clock
         self._request = v1.WatchResourcesRequest(filter=filter)
         paths = list(read_mask)
         if paths:
@@ -86,12 +78,11 @@ class WatchState:
         self._responded = False  # in this call
         self._begun = False  # a response came, in any call
         self._disconnected = False
-        self._failures = 0
-        self._opened = 0.0
+        self._calls = Backoff(timing, clock)
 
     def request(self) -> v1.WatchResourcesRequest:
         """Return the request of the next call."""
-        self._opened = self._clock()
+        self._calls.begin()
         self._responded = False
         if not self._request.resume_token:
             self._restart()
@@ -129,26 +120,15 @@ class WatchState:
             # An earlier call passed with the same arguments, so that the token is the cause.
             self._restart()
             events.append(Gap(v1.GAP_KIND_WATCH_RESTARTED, message=error.message))
-        elif _is_transient(error):
+        elif is_transient(error):
             if not self._disconnected:
                 self._disconnected = True
                 events.append(Disconnected(error))
         elif not (self._responded and error.reason in RENEWABLE):
             # An expired token is renewed by the next call, if it can be renewed.
             raise error
-        self._back_off(error)
+        self.backoff = self._calls.after(error)
         return events
-
-    def _back_off(self, error: Error) -> None:
-        if self._clock() - self._opened > self._timing.steady_after:
-            self._failures = 0
-        doublings = min(self._failures, _MAX_DOUBLINGS)
-        bound = min(self._timing.longest_backoff, self._timing.first_backoff * 2**doublings)
-        self._failures += 1
-        # Random, so that the watchers of a restarted daemon do not all return at once.
-        self.backoff = random.uniform(0, bound)  # noqa: S311 - no secret
-        if error.retry_after is not None:
-            self.backoff += error.retry_after.total_seconds()
 
     def _restart(self) -> None:
         self._request.resume_token = ""
@@ -217,14 +197,6 @@ def silent(patience: float) -> Error:
     """Return the error of a stream without a response for `patience` seconds."""
     message = f"nothing was heard from the daemon for {patience:g} s"
     return Unavailable(StatusCode.UNAVAILABLE, Details(message=message))
-
-
-def _is_transient(error: Error) -> bool:
-    """Return whether the same call may succeed later."""
-    if isinstance(error, Unavailable) or error.retry_after is not None:
-        return True
-    # Without a reason, the error is not the daemon's: a stream reset, a proxy, a login timeout.
-    return not error.reason and error.code() in _TRANSPORT_CODES
 
 
 def _engine(ref: v1.EngineRef) -> _Engine:

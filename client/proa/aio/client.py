@@ -10,7 +10,7 @@ from weakref import WeakSet
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 
-from proa import v1
+from proa import v1, waiting
 from proa.aio.interceptors import interceptors
 from proa.aio.tokens import AsyncTokenSource, TokenFunction
 from proa.aio.waiting import wait
@@ -21,7 +21,6 @@ from proa.interceptors import Settings
 from proa.paging import async_pages
 from proa.timing import ClientTiming
 from proa.tokens import Password, ScopeName, source_of
-from proa.waiting import Goal
 from proa.watch_state import WatchState
 
 
@@ -175,6 +174,8 @@ class Client:
         self,
         id: str,
         *states: v1.ResourceState.ValueType,
+        ready: bool = False,
+        has_address: bool = False,
         removed: Literal[False] = False,
         timeout: timedelta | float | None = None,
     ) -> Coroutine[Any, Any, v1.Resource]: ...
@@ -184,6 +185,8 @@ class Client:
         self,
         id: str,
         *states: v1.ResourceState.ValueType,
+        ready: bool = False,
+        has_address: bool = False,
         removed: bool,
         timeout: timedelta | float | None = None,
     ) -> Coroutine[Any, Any, v1.Resource | None]: ...
@@ -192,15 +195,20 @@ class Client:
         self,
         id: str,
         *states: v1.ResourceState.ValueType,
+        ready: bool = False,
+        has_address: bool = False,
         removed: bool = False,
         timeout: timedelta | float | None = None,
     ) -> Coroutine[Any, Any, v1.Resource | None]:
-        """Wait until a resource is in one of `states`, as `proa.Client.wait` does.
+        """Wait until a condition holds for a resource, as `proa.Client.wait` does.
 
         await client.wait("web", v1.RESOURCE_STATE_RUNNING, timeout=60)
         """
-        goal = Goal(id, states, removed, seconds(timeout))
-        return wait(self.resources.GetResource, self.watch, goal)
+        wanted = waiting.condition(states, ready=ready, has_address=has_address, removed=removed)
+        state = waiting.WaitState(
+            id, wanted, seconds(timeout), timing=self._timing, clock=self._clock
+        )
+        return wait(self.resources, state)
 
     async def list_images(
         self,

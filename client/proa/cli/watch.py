@@ -121,25 +121,28 @@ def wait(
             f"{words(v1.ResourceState)}.",
         ),
     ] = None,
-    removed: Annotated[
-        bool, typer.Option("--removed", help="Until it is gone; with --state: either.")
+    ready: Annotated[
+        bool,
+        typer.Option("--ready", help="Until it works: by its health check, or by its guest agent."),
     ] = False,
+    address: Annotated[bool, typer.Option("--address", help="Until it has an address.")] = False,
+    removed: Annotated[bool, typer.Option("--removed", help="Until it is gone.")] = False,
     timeout: Annotated[
         timedelta | None,
         typer.Option(parser=duration, metavar="TIME", help="The longest to wait, such as 60s."),
     ] = None,
     output: Output = None,
 ) -> None:
-    """Wait until a container or virtual machine is in a state, or gone."""
+    """Wait until a container or virtual machine is in a state, ready, reachable or gone."""
     session = Session.of(ctx, output)
     states = state or []
-    if not states and not removed:
-        raise typer.BadParameter("nothing to wait for; give --state or --removed")
+    if sum([bool(states), ready, address, removed]) != 1:
+        raise typer.BadParameter("give one of --state, --ready, --address, --removed")
     with exits.until_interrupted(), session.connect() as client:
-        resource = client.wait(id, *states, removed=removed, timeout=timeout)
+        resource = client.wait(
+            id, *states, ready=ready, has_address=address, removed=removed, timeout=timeout
+        )
     if session.as_json:
         write_message(resource or v1.Resource())
-    elif resource is None or resource.state not in states:
-        write_line(f"{resource.name if resource else id} removed")
     else:
-        write_line(line(resource))
+        write_line(line(resource) if resource else f"{id} removed")

@@ -26,6 +26,7 @@ _OPTIONS = {
     "graphics": "screen",
     "guest_agent": "no_agent",
     "health_check": "health_cmd",
+    "has_address": "address",
     "health_check.disabled": "no_healthcheck",
     "health_check.interval": "health_interval",
     "health_check.retries": "health_retries",
@@ -73,6 +74,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "StopResource": "proa stop",
     "RecreateContainer": "proa recreate",
     "UpdateResource": "proa update",
+    "WaitResource": "proa wait",
     "WatchResources": "proa watch",
 }
 # Quoted texts, paths and host names contain no terms of the contract.
