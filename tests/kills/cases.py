@@ -83,11 +83,11 @@ def nothing(_stage: Stage) -> None:
     """Prepare nothing."""
 
 
-def container(*, start: bool, paused: bool = False) -> Prepare:
+def container(*, start: bool, paused: bool = False, **fields: Any) -> Prepare:
     """Return what makes the container of a case."""
 
     def prepare(stage: Stage) -> None:
-        spec = v1.ContainerSpec(image=IMAGE, name=stage.prefix, command=["sleep", "1000"])
+        spec = v1.ContainerSpec(image=IMAGE, name=stage.prefix, command=["sleep", "1000"], **fields)
         spec.labels["kills"] = stage.prefix
         request = v1.CreateContainerRequest(spec=spec, start=start)
         stage.call("Container", "CreateContainer", request)
@@ -176,6 +176,14 @@ def _update_container(stage: Stage) -> v1.UpdateResourceRequest:
     )
 
 
+def _recreate(stage: Stage) -> v1.RecreateContainerRequest:
+    return v1.RecreateContainerRequest(
+        id=stage.prefix,
+        spec=v1.ContainerSpec(resources=v1.ContainerResources(memory_bytes=64 * MIB)),
+        update_mask=FieldMask(paths=["resources.memory_bytes"]),
+    )
+
+
 def _update_domain(stage: Stage) -> v1.UpdateResourceRequest:
     return v1.UpdateResourceRequest(
         id=stage.prefix,
@@ -186,7 +194,8 @@ def _update_domain(stage: Stage) -> v1.UpdateResourceRequest:
 
 _FORCE: dict[str, Any] = {"mode": v1.STOP_MODE_FORCE}
 _RESET: dict[str, Any] = {"mode": v1.RESTART_MODE_FORCE}
-_NET = " memory=0 networks=['bridge']"
+_NET = " memory=0 restart=no networks=['bridge']"
+_ALWAYS = v1.RestartPolicy(mode=v1.RESTART_POLICY_MODE_ALWAYS)
 _DOMAIN = "domain {} %s '' autostart=0 saved=0 snapshots=[]"
 
 CASES = (
@@ -221,6 +230,24 @@ CASES = (
         _update_container,
         container(start=False),
         facts={"memory=0": f"memory={64 * MIB}"},
+    ),
+    Case(
+        "recreate-container",
+        "Container",
+        "RecreateContainer",
+        _recreate,
+        container(start=True, restart_policy=_ALWAYS, stop_signal="SIGKILL"),
+        facts={"memory=0": f"memory={64 * MIB}"},
+        calls=7,
+    ),
+    Case(
+        "recreate-container-stopped",
+        "Container",
+        "RecreateContainer",
+        _recreate,
+        container(start=False),
+        facts={"memory=0": f"memory={64 * MIB}"},
+        calls=4,
     ),
     Case(
         "prune-containers",

@@ -76,7 +76,10 @@ class Engines:
 def _container(shown: dict[str, Any]) -> str:
     name, state, limits = shown["Name"][1:], shown["State"]["Status"], shown["HostConfig"]
     networks = sorted(shown["NetworkSettings"]["Networks"])
-    return f"container {name} {state} memory={limits['Memory']} networks={networks}"
+    restart = limits["RestartPolicy"]["Name"] or "no"
+    return (
+        f"container {name} {state} memory={limits['Memory']} restart={restart} networks={networks}"
+    )
 
 
 def sweep(engines: Engines, prefix: str) -> None:

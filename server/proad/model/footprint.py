@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from proad.model.container import RestartPolicy
 from proad.model.domain import DiskFormat
 from proad.model.resource import Resource
 from proad.model.snapshot import Snapshot
@@ -47,6 +48,7 @@ class Footprint:
             one is as it was before, or gone, and never both are left.
         name: name that the new one is to have then.
         former: name that the old one had.
+        policy: restart policy of the old one, which has none meanwhile; None: it had none.
     """
 
     mark: str = ""
@@ -60,6 +62,7 @@ class Footprint:
     replaces: str = ""
     name: str = ""
     former: str = ""
+    policy: RestartPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ class ContainerCreator:
         self._reader = reader
         self._recovery = recovery
         self._under_way = under_way
-        self._cleanups: set[asyncio.Task[None]] = set()
+        self._cleanups: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
         """Cancel clean-ups that still wait for the engine."""
@@ -172,7 +172,7 @@ class ContainerCreator:
             return AlreadyExistsError("container", spec.name, existing_id=owner)
         return await self._reader.failure(answer, spec)
 
-    async def clean_up(self, cleanup: "asyncio.Task[None]") -> None:
+    async def clean_up(self, cleanup: "asyncio.Task[Any]") -> None:
         """Wait for a clean-up for as long as a caller does, and end it at `close`."""
         self._cleanups.add(cleanup)
         cleanup.add_done_callback(self._cleanups.discard)

@@ -41,8 +41,7 @@ class ContainerRecovery:
         self._under_way.check(footprint)
         made = await self._reader.created(footprint.mark)
         if footprint.replaces:
-            await self._put_back.put_back(footprint, made)
-            return ()
+            return await self._put_back.put_back(footprint, made)
         if force or not any(each.state in ACTIVE for each in made):
             # Somebody may start it now.
             await self._remove([each.id for each in made], footprint.mark, force=force)

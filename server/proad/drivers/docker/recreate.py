@@ -37,6 +37,8 @@ from proad.model import (
     Mount,
     Resource,
     ResourceState,
+    RestartPolicy,
+    RestartPolicyMode,
     StopOptions,
     Verb,
     VolumeMount,
@@ -82,11 +84,24 @@ class ContainerRecreator:
         if name != old.name and (owner := await self._reader.listed_id_of(name)):
             raise AlreadyExistsError("container", name, existing_id=owner)
         spec, carried, dropped = _with_volumes(spec, old)
+        if carried and spec.lifetime is Lifetime.TRANSIENT:
+            raise CapabilityMissingError(
+                "recreation as TRANSIENT of a container with nameless volumes",
+                driver=ENGINE,
+                hint="Docker would not remove them with it; mount named ones",
+            )
         token = secrets.token_hex(4)
         told: list[Footprint] = []
 
         async def tell(footprint: Footprint) -> None:
-            footprint = replace(footprint, replaces=id, name=name, former=old.name, start=active)
+            footprint = replace(
+                footprint,
+                replaces=id,
+                name=name,
+                former=old.name,
+                start=active,
+                policy=_policy_of(old),
+            )
             await announce(footprint)
             told.append(footprint)
 
@@ -97,24 +112,50 @@ class ContainerRecreator:
             carried=carried,
         )
         (footprint,) = told
-        with self._under_way.during(footprint):
-            swap = asyncio.create_task(self._swap(old, made.resource.id, footprint, token, on_step))
-            try:
-                await asyncio.shield(swap)
-            except BaseException:
-                back = asyncio.create_task(self._back(swap, footprint, old))
-                await self._creator.clean_up(back)
-                raise
+        self._under_way.add(footprint)
+        stopping = asyncio.create_task(self._stop(old, footprint, on_step))
+        swap = asyncio.create_task(
+            self._swap(stopping, old, made.resource.id, footprint, token, on_step)
+        )
+        try:
+            await asyncio.shield(swap)
+        except BaseException as error:
+            back = asyncio.create_task(self._back(swap, stopping, footprint, old))
+            back.add_done_callback(lambda _: self._under_way.discard(footprint))
+            await self._creator.clean_up(back)
+            if isinstance(error, ProaError) and back.done() and (left := back.result()):
+                error.metadata["left"] = ",".join(left)
+                error.message += f"; {old.name!r} cannot have its name back: {', '.join(left)}"
+            raise
+        try:
             warnings = [*made.warnings, *await self._remove(old, dropped)]
+        finally:
+            self._under_way.discard(footprint)
         now = await self._reader.get(made.resource.id)
         return CreatedContainer(resource=now, warnings=tuple(warnings))
 
-    async def _swap(
-        self, old: Resource, new: str, footprint: Footprint, token: str, on_step: OnStep
-    ) -> None:
+    async def _stop(self, old: Resource, footprint: Footprint, on_step: OnStep) -> bool:
+        """Stop the old container for good; return whether it had ended by itself meanwhile."""
+        if footprint.policy is not None:
+            # An engine that starts again would start it, too: a stop does not end ALWAYS.
+            await self._put_back.set_policy(old.id, RestartPolicy())
         if footprint.start:
-            with suppress(ResourceNotRunningError):  # it has ended by itself meanwhile
+            try:
                 await self._stopper.stop(old.id, StopOptions(), on_step)
+            except ResourceNotRunningError:
+                return True
+        return False
+
+    async def _swap(
+        self,
+        stopping: "asyncio.Task[bool]",
+        old: Resource,
+        new: str,
+        footprint: Footprint,
+        token: str,
+        on_step: OnStep,
+    ) -> None:
+        await stopping
         await self._rename(old.id, aside(old.name, token))
         await self._rename(new, footprint.name)
         if footprint.start:
@@ -133,13 +174,24 @@ class ContainerRecreator:
             raise AlreadyExistsError("container", name, existing_id=owner)
         raise await self._reader.failure(answer)
 
-    async def _back(self, swap: "asyncio.Task[None]", footprint: Footprint, old: Resource) -> None:
+    async def _back(
+        self,
+        swap: "asyncio.Task[None]",
+        stopping: "asyncio.Task[bool]",
+        footprint: Footprint,
+        old: Resource,
+    ) -> tuple[str, ...]:
+        """Put the old container back; return it if it cannot have its name."""
         with suppress(Exception):
             await swap
+        if stopping.exception() is None and stopping.result():
+            footprint = replace(footprint, start=False)
+        left: tuple[str, ...] = ()
         with suppress(ProaError):
-            await self._put_back.put_back(footprint)
-            if old.state is ResourceState.PAUSED:
+            left = await self._put_back.put_back(footprint)
+            if footprint.start and old.state is ResourceState.PAUSED:
                 await self._engine.post(path(old.id, "/pause"))
+        return left
 
     async def _remove(self, old: Resource, dropped: frozenset[str]) -> list[str]:
         """Remove the old one; return what is left of it."""
@@ -150,6 +202,14 @@ class ContainerRecreator:
         for volume in dropped:
             await self._engine.delete(f"/volumes/{quoted(volume)}")
         return []
+
+
+def _policy_of(old: Resource) -> RestartPolicy | None:
+    """Return the restart policy that a container must not have while it is set aside."""
+    if old.container is None or old.container.spec is None:
+        return None
+    policy = old.container.spec.restart_policy
+    return None if policy.mode in {RestartPolicyMode.NO, RestartPolicyMode.OTHER} else policy
 
 
 def _with_volumes(

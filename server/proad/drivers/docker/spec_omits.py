@@ -84,6 +84,9 @@ def _parts(item: Value, image: Value) -> Iterator[str]:
         for key in _ENDPOINT_FIELDS:
             if endpoint[key].raw not in _NOTHING:
                 yield f"NetworkSettings.Networks.{key}"
+        # Of a container that runs, it may be the engine's; Config has that of the first network.
+        if endpoint["MacAddress"].text() and not endpoint["EndpointID"].text():
+            yield "NetworkSettings.Networks.MacAddress"
         if endpoint["IPAMConfig"]["LinkLocalIPs"]:
             yield "NetworkSettings.Networks.IPAMConfig.LinkLocalIPs"
 
