@@ -11,6 +11,7 @@ from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
 from proad.core.lifecycle import Lifecycle
 from proad.core.provisioning import Provisioning
+from proad.core.recreation import Recreator
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
@@ -31,6 +32,7 @@ class CoreHarness:
         resolver = Resolver(hosts, self.inventory)
         verbs = VerbRunner(resolver, self.inventory, tasks)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory)
+        self.recreator = Recreator(resolver, verbs, self.inventory)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
         self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory)
         self.volumes = VolumeOperations(hosts, tasks, self.inventory)
