@@ -66,3 +66,22 @@ async def test_recreate_of_a_domain_is_refused(daemon):
     refused = await refusal(daemon.call("RecreateContainer", id="vm"))
 
     assert refused.reason == "CAPABILITY_MISSING"
+
+
+async def test_recreate_without_a_request_id_gets_one(daemon):
+    await daemon.container("web")
+
+    await daemon.call("RecreateContainer", id="web")
+
+    (request,) = (await daemon.call("ListRequests")).requests
+    assert request.method.endswith("/RecreateContainer")
+    assert request.state == v1.REQUEST_STATE_SUCCEEDED
+    assert request.request_id
+
+
+async def test_recreate_that_is_only_checked_leaves_no_request(daemon):
+    await daemon.container("web")
+
+    await daemon.call("RecreateContainer", id="web", validate_only=True)
+
+    assert list((await daemon.call("ListRequests")).requests) == []

@@ -191,6 +191,43 @@ async def test_setting_that_the_contract_cannot_express_is_told(
     assert name in omits
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_mac_address_that_was_asked_for_is_told(
+    driver: DockerDriver, raw: docker.APIClient, token: str, *, first: bool
+):
+    for name in (token, f"{token}-2"):
+        raw.create_network(name)
+    version = await driver.probe()
+    address = {"MacAddress": "02:42:ac:11:00:99"}
+    body: dict[str, Any] = {
+        "Image": IMAGE,
+        "Cmd": ["sleep", "1000"],
+        "Labels": {LABEL: token},
+        "HostConfig": {"NetworkMode": token},
+        "NetworkingConfig": {"EndpointsConfig": {token: address if first else {}}},
+    }
+    new_api = tuple(map(int, version.api_version.split("."))) >= (1, 44)
+    if first and not new_api:
+        body |= address
+    id = raw.create_container_from_config(body)["Id"]
+    try:
+        if not first:
+            raw._post_json(
+                raw._url("/networks/{0}/connect", f"{token}-2"),
+                {"Container": id, "EndpointConfig": address},
+            ).raise_for_status()
+        told = container_of(await driver.get_resource(id)).spec_omits
+        assert any("MacAddress" in each for each in told), told
+        if first:
+            raw.start(id)
+            told = container_of(await driver.get_resource(id)).spec_omits
+            assert told == ("Config.MacAddress",)
+    finally:
+        raw.remove_container(id, force=True)
+        for name in (token, f"{token}-2"):
+            raw.remove_network(name)
+
+
 async def test_specification_leaves_out_what_the_image_gives_and_keeps_all_without_it(
     driver: DockerDriver, raw: docker.APIClient, make: Make, token: str
 ):
