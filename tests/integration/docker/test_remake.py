@@ -212,9 +212,9 @@ async def test_mac_address_that_was_asked_for_is_told(
     id = raw.create_container_from_config(body)["Id"]
     try:
         if not first:
-            raw._post_json(
-                raw._url("/networks/{0}/connect", f"{token}-2"),
-                {"Container": id, "EndpointConfig": address},
+            raw.post(
+                f"{raw.base_url}/v{raw.api_version}/networks/{token}-2/connect",
+                json={"Container": id, "EndpointConfig": address},
             ).raise_for_status()
         told = container_of(await driver.get_resource(id)).spec_omits
         assert any("MacAddress" in each for each in told), told
