@@ -166,7 +166,9 @@ class RecreateContainerResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What Docker warned of."""
+        """What Docker warned of, and which containers are in the network of the old one, which is gone:
+        make these again, too.
+        """
 
     def __init__(
         self,

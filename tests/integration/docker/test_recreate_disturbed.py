@@ -17,7 +17,7 @@ from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make
 from proad.core.actor import act_for
 from proad.drivers.docker import DockerDriver
-from proad.errors import AlreadyExistsError, CapabilityMissingError, ProaError
+from proad.errors import AlreadyExistsError, CapabilityMissingError, InvalidArgumentError, ProaError
 from proad.model import (
     ContainerSpec,
     Footprint,
@@ -145,6 +145,29 @@ async def test_recreate_as_transient_with_nameless_volumes_is_refused(
         )
     assert await driver.get_resource(made.id) == made
     assert names(raw, token) == [f"/{made.name}"]
+
+
+async def test_recreate_of_a_container_whose_network_others_joined_warns(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    provider = await make(*OBEDIENT)
+    joined = await make(
+        *OBEDIENT, networks=(NetworkAttachment(network=f"container:{provider.id}"),)
+    )
+    made = await driver.recreate_container(provider.id, spec_of(provider))
+    (warning,) = made.warnings
+    assert joined.name in warning
+    # Of that network, it could neither be made again nor be put back.
+    with pytest.raises(InvalidArgumentError, match="could be joined"):
+        await driver.recreate_container(joined.id, spec_of(joined))
+    assert await driver.get_resource(joined.id) == joined
+    network = f"container:{provider.name}"
+    assert network in warning
+    spec = replace(spec_of(joined), networks=(NetworkAttachment(network=network),))
+    again = (await driver.recreate_container(joined.id, spec)).resource
+    assert (again.name, again.state) == (joined.name, ResourceState.RUNNING)
+    mode = raw.inspect_container(again.id)["HostConfig"]["NetworkMode"]
+    assert mode == f"container:{made.resource.id}"
 
 
 async def test_recreate_is_its_callers_doing(

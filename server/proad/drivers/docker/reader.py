@@ -26,6 +26,7 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import (
+    NETWORK_OF,
     Resource,
     ResourceState,
     ResourceUpdate,
@@ -240,6 +241,20 @@ class ContainerReader:
         answer = await self._engine.get(_LIST, params={"all": 1, **which})
         # A link of another container may have the name, too.
         return next((id for id, item in _items(answer) if f"/{name}" in item["Names"].texts()), "")
+
+    async def runs(self, ref: str) -> bool:
+        """Return whether there is a container of that name, id or prefix, and it is active."""
+        answer = await self._engine.get(f"/containers/{quoted(ref)}/json")
+        return answer.ok and answer.value()["State"]["Running"].flag()
+
+    async def in_network_of(self, id: str) -> list[str]:
+        """Return the names of the containers that are in the network of another one."""
+        answer = await self._engine.get(_LIST, params={"all": 1})
+        return sorted(
+            next(iter(item["Names"].texts()), "").removeprefix("/") or each
+            for each, item in _items(answer)
+            if item["HostConfig"]["NetworkMode"].text() == f"{NETWORK_OF}{id}"
+        )
 
     async def id_of(self, name: str) -> str:
         """Return the id of the container of that name, or an empty string."""

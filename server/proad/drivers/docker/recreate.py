@@ -24,12 +24,14 @@ from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
+    InvalidArgumentError,
     ProaError,
     ResourceNotFoundError,
     ResourceNotRunningError,
 )
 from proad.model import (
     ACTIVE,
+    NETWORK_OF,
     ContainerSpec,
     CreatedContainer,
     Footprint,
@@ -83,6 +85,8 @@ class ContainerRecreator:
         name = spec.name or old.name
         if name != old.name and (owner := await self._reader.listed_id_of(name)):
             raise AlreadyExistsError("container", name, existing_id=owner)
+        if active:
+            await self._check_joined(spec)
         spec, carried, dropped = _with_volumes(spec, old)
         if carried and spec.lifetime is Lifetime.TRANSIENT:
             raise CapabilityMissingError(
@@ -128,11 +132,32 @@ class ContainerRecreator:
                 error.message += f"; {old.name!r} cannot have its name back: {', '.join(left)}"
             raise
         try:
+            joined = await self._reader.in_network_of(old.id)
             warnings = [*made.warnings, *await self._remove(old, dropped)]
         finally:
             self._under_way.discard(footprint)
+        if joined:
+            warnings.append(
+                f"in the network of the container before, which is gone: {', '.join(joined)}; "
+                f'recreate with the network "{NETWORK_OF}{name}"'
+            )
         now = await self._reader.get(made.resource.id)
         return CreatedContainer(resource=now, warnings=tuple(warnings))
+
+    async def _check_joined(self, spec: ContainerSpec) -> None:
+        """Refuse the network of a container that does not run: the old one could not start again.
+
+        Raises:
+            InvalidArgumentError: there is no such container, or it does not run.
+        """
+        network = spec.networks[0].network if spec.networks else ""
+        if not network.startswith(NETWORK_OF):
+            return
+        ref = network.removeprefix(NETWORK_OF)
+        if not await self._reader.runs(ref):
+            raise InvalidArgumentError.of(
+                "spec.networks", f"no container {ref!r} runs whose network could be joined"
+            )
 
     async def _stop(self, old: Resource, footprint: Footprint, on_step: OnStep) -> bool:
         """Stop the old container for good; return whether it had ended by itself meanwhile."""
