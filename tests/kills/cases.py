@@ -265,6 +265,14 @@ CASES = (
         _tag,
         gone=True,
     ),
+    # It makes no call to the engine.
+    Case(
+        "logout-registry",
+        "Image",
+        "LogoutRegistry",
+        lambda _stage: v1.LogoutRegistryRequest(registry="registry.invalid"),
+        nothing,
+    ),
     Case(
         "create-domain",
         "Domain",
