@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1
 from soak.bare import Docker
@@ -104,6 +105,7 @@ class ContainerSlot(Slot):
             "count": len(here),
             "id": here[0]["Id"] if here else "",
             "state": _STATES.get(here[0]["State"], here[0]["State"]) if here else "",
+            "turn": here[0]["Labels"].get("turn", "") if here else "",
             "volumes": sum(each["Name"] == self.name for each in volumes),
         }
 
@@ -117,15 +119,28 @@ class ContainerSlot(Slot):
                 labels={"slot": self.name},
                 networks=[v1.NetworkAttachment(network="none")],
                 mounts=[mount],
+                stop_signal="SIGKILL",  # which a recreation does not wait for
             )
             request = v1.CreateContainerRequest(spec=spec, start=start)
             state = "running" if start else "stopped"
             made = {"count": 1, "state": state, "volumes": 1}
             return Step("Container", "CreateContainer", request, made)
+        if view["state"] in {"running", "stopped"} and chance.random() < 0.15:
+            return self._recreate(view)
         verb = chance.choice(_LEGAL.get(view["state"], ("Delete",)))
         if verb == "Delete":
-            return _verb(view["id"], verb, {"count": 0, "state": ""}, force=True)
+            return _verb(view["id"], verb, {"count": 0, "state": "", "turn": ""}, force=True)
         return _verb(view["id"], verb, _AFTER[verb], **_FIELDS.get(verb, {}))
+
+    def _recreate(self, view: View) -> Step:
+        """Return a recreation, whose turn is among the labels."""
+        turn = str(int(view["turn"] or 0) + 1)
+        request = v1.RecreateContainerRequest(
+            id=view["id"],
+            spec=v1.ContainerSpec(labels={"slot": self.name, "turn": turn}),
+            update_mask=FieldMask(paths=["labels"]),
+        )
+        return Step("Container", "RecreateContainer", request, {"turn": turn})
 
 
 class DomainSlot(Slot):
