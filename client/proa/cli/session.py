@@ -98,6 +98,8 @@ class Session:
             token=token,
             username=username,
             password=password,
+            # With an id, a pull or a graceful stop would go on after Ctrl-C.
+            request_ids=False,
         )
 
     def each(
