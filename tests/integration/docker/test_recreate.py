@@ -14,6 +14,7 @@ from proad.errors import (
     CapabilityMissingError,
     ImageNotFoundError,
     InUseError,
+    InvalidArgumentError,
     ProaError,
 )
 from proad.model import (
@@ -119,7 +120,9 @@ async def test_recreate_that_cannot_start_puts_the_old_one_back(
 ):
     made = await make(*OBEDIENT, ports=port(free_port()))
     missing = replace(spec_of(made), entrypoint=("/no/such/program",))
-    await refused(driver, made, missing)
+    error = await refused(driver, made, missing)
+    assert isinstance(error, InvalidArgumentError)  # as of a create
+    assert [violation.field for violation in error.violations] == ["spec.entrypoint[0]"]
     await check_as_it_was(driver, raw, token, made)
 
 

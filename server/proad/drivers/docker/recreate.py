@@ -119,7 +119,7 @@ class ContainerRecreator:
         self._under_way.add(footprint)
         stopping = asyncio.create_task(self._stop(old, footprint, on_step))
         swap = asyncio.create_task(
-            self._swap(stopping, old, made.resource.id, footprint, token, on_step)
+            self._swap(stopping, old, made.resource.id, spec, footprint, token, on_step)
         )
         try:
             await asyncio.shield(swap)
@@ -176,6 +176,7 @@ class ContainerRecreator:
         stopping: "asyncio.Task[bool]",
         old: Resource,
         new: str,
+        spec: ContainerSpec,
         footprint: Footprint,
         token: str,
         on_step: OnStep,
@@ -187,7 +188,7 @@ class ContainerRecreator:
             on_step("starting the new one", None)
             answer = await self._engine.post(path(new, "/start"))
             if not answer.ok and answer.status != HTTPStatus.NOT_MODIFIED:
-                raise await self._reader.failure(answer)
+                raise await self._reader.failure(answer, spec)
 
     async def _rename(self, id: str, name: str) -> None:
         answer = await self._engine.post(path(id, "/rename"), params={"name": name})
