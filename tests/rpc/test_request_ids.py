@@ -299,6 +299,7 @@ async def test_get_request_of_another_user_is_not_found(daemon, new_id):
         sent = daemon.send(rpc, rpc.request(request_id=new_id), token=token)
         refused = await refusal(sent)
         assert (refused.code, refused.reason) == ("NOT_FOUND", "REQUEST_NOT_FOUND")
+        assert "free still, because the call was refused" in refused.message
 
 
 async def test_list_requests_has_pages_and_states(daemon):

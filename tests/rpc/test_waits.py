@@ -117,6 +117,8 @@ async def test_wait_for_what_has_ended_is_impossible(daemon, make, condition):
     assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "CONDITION_IMPOSSIBLE")
     assert refused.metadata["state"] == "STOPPED"
     assert "start it first" in refused.message
+    outcome = "have an address" if condition is ADDRESS else "be ready"
+    assert refused.message.startswith(f"'it' will not {outcome}: it has ended")
 
 
 async def test_wait_for_what_is_not_started_yet_goes_on(daemon):

@@ -73,7 +73,7 @@ def _readiness(resource: Resource) -> Verdict:
         case Resource(domain=Domain() as domain) if _lacks_agent(domain):
             return Verdict(
                 impossible="it has no channel for a guest agent, which would say so; create "
-                "domains with guest_agent, or wait for has_address"
+                "domains with guest_agent, or wait for an address"
             )
         case _:
             return Verdict(now="its guest agent is not connected")

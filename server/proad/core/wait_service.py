@@ -198,5 +198,10 @@ class WaitService:
 
 def _impossible(resource: Resource, condition: WaitCondition, why: str) -> ConditionImpossibleError:
     return ConditionImpossibleError(
-        resource.name, str(condition), why, state=resource.state, path=resource.path
+        resource.name,
+        str(condition),
+        condition.outcome,
+        why,
+        state=resource.state,
+        path=resource.path,
     )

@@ -36,7 +36,10 @@ class RequestNotFoundError(NotFoundError):
 
     reason = Reason.REQUEST_NOT_FOUND
     resource_type = "request"
-    hint = "it may be another user's, or forgotten 24 hours after its end"
+    hint = (
+        "it may be another user's, forgotten 24 hours after its end, or free still, because the "
+        "call was refused before any effect"
+    )
 
 
 class RequestCancelledError(ProaError):

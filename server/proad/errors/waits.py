@@ -6,13 +6,24 @@ from proad.errors.root import ProaError, Reason
 
 
 class ConditionImpossibleError(ProaError):
-    """The condition cannot hold any more. `why` says also what to do."""
+    """The condition cannot hold any more.
+
+    Args:
+        name: name of the resource.
+        condition: what was waited for, for programs.
+        outcome: the same in words, such as "be ready".
+        why: why it cannot hold, and what to do.
+        state: state of the resource.
+        path: path of the resource.
+    """
 
     reason = Reason.CONDITION_IMPOSSIBLE
 
-    def __init__(self, name: str, condition: str, why: str, *, state: str, path: str) -> None:
+    def __init__(
+        self, name: str, condition: str, outcome: str, why: str, *, state: str, path: str
+    ) -> None:
         super().__init__(
-            f"{name!r} will not be {condition}: {why}",
+            f"{name!r} will not {outcome}: {why}",
             metadata={"name": name, "path": path, "state": state, "condition": condition},
         )
 

@@ -52,6 +52,11 @@ class WaitCondition:
             return " or ".join(self.in_state.states)
         return next(f.name for f in fields(self) if getattr(self, f.name) is not None)
 
+    @property
+    def outcome(self) -> str:
+        """What the resource does once the condition holds, in words."""
+        return "have an address" if self.has_address is not None else f"be {self}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitOptions:

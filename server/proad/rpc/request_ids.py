@@ -113,7 +113,8 @@ def request_id(message: Any) -> str:
     id: str = message.request_id.lower()
     if not _UUID.fullmatch(id) or id == _NIL:
         raise InvalidArgumentError.of(
-            "request_id", "must be a UUID, such as 6f1c2a5e-0d1f-4c0a-9f63-2f2b1c7e8a11, not nil"
+            "request_id",
+            "must be a UUID other than the nil UUID, such as 6f1c2a5e-0d1f-4c0a-9f63-2f2b1c7e8a11",
         )
     return id
 

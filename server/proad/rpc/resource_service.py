@@ -185,7 +185,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     ) -> AsyncIterator[v1.StreamStatsResponse]:
         options = decode(StatsOptions, request)
         if options.ids and request.HasField("filter"):
-            raise InvalidArgumentError.of("filter", "and ids exclude each other")
+            raise InvalidArgumentError.of("filter", "must not be set together with ids")
         batches = self._stats_service.stream(options.ids, options.interval, options.filter)
         async for batch in batches:
             async for response in self._samples(batch):
