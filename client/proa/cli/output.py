@@ -116,11 +116,16 @@ def _lines(value: dict[str, Any], indent: str) -> list[str]:
         elif isinstance(item, list):
             lines.append(f"{indent}{key}:")
             for entry in item:
-                inner = _lines(entry, "") if isinstance(entry, dict) else [str(entry)]
+                inner = _lines(entry, "") if isinstance(entry, dict) else [_scalar(entry)]
                 lines += [f"{indent}  {'- ' if n == 0 else '  '}{s}" for n, s in enumerate(inner)]
         else:
-            lines.append(f"{indent}{key}: {item}")
+            lines.append(f"{indent}{key}: {_scalar(item)}")
     return lines
+
+
+def _scalar(value: object) -> str:
+    """Return a value as JSON spells it, but texts without quotes."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def write_warning(text: str) -> None:

@@ -12,7 +12,7 @@ from proa import v1
 
 NumberT_co = TypeVar("NumberT_co", covariant=True)
 
-MOST = 2**32 - 1  # maximum of a number in the contract
+MOST = 2**31 - 1  # maximum of an int32 in the contract
 _LARGEST = 2**63
 _LONGEST = timedelta(days=36500)
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}

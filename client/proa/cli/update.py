@@ -16,6 +16,8 @@ from proa.cli.text import MOST, pairs, signed_size, size
 from proa.cli.verbs import line
 
 _LIMITS = "resources."
+# Fields of the request that are blamed for a specification of the other kind.
+_KINDS = frozenset({"container", "domain"})
 
 
 def add_to(app: typer.Typer) -> None:
@@ -90,7 +92,17 @@ def update(
         size = _given({"memory_bytes": memory}, _LIMITS if is_container else "")
         changes = of_container | of_domain | of_both | size
         request = _request(id, changes, is_container=is_container, etag=etag)
-        response = client.resources.UpdateResource(request)
+        try:
+            response = client.resources.UpdateResource(request)
+        except proa.InvalidArgument as error:
+            if any(each.field in _KINDS for each in error.violations):
+                is_, of = (
+                    ("virtual machine", "containers") if is_container else ("container", "VMs")
+                )
+                raise typer.BadParameter(
+                    f"{id!r} is a {is_}, and these options are of {of}"
+                ) from None
+            raise
     if session.as_json:
         write_message(response)
         return

@@ -80,7 +80,8 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
 # Quoted texts, paths and host names contain no terms of the contract.
 _WORDS = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<force>\bset\ force\b)
-    |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b
+    |(?P<protocol>\ and\ send\ it\ as\ 'authorization:[^']*')
+    |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b(?:\ with\ the\ mask\ [a-z_]+)?
     |(?<![\w./:@-])
     (?P<field>(?:spec|container|domain|filter)(?:(?:\[\w*\])?\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)
     (?![\w/@-]|\.\w)""",
@@ -96,6 +97,8 @@ def in_cli_words(message: str, invocation: Invocation) -> str:
         match match.lastgroup:
             case "call":
                 return COMMANDS_BY_RPC.get(match["call"], word)
+            case "protocol":
+                return ""  # the client sends the token
             case "force" if "force" in invocation.options:
                 return f"use {invocation.options['force']}"
             case "field":

@@ -247,6 +247,19 @@ def test_update_with_pending_restart_reports_it(ann, vm):
     assert changed["resource"]["name"] == vm
 
 
+def test_update_with_options_of_the_other_kind_names_the_kind(ann, container, vm):
+    of_vms = ann.fails(2, "update", container, "--vcpus", "2")
+    assert f"'{container}' is a container, and these options are of VMs" in of_vms
+    of_containers = ann.fails(2, "update", vm, "--cpus", "2")
+    assert f"'{vm}' is a virtual machine, and these options are of containers" in of_containers
+
+
+def test_get_spells_booleans_as_json_does(ann, vm):
+    ann.ok("update", vm, "--protect")
+    assert "deletion_protection: true" in ann.ok("get", vm).splitlines()
+    ann.ok("update", vm, "--no-protect")
+
+
 def test_host_prints_the_last_synchronization(ann):
     heading, engine = ann.ok("host").splitlines()[1:3]
     assert "SYNCED" in heading

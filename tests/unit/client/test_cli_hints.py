@@ -254,6 +254,16 @@ def test_hint_for_an_error_without_reason_names_the_daemon():
         ("start web", "and RevertSnapshot takes it", "and proa snapshot revert takes it"),
         ("pull img", "use LoginRegistry first", "use proa registry login first"),
         ("ls", "get one from AuthService/CreateToken and", "get one from proa login and"),
+        (
+            "ls",
+            "get one from AuthService/CreateToken and send it as 'authorization: Bearer TOKEN'",
+            "get one from proa login",
+        ),
+        (
+            "rm web",
+            "UpdateResource with the mask deletion_protection takes it off",
+            "proa update takes it off",
+        ),
         ("run img", "spec.resources.memory_bytes: is 1", "--memory: is 1"),
         ("run img", "spec.ports[0].host_port: is taken", "--publish: is taken"),
         ("run img", "spec.hostname: is wrong", "--hostname: is wrong"),

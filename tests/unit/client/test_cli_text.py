@@ -60,10 +60,13 @@ NUMBERS = [
     if option.param_type_name == "option" and option.type_descriptor.annotation is int
 ]
 
+SIZES = {"--memory", "--memory-swap", "--memory-reservation", "--shm-size", "--size"}
+
 
 @pytest.mark.parametrize(("command", "argv", "option"), NUMBERS)
 def test_number_beyond_the_contract_names_its_option(command, argv, option):
-    for number in ("-5", "99999999999999999999"):
+    numbers = ["-5", "99999999999999999999"] + ["2147483648"] * (option not in SIZES)
+    for number in numbers:
         other = [word for before, word in pairwise(("", *argv)) if option not in {before, word}]
         with pytest.raises(typer.BadParameter) as caught:
             parse([*command.split(), option, number, *other])
