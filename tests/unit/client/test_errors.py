@@ -37,6 +37,7 @@ EXACT = {
     "RESOURCE_RUNNING": proa.IllegalState,
     "ILLEGAL_STATE": proa.IllegalState,
     "STOP_TIMED_OUT": proa.StopTimedOut,
+    "WAIT_TIMED_OUT": proa.WaitTimedOut,
 }
 
 
