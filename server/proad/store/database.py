@@ -23,6 +23,7 @@ from proad.store.url import async_url
 
 log = structlog.get_logger(__name__)
 
+_MIGRATION_WAIT_SECONDS = 60
 _MOST_PARAMETERS = 1000
 
 
@@ -48,10 +49,16 @@ class Database:
         parsed = make_url(async_url(url))
         engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
         try:
-            await _bring_up_to_date(engine, parsed)
             if parsed.get_backend_name() != "sqlite":
+                await _bring_up_to_date(engine, parsed)
                 yield cls(engine, None)
                 return
+            # Another process may be migrating, which takes a slow host longer than any write.
+            patient = _sqlite(parsed, wait_seconds=_MIGRATION_WAIT_SECONDS)
+            try:
+                await _bring_up_to_date(patient, parsed)
+            finally:
+                await patient.dispose()
             with SqliteCommitter(parsed) as committer:
                 yield cls(engine, committer)
         finally:
@@ -138,10 +145,10 @@ def _postgresql(url: URL) -> AsyncEngine:
     )
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, *, wait_seconds: int = WAIT_SECONDS) -> AsyncEngine:
     _private_file(Path(url.database or ""))
     engine = create_async_engine(url, hide_parameters=True, pool_timeout=WAIT_SECONDS)
-    prepare_sqlite(engine.sync_engine)
+    prepare_sqlite(engine.sync_engine, wait_seconds=wait_seconds)
     return engine
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,9 +15,14 @@ WRITES = "proad_writes"
 """The execution option of connections that write."""
 
 
-def prepare_sqlite(engine: Engine) -> None:
-    """Prepare each connection that an engine makes, and each transaction."""
-    event.listen(engine, "connect", _prepare)
+def prepare_sqlite(engine: Engine, *, wait_seconds: int = WAIT_SECONDS) -> None:
+    """Prepare each connection that an engine makes, and each transaction.
+
+    Args:
+        engine: the engine.
+        wait_seconds: how long a statement waits for the lock of another process.
+    """
+    event.listen(engine, "connect", partial(_prepare, wait_seconds))
     event.listen(engine, "begin", _begin)
 
 
@@ -71,12 +77,12 @@ class SqliteCommitter:
         self._engine.dispose()
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def _prepare(wait_seconds: int, connection: Any, _record: object) -> None:
     # Keep Python's driver from beginning transactions: it leaves DDL out of them, and a read
     # that becomes a write would fail at once instead of waiting for the lock.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
