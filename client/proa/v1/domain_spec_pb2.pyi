@@ -211,7 +211,7 @@ class _GraphicsTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Graphics
     GRAPHICS_TYPE_UNSPECIFIED: _GraphicsType.ValueType  # 0
     """Not set: VNC."""
     GRAPHICS_TYPE_VNC: _GraphicsType.ValueType  # 1
-    """VNC without a port of the host: reached through this daemon alone."""
+    """VNC without a port of the host: for this daemon alone, which has no call for it yet."""
     GRAPHICS_TYPE_NONE: _GraphicsType.ValueType  # 2
     """No screen."""
     GRAPHICS_TYPE_VNC_LOOPBACK: _GraphicsType.ValueType  # 3
@@ -231,7 +231,7 @@ class GraphicsType(_GraphicsType, metaclass=_GraphicsTypeEnumTypeWrapper):
 GRAPHICS_TYPE_UNSPECIFIED: GraphicsType.ValueType  # 0
 """Not set: VNC."""
 GRAPHICS_TYPE_VNC: GraphicsType.ValueType  # 1
-"""VNC without a port of the host: reached through this daemon alone."""
+"""VNC without a port of the host: for this daemon alone, which has no call for it yet."""
 GRAPHICS_TYPE_NONE: GraphicsType.ValueType  # 2
 """No screen."""
 GRAPHICS_TYPE_VNC_LOOPBACK: GraphicsType.ValueType  # 3

@@ -1,5 +1,6 @@
 """The README's examples as they are written, but for names, addresses and the password."""
 
+import json
 import os
 import re
 import subprocess
@@ -137,7 +138,7 @@ def reader(
 
 def test_readme_has_two_ways_to_call_by_hand():
     assert set(WAYS) == {"grpcurl", "buf"}
-    assert len(BY_HAND) == 6
+    assert len(BY_HAND) == 8
 
 
 @pytest.mark.docker
@@ -147,14 +148,26 @@ def test_readme_has_two_ways_to_call_by_hand():
 def test_readme_by_hand_runs_as_written(reader: Reader, way: str):
     if way == "grpcurl":
         install_grpcurl()
-    ask, _, _, make, refused, end = (block.text for block in BY_HAND)
+    ask, _, _, make, refused, once, update, end = (block.text for block in BY_HAND)
     begin = ask + WAYS[way].text
     made = reader.run(begin + make)
     assert made.returncode == 0, made.stderr
     assert made.stdout.count("RESOURCE_STATE_RUNNING") >= 4  # two made, two listed
     again = reader.run(begin + refused)
     assert again.returncode != 0
-    assert f"START is not legal for '{reader.token}-web', which is RUNNING" in again.stderr
+    told = json.loads(blocks("By hand", "json")[0].text)["message"]
+    assert reader.copied(told) in again.stderr
+    repeated = reader.run(begin + once)
+    assert repeated.returncode == 0, repeated.stderr
+    assert repeated.stdout.count("RESOURCE_STATE_PAUSED") == 2
+    assert "REQUEST_STATE_SUCCEEDED" in repeated.stdout
+    if way == "grpcurl":
+        mask = re.search(r"grpcurl takes the mask as an object: `(.*)`", README.read_text())
+        assert mask is not None
+        update = update.replace('"update_mask":"labels"', mask[1])
+    updated = reader.run(begin + update)
+    assert updated.returncode == 0, updated.stderr
+    assert '"desks"' in updated.stdout
     ended = reader.run(begin + end)
     assert ended.returncode == 0, ended.stderr
 

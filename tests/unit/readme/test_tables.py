@@ -12,7 +12,7 @@ from proad.config.settings import DEFAULT_HOST, Settings
 from proad.errors import Reason
 from proad.rpc import server
 from proad.rpc.methods import SERVICES
-from proad.rpc.status import CODES
+from proad.rpc.status import CODES, ERROR_DOMAIN
 from proad.rpc.stream_limiter import MOST_PER_ADDRESS
 from proad.rpc.timing import RpcTiming
 from readme import LANGUAGES, README, blocks
@@ -20,6 +20,7 @@ from readme import LANGUAGES, README, blocks
 TIMING = RpcTiming()
 LIMITS = README.parent / "docs/limits.md"
 SECURITY = README.parent / "docs/security.md"
+COMPATIBILITY = README.parent / "docs/compatibility.md"
 ACCESS = (
     v1.MethodAccess(public=True),
     v1.MethodAccess(authenticated=True),
@@ -61,6 +62,14 @@ def test_errors_table_has_each_reason_at_its_code():
     # A retry may or may not succeed, so that both codes have the reason.
     twice = {(code_pb2.Code.Name(code_pb2.ABORTED), Reason.ENGINE_CONFLICT.value)}
     assert told == {(code_pb2.Code.Name(code), str(r)) for r, code in CODES.items()} | twice
+
+
+def test_pages_name_the_domain_of_errors():
+    told = {
+        page.name: set(re.findall(r"domain`?\s+[`\"]([\w.]+)[`\"]", page.read_text()))
+        for page in (README, LANGUAGES, COMPATIBILITY)
+    }
+    assert told == {page: {ERROR_DOMAIN} for page in told}
 
 
 def test_variables_table_has_settings_and_defaults():
