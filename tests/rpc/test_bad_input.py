@@ -66,6 +66,8 @@ def filled(rpc, path, value):
     for parent in parents:
         target = getattr(target, parent)
     setattr(target, name, value)
+    if rpc.name == "RecreateContainer" and parents:
+        request.update_mask.paths.append((*parents, name)[1])
     return request
 
 

@@ -85,6 +85,10 @@ def comments(tmp_path_factory):
                 case [4, message, 2, field]:
                     parent = file.message_type[message]
                     name = f"{parent.name}.{parent.field[field].name}"
+                case [4, message, 3, nested, 2, field]:
+                    outer = file.message_type[message]
+                    parent = outer.nested_type[nested]
+                    name = f"{outer.name}.{parent.name}.{parent.field[field].name}"
                 case [6, service, 2, method]:
                     owner = file.service[service]
                     name = f"{owner.name}.{owner.method[method].name}"

@@ -81,7 +81,8 @@ async def test_request_output_only_value_is_refused_with_its_field(daemon, case)
     for required, value in {"id": "vm", "name": "new", "image": "x"}.items():
         if required in request.DESCRIPTOR.fields_by_name:
             setattr(request, required, value)
-    if isinstance(request, v1.UpdateResourceRequest):  # which looks at no other field
+    # They look at no other field.
+    if isinstance(request, v1.UpdateResourceRequest | v1.RecreateContainerRequest):
         request.update_mask.paths.append(path[1].name)
 
     refused = await refusal(daemon.send(rpc, request, token=daemon.token(*BOTH)))

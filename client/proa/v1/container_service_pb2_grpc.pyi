@@ -48,7 +48,7 @@ class ContainerServiceStub:
     means now. It is stopped first if it is active, as StopResource does it, and the new one is
     started if the old one was active. All or nothing: if the new one cannot be made or started,
     the old one is as it was, but if it was stopped already it is started anew, and what it had in
-    memory is lost, of a paused one, too. While the call runs, the new one is named
+    memory is lost; a paused one is therefore refused. While the call runs, the new one is named
     NAME_proa-new-DIGITS until it takes the name, and the old one NAME_proa-old-DIGITS from then
     on, without a restart policy. Where somebody else takes the name meanwhile, an old one that is
     put back is named NAME_proa-kept-DIGITS, which `left` in the metadata of the error tells.
@@ -88,7 +88,7 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     means now. It is stopped first if it is active, as StopResource does it, and the new one is
     started if the old one was active. All or nothing: if the new one cannot be made or started,
     the old one is as it was, but if it was stopped already it is started anew, and what it had in
-    memory is lost, of a paused one, too. While the call runs, the new one is named
+    memory is lost; a paused one is therefore refused. While the call runs, the new one is named
     NAME_proa-new-DIGITS until it takes the name, and the old one NAME_proa-old-DIGITS from then
     on, without a restart policy. Where somebody else takes the name meanwhile, an old one that is
     put back is named NAME_proa-kept-DIGITS, which `left` in the metadata of the error tells.
@@ -137,7 +137,7 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         means now. It is stopped first if it is active, as StopResource does it, and the new one is
         started if the old one was active. All or nothing: if the new one cannot be made or started,
         the old one is as it was, but if it was stopped already it is started anew, and what it had in
-        memory is lost, of a paused one, too. While the call runs, the new one is named
+        memory is lost; a paused one is therefore refused. While the call runs, the new one is named
         NAME_proa-new-DIGITS until it takes the name, and the old one NAME_proa-old-DIGITS from then
         on, without a restart policy. Where somebody else takes the name meanwhile, an old one that is
         put back is named NAME_proa-kept-DIGITS, which `left` in the metadata of the error tells.

@@ -30,7 +30,7 @@ _LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
     Verb.CREATE_SNAPSHOT: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.FAILED}),
     Verb.REVERT_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED},
     Verb.DELETE_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED, _S.SUSPENDED},
-    Verb.RECREATE: INACTIVE | {_S.RUNNING, _S.PAUSED, _S.STARTING},
+    Verb.RECREATE: INACTIVE | {_S.RUNNING, _S.STARTING},
 }
 # In an unknown state, the engine decides what is legal.
 LEGAL = {verb: states | {_S.OTHER} for verb, states in _LEGAL.items()}

@@ -68,6 +68,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "stats": lambda d, id: d.stats([id]),
     "find_id": lambda d, _: d.find_id("web"),
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
+    "recreate_container": lambda d, id: d.recreate_container(id, ContainerSpec(image=IMAGE)),
     "layer_size": lambda d, id: d.layer_size(id),
     "list_images": lambda d, _: d.list_images(),
     "get_image": lambda d, _: d.get_image(IMAGE),

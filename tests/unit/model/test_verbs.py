@@ -35,7 +35,7 @@ TABLE = {
 }
 
 # The states in which a container can be made again.
-RECREATED = ["STARTING", "RUNNING", "PAUSED", "SAVED", "STOPPED", "FAILED", "OTHER"]
+RECREATED = ["STARTING", "RUNNING", "SAVED", "STOPPED", "FAILED", "OTHER"]
 
 
 def resource(state: ResourceState, kind: ResourceKind = DOMAIN) -> Resource:
@@ -145,7 +145,7 @@ HINTS = {
     ("REVERT_SNAPSHOT", "SUSPENDED"): "resume it first",
     ("REVERT_SNAPSHOT", "STARTING STOPPING"): WAIT,
     ("DELETE_SNAPSHOT", "STARTING STOPPING"): WAIT,
-    ("RECREATE", "SUSPENDED"): "resume it first",
+    ("RECREATE", "PAUSED SUSPENDED"): "resume it first",
     ("RECREATE", "STOPPING"): WAIT,
     (" ".join(Verb), "REMOVING"): "it is being removed",
 }

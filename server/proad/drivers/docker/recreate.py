@@ -38,7 +38,6 @@ from proad.model import (
     Lifetime,
     Mount,
     Resource,
-    ResourceState,
     RestartPolicy,
     RestartPolicyMode,
     StopOptions,
@@ -124,7 +123,7 @@ class ContainerRecreator:
         try:
             await asyncio.shield(swap)
         except BaseException as error:
-            back = asyncio.create_task(self._back(swap, stopping, footprint, old))
+            back = asyncio.create_task(self._back(swap, stopping, footprint))
             back.add_done_callback(lambda _: self._under_way.discard(footprint))
             await self._creator.clean_up(back)
             if isinstance(error, ProaError) and back.done() and (left := back.result()):
@@ -205,7 +204,6 @@ class ContainerRecreator:
         swap: "asyncio.Task[None]",
         stopping: "asyncio.Task[bool]",
         footprint: Footprint,
-        old: Resource,
     ) -> tuple[str, ...]:
         """Put the old container back; return it if it cannot have its name."""
         with suppress(Exception):
@@ -215,8 +213,6 @@ class ContainerRecreator:
         left: tuple[str, ...] = ()
         with suppress(ProaError):
             left = await self._put_back.put_back(footprint)
-            if footprint.start and old.state is ResourceState.PAUSED:
-                await self._engine.post(path(old.id, "/pause"))
         return left
 
     async def _remove(self, old: Resource, dropped: frozenset[str]) -> list[str]:
