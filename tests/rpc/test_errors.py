@@ -184,7 +184,7 @@ ELSEWHERE = {
     Reason.POLICY_DENIED, Reason.ETAG_MISMATCH, Reason.REVISION_COMPACTED,  # test_examples
     Reason.DATABASE_UNREACHABLE,  # test_examples
     Reason.CONDITION_IMPOSSIBLE, Reason.WAIT_TIMED_OUT,  # test_waits
-    Reason.SPEC_INCOMPLETE,  # integration/docker/test_recreate
+    Reason.SPEC_INCOMPLETE,  # integration/daemon/test_recreate
     Reason.INTERRUPTED, Reason.REQUEST_NOT_FOUND,  # test_request_ids
     Reason.REQUEST_CANCELLED, Reason.TOO_MANY_REQUESTS,  # test_request_ids
 }  # fmt: skip

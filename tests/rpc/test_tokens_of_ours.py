@@ -40,7 +40,10 @@ async def token(daemon):
 
 def refused_as_made_up(refused):
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["resume_token"])
-    assert "is not one that WatchResources gave you for this filter" in refused.message
+    assert (
+        "is not one that WatchResources or ListResources gave you for this filter"
+        in refused.message
+    )
     return True
 
 
@@ -54,18 +57,20 @@ async def test_resume_token_of_another_user_or_filter_is_refused(daemon, token):
 
 
 async def test_resume_token_that_was_made_up_is_refused(daemon, token):
-    run, revision, mark = token.split(".")
+    run, revision, incomplete, mark = token.split(".")
     other = secrets.token_urlsafe(16)
     for forged in (
-        f"{run}.{int(revision) + 1}.{mark}",
-        f"{run}.0{revision}.{mark}",
-        f"{run}.{10**60}.{mark}",
-        f"{run}.{revision}.{other}",
-        f"{run}.{revision}.{mark[:-2]}",
-        f"{run}.{revision}.",
-        f"{run}.{revision}",
-        f"other.{revision}.{mark}",
-        f"{run}.{revision}.{mark}.{mark}",
+        f"{run}.{int(revision) + 1}.{incomplete}.{mark}",
+        f"{run}.0{revision}.{incomplete}.{mark}",
+        f"{run}.{10**60}.{incomplete}.{mark}",
+        f"{run}.{revision}.1.{mark}",
+        f"{run}.{revision}.{mark}",
+        f"{run}.{revision}.{incomplete}.{other}",
+        f"{run}.{revision}.{incomplete}.{mark[:-2]}",
+        f"{run}.{revision}.{incomplete}.",
+        f"{run}.{revision}.{incomplete}",
+        f"other.{revision}.{incomplete}.{mark}",
+        f"{run}.{revision}.{incomplete}.{mark}.{mark}",
         f".{token}",
     ):
         assert refused_as_made_up(await resumed(daemon, forged, filter=FILTER)), forged

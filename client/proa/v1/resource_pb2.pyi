@@ -451,8 +451,8 @@ class Resource(_message.Message):
     """
     truncated: _builtins.bool
     """Whether something was left out, because all of it would have more than 3 MiB, and clients
-    take 4 MiB in a message by default: labels first; where that is not enough a container's
-    env, then its command, then all of `container` or `domain`, then state_detail. Set
+    take 4 MiB in a message by default: labels first; where that is not enough the `spec`, then a
+    container's env, then its command, then all of `container` or `domain`, then state_detail. Set
     whatever the read_mask says. What is missing is there, and the engine's own tools show it.
     """
     epoch: _builtins.str

@@ -22,7 +22,8 @@ ITEM_OVERHEAD = 8
 _LEFT_OUT: Mapping[Descriptor, tuple[str, ...]] = MappingProxyType(
     {
         v1.Resource.DESCRIPTOR: (
-            *("labels", "container.env", "container.command"),
+            *("labels", "container.spec", "domain.spec"),
+            *("container.env", "container.command"),
             *("container", "domain", "state_detail"),
         ),
         v1.Image.DESCRIPTOR: (

@@ -125,8 +125,8 @@ class ResumeTokens:
         if not self._signer.verifies(content.encode(), _bytes(signature)):
             raise InvalidArgumentError.of(
                 "resume_token",
-                "is not one that WatchResources or ListResources gave you for this filter; use the same filter, "
-                "or watch without it, which begins with the present state",
+                "is not one that WatchResources or ListResources gave you for this filter; use the "
+                "same filter, or watch without it, which begins with the present state",
             )
         return point_of(content)
 

@@ -86,7 +86,9 @@ def test_encode_domain_that_is_too_large_stays_a_domain():
     found = encode(
         v1.Resource, replace(resource, domain=replace(domain_of(resource), spec=LARGE_SPEC))
     )
-    assert (found.WhichOneof("details"), found.kind) == (None, v1.RESOURCE_KIND_DOMAIN)
+    assert found.truncated
+    assert not found.domain.HasField("spec")
+    assert found.domain.vcpus == 2
 
 
 @pytest.mark.parametrize(
