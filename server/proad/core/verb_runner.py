@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
-from proad.core.requests import announce, cancellable
+from proad.core.requests import announce, cancellable, is_only_checked
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
@@ -189,7 +189,7 @@ class VerbRunner:
             changes=changes,
         )
         try:
-            async with self._lock.hold(resource.path, resource.name, verb, preempt=force) as alone:
+            async with self._lock_for(resolved, verb, force=force, etag=etag) as alone:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 connection.check()
                 self.tasks.shield()
@@ -215,6 +215,30 @@ class VerbRunner:
             error.metadata["path"] = resource.path
             raise
 
+    @asynccontextmanager
+    async def _lock_for(
+        self, resolved: ResolvedResource, verb: Verb, *, force: bool, etag: str
+    ) -> AsyncIterator[bool]:
+        """Hold the lock of a resource for a verb; see `KeyedLock.hold`.
+
+        A verb that takes the lock by force may end the one that has it. So what refuses the verb
+        whatever becomes of that one is checked before, and a check goes without the lock.
+        """
+        connection, resource = resolved.connection, resolved.resource
+        if force:
+            connection.check()
+            entry = self._inventory.entry(connection, resource.id)
+            if etag:
+                entry = await self._inventory.refresh(connection, resource.id, reconfigured=True)
+            if entry is not None:
+                _check_etag(etag, entry)
+                _check_protection(verb, entry)
+            if is_only_checked():
+                yield False
+                return
+        async with self._lock.hold(resource.path, resource.name, verb, preempt=force) as alone:
+            yield alone
+
     async def _permit(
         self, resolved: ResolvedResource, verb: Verb, *, force: bool, etag: str
     ) -> Entry:
@@ -230,8 +254,7 @@ class VerbRunner:
             raise ResourceNotFoundError(resolved.resource.name)
         if error := refusal(verb, entry.observed, force=force):
             raise error
-        if etag and etag != entry.published.etag:
-            raise EtagMismatchError(entry.observed.name, current=entry.published.etag)
+        _check_etag(etag, entry)
         _check_protection(verb, entry)
         return entry
 
@@ -265,6 +288,12 @@ class VerbRunner:
         with suppress(Exception):
             async with asyncio.timeout(self._timing.refresh_within):
                 await self._inventory.refresh(run.connection, run.id, reconfigured=True)
+
+
+def _check_etag(etag: str, entry: Entry) -> None:
+    """Refuse a verb on a resource that has another etag; an empty one stands for any."""
+    if etag and etag != entry.published.etag:
+        raise EtagMismatchError(entry.observed.name, current=entry.published.etag)
 
 
 def _check_protection(verb: Verb, entry: Entry) -> None:

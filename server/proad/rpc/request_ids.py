@@ -121,7 +121,7 @@ def request_id(message: Any) -> str:
 
 async def _check(method: Method, served: Awaitable[Any]) -> bytes:
     """Serve a request up to its first effect, and return an empty response."""
-    announce_to(_end)
+    announce_to(_end, only_checked=True)
     with suppress(_CheckedError):
         await served
     return method.response().SerializeToString()

@@ -3,7 +3,13 @@
 A change announces its `Intent` to the current request before its first effect; see `announce`.
 """
 
-from proad.core.requests.current import Announce, announce, announce_to, cancellable
+from proad.core.requests.current import (
+    Announce,
+    announce,
+    announce_to,
+    cancellable,
+    is_only_checked,
+)
 from proad.core.requests.entry import NewRequest, Publish, Serve
 from proad.core.requests.index import RETENTION
 from proad.core.requests.journal import (
@@ -42,5 +48,6 @@ __all__ = [
     "announce",
     "announce_to",
     "cancellable",
+    "is_only_checked",
     "passed",
 ]

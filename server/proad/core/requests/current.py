@@ -28,12 +28,27 @@ def _unwatched(task: "asyncio.Task[Any] | None") -> None:
 
 _announce: ContextVar[Announce] = ContextVar("announce", default=_unheard)
 _on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
+_only_checked: ContextVar[bool] = ContextVar("only_checked", default=False)
 
 
-def announce_to(announce: Announce, on_waiting: OnWaiting = _unwatched) -> None:
-    """Set who hears the intents of the current task and of all tasks that it starts."""
+def announce_to(
+    announce: Announce, on_waiting: OnWaiting = _unwatched, *, only_checked: bool = False
+) -> None:
+    """Set who hears the intents of the current task and of all tasks that it starts.
+
+    Args:
+        announce: hears the intents.
+        on_waiting: hears which task may be cancelled.
+        only_checked: whether `announce` ends the request, which must have no effect before.
+    """
     _announce.set(announce)
     _on_waiting.set(on_waiting)
+    _only_checked.set(only_checked)
+
+
+def is_only_checked() -> bool:
+    """Return whether the current request ends where its first effect would begin."""
+    return _only_checked.get()
 
 
 async def announce(intent: Intent) -> None:
