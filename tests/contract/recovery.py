@@ -239,3 +239,25 @@ class DomainRecoveryContract(RecoveryContract):
         assert await recovery(harness).find_created(later) is None
         await recovery(harness).undo_created(replace(later, volumes=()))
         assert await owned(harness) == before
+
+    async def test_undo_created_leaves_volumes_that_another_create_made(
+        self, harness: DriverHarness, create: Create
+    ):
+        """Names are free until a create takes them: another call may, before this one is judged."""
+        footprint = await self._footprint(harness, create)
+        for planned in footprint.volumes:
+            await harness.volumes.create_volume(
+                VolumeSpec(
+                    name=planned.name,
+                    capacity_bytes=planned.capacity_bytes,
+                    format=planned.format,
+                )
+            )
+        before = await owned(harness)
+
+        assert await recovery(harness).find_created(footprint) is None
+        for force in (False, True):
+            left = await recovery(harness).undo_created(footprint, force=force)
+            names = {f"volume {planned.pool}/{planned.name}" for planned in footprint.volumes}
+            assert names.issuperset(left)
+            assert await owned(harness) == before

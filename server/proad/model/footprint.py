@@ -21,6 +21,7 @@ class PlannedVolume:
             same; otherwise it has digits of a nonce.
         capacity_bytes: its capacity.
         format: its format.
+        id: by which the driver tells the volume from another that somebody made by its name.
     """
 
     pool: str
@@ -28,6 +29,7 @@ class PlannedVolume:
     named_by_caller: bool
     capacity_bytes: int
     format: DiskFormat
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

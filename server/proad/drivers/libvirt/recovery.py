@@ -153,15 +153,19 @@ class DomainRecovery:
     ) -> Volume | None:
         """Return the volume that a create has made, and complete the record of the volume.
 
-        The name was free: a volume like the wanted one that is not older is taken for the
-        create's, which was interrupted before it could record the file.
+        The name was free: a volume like the wanted one that is not older, and that no other
+        create has recorded, is taken for the create's, which was interrupted before it could
+        record the file.
         """
         volume = self._found(connection, planned)
         if volume is None:
             return None
-        if not self._is_recorded(connection, planned, volume, since):
+        recorded = self._catalog.of_volume(connection, volume)
+        if recorded is not None and recorded.id != planned.id:
+            return None
+        if recorded is None:
             view = view_of(volume, planned.pool)
-            record = created_record(connection, self._plan(connection, planned, since), volume)
+            record = created_record(connection, self._plan(connection, planned), volume)
             alike = (view.format, view.capacity_bytes) == (planned.format, planned.capacity_bytes)
             if not alike or not is_born_after(record.file, since):
                 return None
@@ -174,12 +178,14 @@ class DomainRecovery:
         """Delete a volume that is provably the create's; return the volume's name if it is left."""
         left = ""
         volume = self._found(connection, planned)
-        plan = self._plan(connection, planned, since)
+        plan = self._plan(connection, planned)
         if volume is not None:
-            ours = self._is_recorded(connection, planned, volume, since) or (
-                not planned.named_by_caller
-                and is_born_after(created_record(connection, plan, volume).file, since)
-            )
+            recorded = self._catalog.of_volume(connection, volume)
+            if recorded is not None:
+                ours = recorded.id == planned.id
+            else:
+                file = created_record(connection, plan, volume).file
+                ours = not planned.named_by_caller and is_born_after(file, since)
             if not (ours and self._delete(connection, planned)):
                 left = f"volume {planned.pool}/{planned.name}"
                 _log.warning("libvirt.left_behind", what=left)
@@ -208,27 +214,13 @@ class DomainRecovery:
         except VolumeNotFoundError:
             return None
 
-    def _is_recorded(
-        self,
-        connection: libvirt.virConnect,
-        planned: PlannedVolume,
-        volume: libvirt.virStorageVol,
-        since: datetime,
-    ) -> bool:
-        """Return whether a record proves that the create made a volume."""
-        record = self._catalog.of_volume(connection, volume)
-        return record is not None and record.name == planned.name and record.create_time >= since
-
-    def _plan(
-        self, connection: libvirt.virConnect, planned: PlannedVolume, since: datetime
-    ) -> VolumeRecord:
+    def _plan(self, connection: libvirt.virConnect, planned: PlannedVolume) -> VolumeRecord:
         """Return the plan of a volume, or a new one if there is no record of it."""
         for record in self._catalog.load(connection):
-            plan = record.state is RecordState.PLANNED and record.create_time >= since
-            if plan and (record.pool, record.name) == (planned.pool, planned.name):
+            if record.id == planned.id:
                 return replace(record, owner="")
         return VolumeRecord(
-            id=str(uuid4()),
+            id=planned.id or str(uuid4()),
             state=RecordState.PLANNED,
             pool=planned.pool,
             name=planned.name,

@@ -133,13 +133,14 @@ class MemoryDomains:
     ) -> Resource:
         self._refuse_taken(resource, volumes)
         workload = Workload(resource, Behaviour.of(resource.labels))
+        planned = tuple(footprint_of(each, named_by_caller=False) for each in volumes)
         await announce(
             Footprint(
                 mark=resource.id,
                 create_time=resource.create_time or now(),
                 start=start,
                 autostart=resource.domain is not None and resource.domain.autostart,
-                volumes=tuple(footprint_of(each, named_by_caller=False) for each in volumes),
+                volumes=planned,
             )
         )
         self._refuse_taken(resource, volumes)
@@ -147,7 +148,8 @@ class MemoryDomains:
             self._engine.start(
                 workload
             )  # before anything is in a list: what cannot start never was
-        self._engine.volumes.update({(volume.pool, volume.name): volume for volume in volumes})
+        for volume, plan in zip(volumes, planned, strict=True):
+            self._engine.add_volume(volume, plan.id)
         self._engine.add(workload)
         return workload.shown()
 

@@ -48,6 +48,7 @@ class ImitatedEngine:
         workloads: by full id.
         images: by id.
         volumes: by pool and name.
+        volume_ids: `PlannedVolume.id` of each volume that a create made last by that pool and name.
 
     Args:
         clock: returns the time in seconds.
@@ -59,6 +60,7 @@ class ImitatedEngine:
         self.workloads: dict[str, Workload] = {}
         self.images: dict[str, Image] = {}
         self.volumes: dict[tuple[str, str], Volume] = {}
+        self.volume_ids: dict[tuple[str, str], str] = {}
         self._names: dict[tuple[ResourceKind, str], Workload] = {}
         self._numbers = itertools.count(1)
         self._ports = HostPorts()
@@ -161,6 +163,11 @@ class ImitatedEngine:
         for key in workload.owned_volumes:
             self.volumes.pop(key, None)
         self.connection.publish(EngineEvent(id=workload.resource.id, removed=True))
+
+    def add_volume(self, volume: Volume, id: str) -> None:
+        """Add a volume, which its create knows by `id`."""
+        self.volumes[volume.pool, volume.name] = volume
+        self.volume_ids[volume.pool, volume.name] = id
 
     def _new_run(self, workload: Workload) -> Run:
         container, domain = workload.resource.container, workload.resource.domain

@@ -1,7 +1,16 @@
 """What interrupted creates have made in the imitated engine."""
 
 from proad.drivers.memory.engine import ImitatedEngine
-from proad.model import ACTIVE, Footprint, Found, Resource, Snapshot, StateReason
+from proad.model import (
+    ACTIVE,
+    Footprint,
+    Found,
+    PlannedVolume,
+    Resource,
+    Snapshot,
+    StateReason,
+    Volume,
+)
 
 
 class MemoryRecovery:
@@ -14,9 +23,7 @@ class MemoryRecovery:
         """Return what a create has made."""
         self._engine.connection.check()
         if not footprint.mark:
-            volumes = (
-                self._engine.volumes.get((each.pool, each.name)) for each in footprint.volumes
-            )
+            volumes = map(self._volume, footprint.volumes)
             return next((Found(made=each, complete=True) for each in volumes if each), None)
         workload = self._engine.workloads.get(footprint.mark)
         if workload is None:
@@ -32,12 +39,19 @@ class MemoryRecovery:
         fresh = made.state_detail.reason is StateReason.NEVER_STARTED
         return Found(made=made, complete=not (footprint.start and fresh))
 
+    def _volume(self, planned: PlannedVolume) -> Volume | None:
+        """Return the volume that a create has made; None if another one has its name."""
+        key = planned.pool, planned.name
+        ours = self._engine.volume_ids.get(key) == planned.id
+        return self._engine.volumes.get(key) if ours else None
+
     async def undo(self, footprint: Footprint, *, force: bool) -> tuple[str, ...]:
         """Remove what a create has left, but nothing that runs or that a caller named."""
         self._engine.connection.check()
         if not footprint.mark:
             for each in footprint.volumes:
-                self._engine.volumes.pop((each.pool, each.name), None)
+                if self._volume(each) is not None:
+                    del self._engine.volumes[each.pool, each.name]
             return ()
         workload = self._engine.workloads.get(footprint.mark)
         if workload is None or await self.find(footprint) is None:

@@ -1,5 +1,6 @@
 """The imitated engine's storage pool."""
 
+import secrets
 from collections.abc import Collection
 
 from proad.drivers.memory.engine import ImitatedEngine, now
@@ -37,12 +38,10 @@ class MemoryVolumes:
     ) -> Volume:
         """Create a volume."""
         self._engine.connection.check()
+        planned = footprint_of(self.planned(spec), named_by_caller=True)
+        await announce(Footprint(create_time=now(), volumes=(planned,)))
         volume = self.planned(spec)
-        await announce(
-            Footprint(create_time=now(), volumes=(footprint_of(volume, named_by_caller=True),))
-        )
-        volume = self.planned(spec)
-        self._engine.volumes[volume.pool, volume.name] = volume
+        self._engine.add_volume(volume, planned.id)
         return volume
 
     async def delete_volume(
@@ -128,6 +127,7 @@ def footprint_of(volume: Volume, *, named_by_caller: bool) -> PlannedVolume:
         named_by_caller=named_by_caller,
         capacity_bytes=volume.capacity_bytes,
         format=volume.format or DiskFormat.OTHER,
+        id=secrets.token_hex(8),
     )
 
 

@@ -63,6 +63,7 @@ class PreparedVolume:
             named_by_caller=name_digits(self.id) not in self.spec.name,
             capacity_bytes=self.capacity,
             format=self.spec.format,
+            id=self.id,
         )
 
 
