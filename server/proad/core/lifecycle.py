@@ -163,7 +163,7 @@ class Lifecycle:
             )
         resolved = await self._resolver.find(ref)
         driver = require(resolved.driver, Updates)
-        changed = update.as_json()
+        changed = update.digests()
         async with self._verbs.run(resolved, Verb.UPDATE, etag=etag, changes=changed) as run:
             recorded = RECORDED[run.entry.observed.kind] & update.paths
             if recorded:

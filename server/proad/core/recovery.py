@@ -28,7 +28,7 @@ from proad.model import (
     Snapshot,
     Volume,
 )
-from proad.model.update import value_as_json
+from proad.model.update import value_digest
 from proad.ports.requests import RequestRecord
 
 _PASSING = frozenset({ResourceState.STARTING, ResourceState.STOPPING, ResourceState.REMOVING})
@@ -164,9 +164,9 @@ class RequestJudge:
         details = full.container or full.domain
         # Name and labels, and then what the engine tells of the specification.
         views = (full, getattr(details, "spec", None), details)
-        for path, value in intent.changes:
+        for path, digest in intent.changes:
             view = next((each for each in views if hasattr(each, path.partition(".")[0])), None)
-            if value_as_json(view, path) != value:
+            if value_digest(view, path) != digest:
                 return _UNKNOWN
         return Judgement(about=full)
 

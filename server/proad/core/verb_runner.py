@@ -164,7 +164,7 @@ class VerbRunner:
             etag: the etag that the resource must still have; empty: any.
             wanted: the state in which the verb leaves the resource; None: what the verb implies.
             name: name of the snapshot that the verb is about.
-            changes: the paths that an update changes, each with its new value as JSON.
+            changes: the paths that an update changes, each with a digest of its new value.
             announces: whether to announce the verb to the current request. Otherwise the
                 block announces its `intent`, since only the driver knows all of it.
             waits: whether the verb waits for a guest, so that its caller may end it.

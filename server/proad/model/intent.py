@@ -45,7 +45,7 @@ class Intent:
         name: name of what is not a resource: snapshot, volume, image, registry.
         pool: name of the pool of a volume.
         footprint: what a create leaves on the engine; None: the call creates nothing.
-        changes: the paths that an update changes, each with its new value as JSON.
+        changes: the paths that an update changes, each with a digest of its new value.
     """
 
     action: Action

@@ -1,10 +1,12 @@
 """Changes of existing resources, by the paths of their specifications."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from hashlib import sha256
 from typing import Any, TypeVar
 
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 
 from proad.errors import CapabilityMissingError, InvalidArgumentError
 from proad.model.container import ContainerResources, ContainerSpec
@@ -12,12 +14,16 @@ from proad.model.domain import DomainSpec
 from proad.model.resource import ResourceKind
 
 
-def value_as_json(holder: object, path: str) -> str:
-    """Return the value at a path, such as "resources.cpus", as JSON; null if there is none."""
+def value_digest(holder: object, path: str) -> str:
+    """Return a digest of the value at a path, such as "resources.cpus"; None if there is none.
+
+    Values are compared alone, and may be large: a thousand labels of thousands of characters.
+    """
     value: object = holder
     for name in path.split("."):
         value = getattr(value, name, None)
-    return to_json(value).decode()
+    text = json.dumps(to_jsonable_python(value), sort_keys=True)
+    return sha256(text.encode()).hexdigest()
 
 
 SpecT = TypeVar("SpecT", ContainerSpec, DomainSpec)
@@ -41,9 +47,9 @@ class ResourceUpdate:
     spec: ContainerSpec | DomainSpec
     paths: frozenset[str]
 
-    def as_json(self) -> tuple[tuple[str, str], ...]:
-        """Return the paths in order, each with its new value as JSON."""
-        return tuple((path, value_as_json(self.spec, path)) for path in sorted(self.paths))
+    def digests(self) -> tuple[tuple[str, str], ...]:
+        """Return the paths in order, each with the digest of its new value."""
+        return tuple((path, value_digest(self.spec, path)) for path in sorted(self.paths))
 
     def check_kind(self, kind: ResourceKind) -> None:
         """Check that the values are for resources of a kind.

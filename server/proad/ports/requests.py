@@ -72,7 +72,9 @@ class RequestRecords(Protocol):
         before: tuple[datetime, str] | None = None,
         most: int,
     ) -> list[RequestRecord]:
-        """Return a user's records, the newest first.
+        """Return a user's records, the newest first, without intents and answers but of failures.
+
+        What a list does not show may be large.
 
         Args:
             user_id: id of the user.

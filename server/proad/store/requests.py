@@ -5,7 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from proad.model import Intent, RequestState
@@ -14,6 +26,13 @@ from proad.store.database import Database
 from proad.store.schema import requests
 
 _INTENTS = TypeAdapter(Intent)
+_FAILED = requests.c.state == str(RequestState.FAILED)
+# What a list shows: of all else, a thousand records may have hundreds of megabytes.
+_LISTED = [
+    *(each for each in requests.c if each not in (requests.c.intent, requests.c.answer)),
+    case((_FAILED, requests.c.answer), else_=literal(b"")).label("answer"),
+]
+_HAS_FOOTPRINT = requests.c.intent["footprint"].as_string().is_not(None)
 # Made once: every request with an id executes both.
 _ADD = insert(requests)
 _SETTLE = (
@@ -60,13 +79,12 @@ class RequestStore:
     async def failed_creates(self, since: datetime) -> list[tuple[Intent, datetime]]:
         """Return the intents of the creates that failed since then, and when they did."""
         wanted = select(requests.c.intent, requests.c.end_time).where(
-            self._ours, requests.c.end_time >= since, requests.c.state == str(RequestState.FAILED)
+            self._ours, requests.c.end_time >= since, _FAILED, _HAS_FOOTPRINT
         )
         async with self._database.read() as connection:
             return [
                 (_INTENTS.validate_python(row.intent), row.end_time)
                 for row in await connection.execute(wanted)
-                if row.intent is not None and row.intent.get("footprint") is not None
             ]
 
     async def get(self, key: RequestKey) -> RequestRecord | None:
@@ -83,9 +101,9 @@ class RequestStore:
         before: tuple[datetime, str] | None = None,
         most: int,
     ) -> list[RequestRecord]:
-        """Return a user's records, the newest first."""
+        """Return a user's records, the newest first; see `RequestRecords.page`."""
         wanted = (
-            select(requests)
+            select(*_LISTED)
             .where(self._ours, requests.c.user_id == user_id)
             .order_by(requests.c.start_time.desc(), requests.c.id.desc())
             .limit(most)
@@ -162,6 +180,7 @@ class RequestStore:
 
 
 def _record(row: Row[Any]) -> RequestRecord:
+    intent = getattr(row, "intent", None)
     return RequestRecord(
         key=RequestKey(row.user_id, row.id),
         method=row.method,
@@ -170,6 +189,6 @@ def _record(row: Row[Any]) -> RequestRecord:
         path=row.path,
         start_time=row.start_time,
         end_time=row.end_time,
-        intent=None if row.intent is None else _INTENTS.validate_python(row.intent),
+        intent=None if intent is None else _INTENTS.validate_python(intent),
         answer=row.answer,
     )

@@ -1,9 +1,10 @@
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.model import Action, Intent, RequestState, ResourceState
+from proad.model import Action, Footprint, Intent, RequestState, ResourceState
 from proad.ports.requests import RequestKey, RequestRecord
 from proad.store.requests import RequestStore
 
@@ -37,6 +38,12 @@ def store(database):
 def numbered(number, **others):
     key = RequestKey("user-1", str(number))
     return replace(OPEN, key=key, start_time=NOW + timedelta(seconds=number), **others)
+
+
+def listed(record):
+    """Return a record as a list has it."""
+    shown = record.answer if record.state is RequestState.FAILED else b""
+    return replace(record, intent=None, answer=shown)
 
 
 async def test_get_after_add_returns_the_record(store):
@@ -83,19 +90,19 @@ async def test_page_returns_the_newest_first(store):
     await store.settle(records[0])
     for record in records:
         await store.add(record)
-    ended = replace(records[2], state=RequestState.FAILED, end_time=NOW)
+    ended = replace(records[2], state=RequestState.FAILED, end_time=NOW, answer=b"why")
     await store.settle(ended)
 
     first = await store.page("user-1", most=2)
-    assert first == [records[4], records[3]]
+    assert first == [listed(records[4]), listed(records[3])]
     rest = await store.page("user-1", before=(first[1].start_time, first[1].key.id), most=9)
-    assert rest == [ended, records[1], records[0]]
-    assert await store.page("user-1", states=[RequestState.FAILED], most=9) == [ended]
+    assert rest == [listed(ended), listed(records[1]), listed(records[0])]
+    assert await store.page("user-1", states=[RequestState.FAILED], most=9) == [listed(ended)]
     assert await store.page("user-2", most=9) == []
 
 
 async def test_page_of_one_start_time_is_ordered_by_id(store):
-    same = [replace(OPEN, key=RequestKey("user-1", id)) for id in "abc"]
+    same = [replace(listed(OPEN), key=RequestKey("user-1", id)) for id in "abc"]
     for record in same:
         await store.add(record)
 
@@ -114,3 +121,46 @@ async def test_expire_removes_some_of_the_ended(store):
     assert (len(some), len(rest)) == (2, 1)
     assert {key.id for key in some + rest} == {"0", "1", "2"}
     assert set(await store.ends()) == {KEY, RequestKey("user-1", "3"), RequestKey("user-1", "4")}
+
+
+async def test_page_reads_no_answer_that_a_list_does_not_show(store):
+    """Else a thousand records of large resources would be hundreds of megabytes."""
+    for number in range(20):
+        await store.add(numbered(number))
+        await store.settle(numbered(number, **settled(RequestState.SUCCEEDED, bytes(2**20))))
+    await store.add(numbered(20))
+    await store.settle(numbered(20, **settled(RequestState.FAILED, b"why")))
+
+    tracemalloc.start()
+    try:
+        page = await store.page("user-1", most=100)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [len(each.answer) for each in page] == [3] + 20 * [0]
+    assert peak < 5 * 2**20
+
+
+async def test_failed_creates_are_those_with_a_footprint(store):
+    create = replace(OPEN.intent, footprint=Footprint(mark="nonce", create_time=NOW))
+    failed = settled(RequestState.FAILED, b"why")
+    for number, (intent, end) in enumerate(
+        [
+            (create, failed),
+            (OPEN.intent, failed),
+            (None, failed),
+            (create, settled(RequestState.SUCCEEDED, b"")),
+            (create, {}),
+        ]
+    ):
+        await store.add(replace(numbered(number, **end), intent=intent))
+
+    found = await store.failed_creates(NOW)
+
+    assert found == [(create, failed["end_time"])]
+    assert await store.failed_creates(NOW + timedelta(hours=1)) == []
+
+
+def settled(state, answer):
+    return {"state": state, "end_time": NOW + timedelta(seconds=1), "answer": answer}

@@ -204,7 +204,7 @@ async def test_judge_update_succeeds_if_its_values_are_there(
         await driver.update(made.id, update)
     await inventory.refresh(connection, made.id, reconfigured=True)
 
-    verdict = await judge(Action.UPDATE, id=made.id, changes=update.as_json())
+    verdict = await judge(Action.UPDATE, id=made.id, changes=update.digests())
 
     assert (verdict.error is None) is succeeds
     if succeeds:

@@ -1,9 +1,12 @@
 """Records of requests in memory, of a database that can be lost, and verdicts on requests."""
 
 import asyncio
+from dataclasses import replace
 
 from proad.errors import DatabaseUnreachableError
 from proad.model import RequestState
+
+FAILED = {RequestState.FAILED}
 
 
 class MemoryRecords:
@@ -55,7 +58,10 @@ class MemoryRecords:
             and (before is None or (each.start_time, each.key.id) < before)
         ]
         found.sort(key=lambda each: (each.start_time, each.key.id), reverse=True)
-        return found[:most]
+        return [
+            replace(each, intent=None, answer=each.answer if each.state in FAILED else b"")
+            for each in found[:most]
+        ]
 
     async def add(self, record):
         await self._reach()
