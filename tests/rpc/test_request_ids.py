@@ -12,7 +12,8 @@ from google.rpc import code_pb2
 from eventually import eventually
 from proa import v1
 from proad.drivers.memory import MemoryDriver
-from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
+from proad.model.scope import Scope
+from rpc.daemon import BOTH, IMAGE, RPCS, changing, refusal, running
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 
@@ -443,3 +444,32 @@ async def test_call_too_many_of_a_user_are_refused(serve, new_id):
     assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_REQUESTS")
     assert refused.retry_after > 80_000
     await daemon.call("PauseResource", id="web")
+
+
+async def test_call_joined_without_the_scope_to_read_gets_the_summary(serve, new_id):
+    """The one who joins may hold a token with fewer scopes than the first caller's."""
+
+    class Slow(MemoryDriver):
+        def __init__(self):
+            super().__init__()
+            self.let_go, self.entered = asyncio.Event(), asyncio.Event()
+
+        async def update(self, id, update):
+            self.entered.set()
+            await self.let_go.wait()
+            return await super().update(id, update)
+
+    daemon = await serve(("local", Slow()))
+    await daemon.container("web", env={"PASSWORD": "the secret"})
+    rpc = RPCS["UpdateResource"]
+    request = rpc.request(id="web", request_id=new_id, **changing("container", name="new"))
+    first = daemon.send(rpc, request, token=daemon.token(*BOTH))
+    await daemon.driver.entered.wait()
+    join = daemon.send(rpc, request, token=daemon.token(Scope.ADVANCED))
+    await shown(daemon, new_id)  # was sent later
+    daemon.driver.let_go.set()
+
+    assert (await first).resource.container.env["PASSWORD"] == "the secret"
+    joined = (await join).resource
+    assert (joined.name, dict(joined.container.env)) == ("new", {})
+    assert not joined.container.HasField("spec")

@@ -97,10 +97,12 @@ class RequestIds:
     def _request(self, method: Method, message: Any) -> NewRequest:
         message.request_id = request_id(message)  # the digest must not depend on its case
         content = method.path.encode() + b"\0" + message.SerializeToString(deterministic=True)
+        who = caller.current()
         return NewRequest(
-            key=RequestKey(caller.current().user_id, message.request_id),
+            key=RequestKey(who.user_id, message.request_id),
             method=method.path,
             digests=[hmac.digest(key, content, "sha256") for key in self._keys],
+            scopes=who.scopes,
         )
 
 

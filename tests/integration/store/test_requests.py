@@ -143,6 +143,7 @@ async def test_page_reads_no_answer_that_a_list_does_not_show(store):
 
 
 async def test_failed_creates_are_those_with_a_footprint(store):
+    assert OPEN.intent is not None
     create = replace(OPEN.intent, footprint=Footprint(mark="nonce", create_time=NOW))
     failed = settled(RequestState.FAILED, b"why")
     for number, (intent, end) in enumerate(

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
 from proad.core.requests.feed import Feed
 from proad.core.requests.outcome import RequestAnswer
 from proad.errors import InvalidArgumentError
+from proad.model.scope import Scope
 from proad.ports.requests import RequestKey, RequestRecord
 
 Publish = Callable[[bytes], None]
@@ -26,11 +28,13 @@ class NewRequest:
         key: the request.
         method: full path of the RPC.
         digests: digest of method and request under each of the daemon's keys, the newest first.
+        scopes: the scopes of the caller's token, for whom the reply is made.
     """
 
     key: RequestKey
     method: str
     digests: Sequence[bytes]
+    scopes: frozenset[Scope] = frozenset()
 
     def check_repeats(self, record: RequestRecord) -> None:
         """Check that this is a repetition of the request that has a record.
@@ -55,7 +59,8 @@ class RequestEntry:
 
     Attributes:
         record: its record, as far as it is known.
-        task: ends with the reply to every caller.
+        scopes: the scopes for which the reply is made.
+        task: ends with the answer.
         announced: whether the record is stored, so that the request may have had an effect.
         cancelled: whether CancelRequest ends it.
         waiting: the task that may be cancelled to end it; None: none may.
@@ -63,11 +68,25 @@ class RequestEntry:
     """
 
     record: RequestRecord
-    task: "asyncio.Task[bytes]" = field(init=False)
+    scopes: frozenset[Scope] = frozenset()
+    task: "asyncio.Task[RequestAnswer]" = field(init=False)
     announced: bool = False
     cancelled: bool = False
     waiting: "asyncio.Task[Any] | None" = None
     feed: Feed = field(default_factory=Feed)
+
+    @classmethod
+    def of(cls, request: NewRequest, now: datetime) -> "RequestEntry":
+        """Return the entry of a request that begins now."""
+        record = RequestRecord(
+            key=request.key, method=request.method, digest=request.digests[0], start_time=now
+        )
+        return cls(record, scopes=request.scopes)
+
+    async def reply(self, request: NewRequest, answer: Awaitable[RequestAnswer]) -> bytes:
+        """Return the reply to a caller, who may not see what the first one's scopes allow."""
+        told = await answer
+        return told.reply if self.scopes <= request.scopes else told.stored
 
     def on_waiting(self, task: "asyncio.Task[Any] | None") -> None:
         """Set the task that may be cancelled."""

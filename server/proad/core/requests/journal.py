@@ -14,7 +14,13 @@ from proad.core.requests.current import announce_to
 from proad.core.requests.entry import NewRequest, RequestEntry, Serve
 from proad.core.requests.feed import Feed
 from proad.core.requests.index import RETENTION, RequestIndex
-from proad.core.requests.outcome import AnswerCodec, Judge, Judgement, RepeatedFailure
+from proad.core.requests.outcome import (
+    AnswerCodec,
+    Judge,
+    Judgement,
+    RepeatedFailure,
+    RequestAnswer,
+)
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
     DatabaseUnreachableError,
@@ -134,7 +140,7 @@ class RequestJournal:
         while True:
             entry = self._join(request, serve)
             if entry is not None:
-                return await self._tasks.join(entry.task)
+                return await entry.reply(request, self._tasks.join(entry.task))
             if (reply := await self._stored(request)) is not None:
                 return reply
 
@@ -217,9 +223,7 @@ class RequestJournal:
         if self._index.remembers(key, now):
             return None
         self._index.begin(key, now)
-        entry = RequestEntry(
-            RequestRecord(key=key, method=request.method, digest=request.digests[0], start_time=now)
-        )
+        entry = RequestEntry.of(request, now)
         try:
             entry.task = self._tasks.start(self._execute(entry, serve))
         except ProaError:
@@ -239,7 +243,7 @@ class RequestJournal:
             raise RepeatedFailure(record.answer)
         return record.answer
 
-    async def _execute(self, entry: RequestEntry, serve: Serve) -> bytes:
+    async def _execute(self, entry: RequestEntry, serve: Serve) -> RequestAnswer:
         """Serve a request, and store what becomes of it."""
         announce_to(partial(self._announce, entry), entry.on_waiting)
         error: ProaError
@@ -266,7 +270,7 @@ class RequestJournal:
             raise
         else:
             await self._settle(entry, RequestState.SUCCEEDED, answer.stored, answer.path)
-            return answer.reply
+            return answer
         await self._settle(entry, RequestState.FAILED, self._codec.failure(error))
         raise error
 
@@ -334,12 +338,12 @@ class RequestJournal:
         entry.feed = Feed()  # the reply is yet to come
         entry.task = self._start(self._judged(entry))
 
-    async def _judged(self, entry: RequestEntry) -> bytes:
+    async def _judged(self, entry: RequestEntry) -> RequestAnswer:
         judgement = await self._retried(partial(self._judgement, entry.record))
         if judgement.error is None:
             answer = self._codec.response(entry.record.method, judgement.about)
             await self._settle(entry, RequestState.SUCCEEDED, answer.stored, answer.path)
-            return answer.stored
+            return replace(answer, reply=answer.stored)
         failure = self._codec.failure(judgement.error)
         await self._settle(entry, RequestState.FAILED, failure)
         raise RepeatedFailure(failure)
