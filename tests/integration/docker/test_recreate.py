@@ -9,6 +9,7 @@ import pytest
 from free_port import free_port
 from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.put_back import aside
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
@@ -196,7 +197,7 @@ async def test_recreation_that_was_interrupted_is_undone(
     await driver.create_container(replace(spec_of(made), name=new), announce=tell)
     raw.stop(made.id, timeout=0)
     if renamed:
-        raw.rename(made.id, f"{made.name}_proa-old-00000000")
+        raw.rename(made.id, aside(told[0]))
     found = await driver.find_created(told[0])
     assert found is not None
     assert not found.complete

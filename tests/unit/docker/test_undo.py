@@ -18,6 +18,7 @@ from proad.model import ContainerSpec
 from proad.ports import unannounced
 
 ID = "a" * 64
+IMAGE_ID = "sha256:1"
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="late")
 OK, NO_CONTENT, NOT_FOUND = HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND
 
@@ -40,17 +41,23 @@ class DelayedEngine:
         self.removals = list(removals)
         self.there = True
         self.lists = 0
+        self.labels = {}
 
-    async def post(self, _path, **_options):
+    async def post(self, _path, *, body, **_options):
+        self.labels = body["Labels"]
         raise EngineTimedOutError("docker")
 
     async def get(self, path, **_options):
         if path == "/volumes":
             return Answer(OK, b'{"Volumes": null}')
         if path.startswith("/images/"):
-            return Answer(OK, b'{"Id": "sha256:1"}')
+            return Answer(OK, json.dumps({"Id": IMAGE_ID}).encode())
         self.lists += 1
-        return Answer(OK, json.dumps([{"Id": ID}] if self.there else []).encode())
+        listed = {"Id": ID, "ImageID": IMAGE_ID, "Labels": self.labels}
+        return Answer(OK, json.dumps([listed] if self.there else []).encode())
+
+    async def read(self, path, convert, **_options):
+        return convert(await self.get(path))
 
     async def delete(self, _path, **_options):
         status = self.removals.pop(0)

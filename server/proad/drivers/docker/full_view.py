@@ -1,6 +1,11 @@
 """The FULL view of a container, from an inspect."""
 
-from proad.drivers.docker.labels import CREATION_LABEL, labelled_display, labelled_volumes, visible
+from proad.drivers.docker.labels import (
+    labelled_creation,
+    labelled_display,
+    labelled_volumes,
+    visible,
+)
 from proad.drivers.docker.spec_omits import omitted
 from proad.drivers.docker.spec_view import ports_of, spec_of
 from proad.drivers.docker.tmpfs import in_memory
@@ -43,7 +48,7 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
         cgroupns: the engine's default mode of cgroup namespaces; empty: not known.
     """
     host, config, state = item["HostConfig"], item["Config"], item["State"]
-    labels = config["Labels"].mapping()
+    labels, image_id = config["Labels"].mapping(), item["Image"].text()
     shown = STATES.get(_status(state), UNKNOWN)[0]
     active = shown in ACTIVE
     return Resource(
@@ -53,14 +58,14 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
         state=shown,
         state_detail=_state_detail(state),
         labels=visible(labels),
-        creation=config["Labels"][CREATION_LABEL].text(),
+        creation=labelled_creation(labels, image_id),
         create_time=to_the_second(item["Created"]),
         lifetime=Lifetime.TRANSIENT if host["AutoRemove"].flag() else Lifetime.PERSISTENT,
         container=Container(
             spec=spec_of(item, image, id),
             spec_omits=omitted(item, image, cgroupns=cgroupns),
             image=config["Image"].text(),
-            image_id=item["Image"].text(),
+            image_id=image_id,
             command=(path, *item["Args"].texts()) if (path := item["Path"].text()) else (),
             ports=merged(ports_of(item["NetworkSettings"]["Ports"])) if active else (),
             mounts=in_order([*mounted(item["Mounts"]), *in_memory(host, item["Mounts"])]),
@@ -75,7 +80,7 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
             pid=state["Pid"].count(INT32),
             privileged=host["Privileged"].flag(),
             display=labelled_display(labels),
-            carried_volumes=tuple(sorted(labelled_volumes(labels, item["Image"].text()))),
+            carried_volumes=tuple(sorted(labelled_volumes(labels, image_id))),
         ),
     )
 

@@ -68,6 +68,15 @@ def lifetime_label(lifetime: Lifetime, image_id: str) -> str:
     return f"{lifetime.value} {image_id}"
 
 
+def labelled_creation(labels: Mapping[str, str], image_id: str) -> str:
+    """Return the nonce of the create that made a container; empty for those of others.
+
+    One that others made from an image of the container has the nonce, too, but no lifetime.
+    """
+    own = labelled_lifetime(labels, image_id) is not None
+    return labels.get(CREATION_LABEL, "") if own else ""
+
+
 def labelled_lifetime(labels: Mapping[str, str], image_id: str) -> Lifetime | None:
     """Return the lifetime of a container that this driver made; None for those of others."""
     value = labels.get(LIFETIME_LABEL)

@@ -5,7 +5,6 @@ and the old one, once it is set aside, a name of the form `aside` gives. The ste
 order that whenever the undo itself is interrupted, a mark is left of what is still to be done.
 """
 
-import re
 from http import HTTPStatus
 
 from proad.drivers.docker.http.engine_client import EngineClient
@@ -13,13 +12,17 @@ from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.spec import changes
 from proad.model import ACTIVE, ContainerSpec, Footprint, Resource, RestartPolicy
 
-_OLD, _KEPT = "_proa-old-", "_proa-kept-"
-_ASIDE = re.compile(rf".*{_OLD}[0-9a-f]{{8}}")
+_OLD, _NEW, _KEPT = "_proa-old-", "_proa-new-", "_proa-kept-"
+_DIGITS = 8
 
 
-def aside(name: str, token: str) -> str:
-    """Return the name of a container that another one takes the place of."""
-    return f"{name}{_OLD}{token}"
+def aside(footprint: Footprint) -> str:
+    """Return the name of a container while another one takes the place of it."""
+    return _marked(footprint.former, _OLD, footprint)
+
+
+def _marked(name: str, what: str, footprint: Footprint) -> str:
+    return f"{name}{what}{footprint.mark[:_DIGITS]}"
 
 
 class PutBack:
@@ -43,17 +46,18 @@ class PutBack:
         """
         found = await self._reader.created(footprint.mark) if made is None else made
         old = await self._reader.find(footprint.replaces)
-        if old is not None and (found or _ASIDE.fullmatch(old.name)):
+        is_aside = old is not None and old.name == aside(footprint)
+        if old is not None and (found or is_aside):
             if footprint.start:
-                await self._stop(found)
+                await self._stop(footprint, found)
                 if old.state not in ACTIVE:
                     await self._engine.post(path(old.id, "/start"))
             if footprint.policy is not None:
                 await self.set_policy(old.id, footprint.policy)
         for each in found:
             await self._engine.delete(path(each.id), params={"force": 1, "v": 1})
-        if old is not None and _ASIDE.fullmatch(old.name):
-            return await self._name(old, footprint.former)
+        if old is not None and is_aside:
+            return await self._name(old, footprint)
         return ()
 
     async def set_policy(self, id: str, policy: RestartPolicy) -> None:
@@ -63,18 +67,22 @@ class PutBack:
         )
         await self._engine.post(path(id, "/update"), body=body)
 
-    async def _name(self, old: Resource, former: str) -> tuple[str, ...]:
+    async def _name(self, old: Resource, footprint: Footprint) -> tuple[str, ...]:
         """Give the old container its name, or one that tells no later undo to do anything."""
+        former = footprint.former
         answer = await self._engine.post(path(old.id, "/rename"), params={"name": former})
         if answer.status != HTTPStatus.CONFLICT:
             return ()
-        kept = old.name.replace(_OLD, _KEPT)
+        kept = _marked(former, _KEPT, footprint)
         await self._engine.post(path(old.id, "/rename"), params={"name": kept})
         return (f"container {kept}",)
 
-    async def _stop(self, made: tuple[Resource, ...]) -> None:
-        """End what may hold the ports of the old one."""
+    async def _stop(self, footprint: Footprint, made: tuple[Resource, ...]) -> None:
+        """End what may hold the ports of the old one, and is not complete from then on."""
         for each in made:
+            if each.name == footprint.name:
+                params = {"name": _marked(each.name, _NEW, footprint)}
+                await self._engine.post(path(each.id, "/rename"), params=params)
             await self._engine.post(path(each.id, "/kill"))
 
     async def finish(self, footprint: Footprint) -> None:

@@ -266,14 +266,11 @@ class ContainerReader:
         return item["Id"].text() if item["Name"].text() == f"/{name}" else ""
 
     async def created(self, nonce: str) -> tuple[Resource, ...]:
-        """Return the container that a create made, as SUMMARY.
-
-        One that others made from an image of the container has the nonce, too, but no lifetime.
-        """
+        """Return the container that a create made, as SUMMARY."""
         marked = filters({"label": [f"{CREATION_LABEL}={nonce}"]})
         params: dict[str, str | int] = {"all": 1, **marked}
         listed = await self._engine.read(_LIST, summaries_of, params=params)
-        return tuple(each for each in listed.values() if each.lifetime is not None)
+        return tuple(each for each in listed.values() if each.creation == nonce)
 
     async def refused(
         self,

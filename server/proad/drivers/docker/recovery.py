@@ -4,11 +4,9 @@ from proad.drivers.docker.http.api import filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.put_back import PutBack
-from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
+from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.under_way import CreatesUnderWay
 from proad.model import ACTIVE, Footprint, Found, Resource, StateReason
-
-_LIST = "/containers/json"
 
 
 class ContainerRecovery:
@@ -48,14 +46,13 @@ class ContainerRecovery:
         return ()
 
     async def remove(self, nonce: str) -> bool | None:
-        """Remove what is labelled with `nonce`, by force.
+        """Remove what the create with `nonce` made, by force.
 
         Return whether the container is gone; None if there was none.
         """
-        answer = await self._engine.get(_LIST, params={"all": 1, **_marked(nonce)})
-        found = [id for item in answer.value().each() if FULL_ID.fullmatch(id := item["Id"].text())]
-        gone = await self._remove(found, nonce, force=True)
-        return gone if found else None
+        made = await self._reader.created(nonce)
+        gone = await self._remove([each.id for each in made], nonce, force=True)
+        return gone if made else None
 
     async def _remove(self, ids: list[str], nonce: str, *, force: bool) -> bool:
         gone = True

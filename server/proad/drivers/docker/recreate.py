@@ -118,7 +118,7 @@ class ContainerRecreator:
         self._under_way.add(footprint)
         stopping = asyncio.create_task(self._stop(old, footprint, on_step))
         swap = asyncio.create_task(
-            self._swap(stopping, old, made.resource.id, spec, footprint, token, on_step)
+            self._swap(stopping, old, made.resource.id, spec, footprint, on_step)
         )
         try:
             await asyncio.shield(swap)
@@ -177,11 +177,10 @@ class ContainerRecreator:
         new: str,
         spec: ContainerSpec,
         footprint: Footprint,
-        token: str,
         on_step: OnStep,
     ) -> None:
         await stopping
-        await self._rename(old.id, aside(old.name, token))
+        await self._rename(old.id, aside(footprint))
         await self._rename(new, footprint.name)
         if footprint.start:
             on_step("starting the new one", None)

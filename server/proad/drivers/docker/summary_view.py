@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from proad.drivers.docker.labels import CREATION_LABEL, labelled_lifetime, visible
+from proad.drivers.docker.labels import labelled_creation, labelled_lifetime, visible
 from proad.drivers.docker.view import (
     PORT,
     PROTOCOLS,
@@ -51,7 +51,7 @@ def summary(item: Value, id: str) -> Resource:
         state=state,
         state_detail=_listed_detail(item),
         labels=visible(labels),
-        creation=labels.get(CREATION_LABEL, ""),
+        creation=labelled_creation(labels, image_id),
         create_time=item["Created"].timestamp(),
         lifetime=labelled_lifetime(labels, image_id),
         container=Container(
