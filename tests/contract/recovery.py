@@ -25,7 +25,7 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
-from proad.ports import AnnounceFootprint, Domains, Recovery, Snapshots, Volumes
+from proad.ports import AnnounceFootprint, Domains, Recovery, Recreation, Snapshots, Volumes
 
 Create = Callable[[AnnounceFootprint], Awaitable[Any]]
 
@@ -215,6 +215,25 @@ class ContainerRecoveryContract(RecoveryContract):
     async def create(self, request: pytest.FixtureRequest, harness: DriverHarness) -> Create:
         create: Create = await request.param(harness)
         return create
+
+    async def test_undo_created_leaves_what_took_the_place_of_another(self, harness: DriverHarness):
+        """Its recreation is complete, whatever was reported: undone, nothing would be left."""
+        old = await harness.make(start=True)
+        assert isinstance(harness.driver, Recreation)
+        full = await harness.driver.get_resource(old.id)
+        assert full.container is not None
+        assert full.container.spec is not None
+        announced = Announced()
+        made = await harness.driver.recreate_container(
+            old.id, full.container.spec, announce=announced
+        )
+        before = await owned(harness)
+        (footprint,) = announced.footprints
+        for force in (False, True):
+            await recovery(harness).undo_created(footprint, force=force)
+            assert await owned(harness) == before
+        again = await harness.driver.get_resource(made.resource.id)
+        assert (again.name, again.state) == (old.name, ResourceState.RUNNING)
 
 
 class DomainRecoveryContract(RecoveryContract):

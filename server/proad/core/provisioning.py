@@ -97,5 +97,5 @@ class Provisioning:
 
     async def _publish(self, connection: EngineConnection, created: Resource) -> Resource:
         """Bring a new resource into the inventory, and return its FULL view completed."""
-        await self._inventory.refresh(connection, created.id)
+        await self._inventory.refresh_changed(connection, created.id)
         return self._inventory.complete(connection, created)

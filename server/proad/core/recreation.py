@@ -72,7 +72,7 @@ class Recreator:
                 )
                 run.observed = run.entry.observed
                 self._inventory.remove(connection, run.id)
-                await self._inventory.refresh(connection, made.resource.id)
+                await self._inventory.refresh_changed(connection, made.resource.id)
         entry = self._inventory.entry(connection, made.resource.id)
         return replace(made, resource=entry.published if entry else made.resource)
 

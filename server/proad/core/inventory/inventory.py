@@ -253,6 +253,24 @@ class Inventory:
         """Read a resource from its engine now; see `Refresher.refresh`."""
         return await self._refreshers[connection.ref].refresh(id, reconfigured=reconfigured)
 
+    async def refresh_changed(self, connection: EngineConnection, id: str) -> Entry | None:
+        """Refresh what a call of the caller has changed; return its entry.
+
+        The change is done: an answer that nobody can read does not make it a failure, which
+        would have a create undone. What an engine that does not answer did is not known.
+
+        Raises:
+            EngineUnreachableError, EngineTimedOutError: the engine does not answer.
+        """
+        try:
+            return await self.refresh(connection, id)
+        except (EngineUnreachableError, EngineTimedOutError):
+            raise
+        except ProaError as error:
+            _log.warning("change not read", engine=str(connection.ref), id=id, cause=error.message)
+            self.mark_dirty(connection, id)
+            return self.entry(connection, id)
+
     def mark_dirty(self, connection: EngineConnection, id: str) -> None:
         """Read a resource from its engine soon: something may have happened to it."""
         self._refreshers[connection.ref].mark_dirty(EngineEvent(id=id))
@@ -302,7 +320,7 @@ class Inventory:
             if self.entry(connection, observed.id) is entry:
                 # Another read was applied during the verb, and either may be the later one.
                 self._store.note_change(entry, None, begun)
-                await self.refresh(connection, observed.id)
+                await self.refresh_changed(connection, observed.id)
         else:
             self._store.finish(entry, observed, None if ends_activity else current_actor())
 
@@ -319,7 +337,7 @@ class Inventory:
         """
         revision = entry.published.revision
         self._store.note_change(entry, detail, begun)
-        after = await self.refresh(connection, entry.observed.id)
+        after = await self.refresh_changed(connection, entry.observed.id)
         if after is entry and entry.published.revision == revision:
             self._store.touch(entry)
 

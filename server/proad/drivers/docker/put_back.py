@@ -46,6 +46,8 @@ class PutBack:
         """
         found = await self._reader.created(footprint.mark) if made is None else made
         old = await self._reader.find(footprint.replaces)
+        if old is None and any(each.name == footprint.name for each in found):
+            return  # the new one is in its place, and is all that there is
         is_aside = old is not None and old.name == aside(footprint)
         if old is not None and (found or is_aside):
             if footprint.start:

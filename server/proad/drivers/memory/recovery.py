@@ -56,6 +56,8 @@ class MemoryRecovery:
         workload = self._engine.workloads.get(footprint.mark)
         if workload is None or await self.find(footprint) is None:
             return ()
+        if footprint.replaces and footprint.replaces not in self._engine.workloads:
+            return ()  # the new one is in its place, and is all that there is
         if not footprint.snapshot:
             if force or workload.resource.state not in ACTIVE:
                 self._engine.remove(workload)
