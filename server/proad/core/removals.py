@@ -12,7 +12,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.requests import RETENTION
 from proad.errors import ProaError
-from proad.model import Footprint, Intent
+from proad.model import EngineRef, Footprint, Intent
 from proad.ports import Recovery
 
 _log = structlog.get_logger(__name__)
@@ -45,6 +45,8 @@ class Removals:
         self._hosts = hosts
         self._timing = timing
         self._tasks: set[asyncio.Task[None]] = set()
+        # One at a time on each engine: a day has a hundred thousand failed creates of one user.
+        self._turns: dict[EngineRef, asyncio.Lock] = {}
 
     @asynccontextmanager
     async def watching(self, failed: Iterable[tuple[Intent, datetime]]) -> AsyncIterator[None]:
@@ -75,17 +77,24 @@ class Removals:
     async def _watch(
         self, connection: EngineConnection, footprint: Footprint, until: datetime
     ) -> None:
-        driver, pause = connection.driver, self._timing.first_interval
-        while isinstance(driver, Recovery) and datetime.now(UTC) < until:
+        pause = self._timing.first_interval
+        while datetime.now(UTC) < until:
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._timing.longest_interval)
             try:
-                with connection.call():
-                    if await driver.find_created(footprint) is not None:
-                        _log.info("recovery.late_create_removed", mark=footprint.mark)
-                    await driver.undo_created(footprint, force=True)
+                async with self._turns.setdefault(connection.ref, asyncio.Lock()):
+                    await self._remove(connection, footprint)
             except ProaError as error:
                 _log.info("recovery.late_create_not_removed", cause=error.message)
+
+    async def _remove(self, connection: EngineConnection, footprint: Footprint) -> None:
+        driver = connection.driver
+        if not isinstance(driver, Recovery):
+            return
+        with connection.call():
+            if await driver.find_created(footprint) is not None:
+                _log.info("recovery.late_create_removed", mark=footprint.mark)
+            await driver.undo_created(footprint, force=True)
 
 
 def _provable(footprint: Footprint) -> Footprint | None:

@@ -18,6 +18,7 @@ from proad.model import (
     Action,
     ContainerSpec,
     DomainSpec,
+    Footprint,
     Intent,
     ResourceState,
     SnapshotSpec,
@@ -255,3 +256,45 @@ async def test_judge_on_a_host_that_is_not_configured_any_more_is_unknown(judge)
     verdict = await judge(Action.START, id="1", host="elsewhere", wanted=RUNNING)
 
     assert verdict.error.metadata["effect"] == "unknown"
+
+
+async def test_removals_of_many_creates_ask_an_engine_for_one_at_a_time():
+    """A user may have a hundred thousand failed creates a day; all are looked for at a start."""
+    asked = _Asked()
+    connection = EngineConnection("local", asked)
+    await connection.probe()
+    now = datetime.now(UTC)
+    intents = [
+        Intent(
+            action=Action.CREATE_CONTAINER,
+            host="local",
+            driver="memory",
+            footprint=Footprint(mark=f"{number}", create_time=now),
+        )
+        for number in range(50)
+    ]
+    timing = RemovalTiming(first_interval=0.005, longest_interval=0.01)
+    removals = Removals(Hosts(["local"], [connection]), timing)
+    async with removals.watching([(intent, now) for intent in intents]):
+        await eventually(lambda: _all_of(asked, intents))
+
+    assert asked.most == 1
+
+
+class _Asked(MemoryDriver):
+    """Counts how many creates it is asked for at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.marks, self.now, self.most = set(), 0, 0
+
+    async def find_created(self, footprint):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        self.now -= 1
+        self.marks.add(footprint.mark)
+
+
+async def _all_of(asked, intents):
+    return len(asked.marks) == len(intents)
