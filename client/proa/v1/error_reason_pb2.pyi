@@ -219,7 +219,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """CANCELLED. CancelRequest ended the call. Example: StopResource while a guest takes its time."""
     ERROR_REASON_TOO_MANY_REQUESTS: _ErrorReason.ValueType  # 45
     """RESOURCE_EXHAUSTED. The user has as many calls with a request_id on record as the daemon keeps
-    of one. RetryInfo says when to try again.
+    of one, or as many that have not ended. RetryInfo says when to try again.
     Example: a client that mints an id per poll.
     """
     ERROR_REASON_CONDITION_IMPOSSIBLE: _ErrorReason.ValueType  # 46
@@ -434,7 +434,7 @@ ERROR_REASON_REQUEST_CANCELLED: ErrorReason.ValueType  # 44
 """CANCELLED. CancelRequest ended the call. Example: StopResource while a guest takes its time."""
 ERROR_REASON_TOO_MANY_REQUESTS: ErrorReason.ValueType  # 45
 """RESOURCE_EXHAUSTED. The user has as many calls with a request_id on record as the daemon keeps
-of one. RetryInfo says when to try again.
+of one, or as many that have not ended. RetryInfo says when to try again.
 Example: a client that mints an id per poll.
 """
 ERROR_REASON_CONDITION_IMPOSSIBLE: ErrorReason.ValueType  # 46

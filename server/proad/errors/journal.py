@@ -67,9 +67,19 @@ class RequestNotCancellableError(ProaError):
 
 
 class TooManyRequestsError(ProaError):
-    """The user has as many requests on record as are kept of one user."""
+    """The user has as many requests on record, or under way, as one user may have."""
 
     reason = Reason.TOO_MANY_REQUESTS
+
+    @classmethod
+    def under_way(cls, most: int) -> "TooManyRequestsError":
+        """Return the error of a user with too many requests that have not ended."""
+        error = cls(most, timedelta(seconds=1))
+        error.message = (
+            f"{most} calls with a request_id have not ended, which is the most of one user; they go "
+            "on though their callers go away. Wait for some, or end them with CancelRequest"
+        )
+        return error
 
     def __init__(self, most: int, retry_after: timedelta) -> None:
         super().__init__(

@@ -1,5 +1,6 @@
 """Which requests have a record, so that a new one costs no look into the database."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
@@ -8,6 +9,9 @@ from proad.ports.requests import RequestKey
 
 RETENTION = timedelta(hours=24)
 """How long a request is remembered after its end."""
+MOST_RUNNING = 4096
+"""Requests of one user that have not ended: each goes on though its caller is gone, and a pull
+holds a connection to its engine."""
 
 
 class RequestIndex:
@@ -15,10 +19,13 @@ class RequestIndex:
 
     Args:
         most: how many requests of one user are remembered at the most.
+        most_running: how many of them may not have ended.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, most_running: int = MOST_RUNNING) -> None:
         self._most = most
+        self._most_running = most_running
+        self._running: Counter[str] = Counter()
         # Of each user those that have ended in the order of their ends; None: not ended.
         self._users: dict[str, dict[str, datetime | None]] = {}
 
@@ -29,6 +36,7 @@ class RequestIndex:
         """Add requests with their end times."""
         for key in [key for key, end in ends.items() if end is None]:
             self._users.setdefault(key.user_id, {})[key.id] = None
+            self._running[key.user_id] += 1
         ended = [(end, key) for key, end in ends.items() if end is not None]
         for end, key in sorted(ended):
             self._users.setdefault(key.user_id, {})[key.id] = end
@@ -47,6 +55,8 @@ class RequestIndex:
         Raises:
             TooManyRequestsError: the user has too many.
         """
+        if self._running[key.user_id] >= self._most_running:
+            raise TooManyRequestsError.under_way(self._most_running)
         known = self._users.setdefault(key.user_id, {})
         if len(known) >= self._most and key.id not in known:
             oldest = next((end for end in known.values() if end is not None), now)
@@ -54,19 +64,27 @@ class RequestIndex:
                 self._most, max(oldest + RETENTION - now, timedelta(seconds=1))
             )
         known[key.id] = None
+        self._running[key.user_id] += 1
 
     def end(self, key: RequestKey, end: datetime) -> None:
         """Set the end time of a request."""
         known = self._users[key.user_id]
-        del known[key.id]
+        if known.pop(key.id) is None:
+            self._ended(key.user_id)
         known[key.id] = end
 
     def forget(self, key: RequestKey) -> None:
         """Remove a request."""
         known = self._users.get(key.user_id, {})
-        known.pop(key.id, None)
+        if key.id in known and known.pop(key.id) is None:
+            self._ended(key.user_id)
         if not known:
             self._users.pop(key.user_id, None)
+
+    def _ended(self, user_id: str) -> None:
+        self._running[user_id] -= 1
+        if not self._running[user_id]:
+            del self._running[user_id]
 
     def expired(self, now: datetime) -> bool:
         """Return whether any request has expired."""

@@ -73,3 +73,21 @@ def test_load_orders_by_end():
 
     assert caught.value.retry_after == RETENTION
     assert len(index) == 3
+
+
+def test_begin_too_many_under_way_is_refused_until_one_has_ended():
+    index = RequestIndex(100, most_running=2)
+    index.load({key("1"): None, key("2"): NOW})
+    index.begin(key("3"), NOW)
+    with pytest.raises(TooManyRequestsError) as caught:
+        index.begin(key("4"), NOW)
+    assert caught.value.retry_after == timedelta(seconds=1)
+    assert not index.remembers(key("4"), NOW)
+    index.begin(key("4", "other"), NOW)
+
+    index.end(key("3"), NOW)
+    index.begin(key("4"), NOW)
+    index.forget(key("4"))
+    index.begin(key("5"), NOW)
+    with pytest.raises(TooManyRequestsError):
+        index.begin(key("6"), NOW)
