@@ -1,8 +1,9 @@
 """Undo of a recreation: the old container is again what it was.
 
 What a recreation leaves can be told by two marks: the new container has the nonce of its create,
-and the old one, once it is set aside, a name of the form `aside` gives. The steps are in such an
-order that whenever the undo itself is interrupted, a mark is left of what is still to be done.
+and the old one, once it is set aside, the name that `aside` gives, which no other recreation does.
+The steps are in such an order that whenever the undo itself is interrupted, a mark is left of what
+is still to be done.
 """
 
 from http import HTTPStatus
@@ -47,7 +48,7 @@ class PutBack:
         found = await self._reader.created(footprint.mark) if made is None else made
         old = await self._reader.find(footprint.replaces)
         if old is None and any(each.name == footprint.name for each in found):
-            return  # the new one is in its place, and is all that there is
+            return ()  # the new one is in its place, and is all that there is
         is_aside = old is not None and old.name == aside(footprint)
         if old is not None and (found or is_aside):
             if footprint.start:
