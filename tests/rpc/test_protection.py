@@ -3,7 +3,8 @@
 import pytest
 
 from proa import v1
-from rpc.daemon import IMAGE, refusal
+from proad.drivers.memory import MemoryDriver
+from rpc.daemon import IMAGE, changing, refusal
 from rpc.watcher import Watcher
 
 XML = "<domain type='test'><name>vm</name><memory>65536</memory><os><type>hvm</type></os></domain>"
@@ -104,3 +105,28 @@ async def test_delete_of_a_disk_of_what_is_protected_is_refused(daemon, options)
     assert refused.metadata["volume"] == "disk"
     volumes = (await daemon.call("ListVolumes")).volumes
     assert [volume.name for volume in volumes] == ["disk"]
+
+
+async def test_protection_holds_by_whatever_host_names_the_engine(serve):
+    """Else the second name of an engine would be the way around protection."""
+    driver = MemoryDriver()
+    daemon = await serve(("a", driver), ("b", driver))
+    made = await daemon.container("web", start=False, host="a", deletion_protection=True)
+    other = await daemon.container("db", start=False, host="a")
+    by_b = {"id": f"b/container/{made.id}"}
+
+    assert (await refusal(daemon.call("DeleteResource", **by_b))).reason == "DELETION_PROTECTED"
+    shown = (await daemon.call("GetResource", **by_b)).resource
+    assert (shown.deletion_protection, shown.owner) == (True, made.owner)
+
+    # A change by one name holds by the other at once.
+    for host, then in (("a", True), ("b", False)):
+        id = f"{host}/container/{other.id}"
+        change = changing("container", deletion_protection=then)
+        await daemon.call("UpdateResource", id=id, **change)
+        views = [
+            (await daemon.call("GetResource", id=f"{each}/container/{other.id}")).resource
+            for each in ("a", "b")
+        ]
+        assert [view.deletion_protection for view in views] == [then, then]
+    await daemon.call("DeleteResource", id=f"b/container/{other.id}")

@@ -373,8 +373,10 @@ class Inventory:
                 await records.change(connection, entry.observed, undone)
             raise
         finally:
-            if not self._store.is_recorded(entry):
-                self._store.touch(entry)
+            # The engine may be another host's, too.
+            for each in list(self._store.with_id(entry.observed.id)):
+                if not self._store.is_recorded(each):
+                    self._store.touch(each)
 
     @asynccontextmanager
     async def creating(

@@ -79,6 +79,7 @@ class RecordCache:
         self._connections: dict[EngineRef, EngineConnection] = {}
         self._names: dict[str, str] = {}
         self._news = asyncio.Event()
+        self._loading = asyncio.Lock()
 
     async def load(self, connection: EngineConnection) -> None:
         """Load the records of the engine that answers now, unless they are here.
@@ -91,16 +92,19 @@ class RecordCache:
         known = self._of(connection)
         if known.identity == identity:
             return
-        async with known.lock:
-            loaded, owners = _Records(identity), set[str]()
-            async for some in self._records.batches(identity):
-                for record in some:
-                    loaded.keep(record)
-                    owners.add(record.owner)
-            self._names |= await self._read_names(owners - {""})
-            known.by_mark, known.by_id = loaded.by_mark, loaded.by_id
-            known.unwritten.clear()
-            known.identity = identity
+        async with self._loading, known.lock:
+            # An engine that two hosts name has its records once: what one changes holds for both.
+            same = (each for each in self._engines.values() if each.identity == identity)
+            self._engines[connection.ref] = next(same, None) or await self._loaded(identity)
+
+    async def _loaded(self, identity: EngineIdentity) -> _Records:
+        loaded, owners = _Records(identity), set[str]()
+        async for some in self._records.batches(identity):
+            for record in some:
+                loaded.keep(record)
+                owners.add(record.owner)
+        self._names |= await self._read_names(owners - {""})
+        return loaded
 
     async def is_current(self, connection: EngineConnection) -> bool:
         """Return whether the records that are loaded are those of the engine that answers now.
@@ -141,10 +145,9 @@ class RecordCache:
             EngineUnreachableError: the engine does not answer.
             DatabaseUnreachableError: nothing is kept; nothing must be made.
         """
-        known = self._of(connection)
-        if not known.identity:
+        if not self._of(connection).identity:
             await self.load(connection)
-        await self._put(known, record)
+        await self._put(self._of(connection), record)
         if owner_name:
             self._names[record.owner] = owner_name
 
