@@ -186,7 +186,8 @@ class Reflector:
         records, engine = self._store.records, self.connection.ref
         before = datetime.now(UTC) - UNSEEN_FOR
         async for record in self._slicer.each(records.of(engine)):
-            if record.id and self._store.get(engine, record.id) is None:
+            # Not what the engine shows by another host's name, or its clone.
+            if record.id and not any(self._store.with_id(record.id)):
                 with suppress(EngineTimedOutError, EngineConflictError):  # it says nothing
                     if await self._refresher.read(record.id) is None:
                         records.end(engine, record.id)

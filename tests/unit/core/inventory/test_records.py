@@ -12,7 +12,7 @@ from proad.core.inventory.timing import RecordTiming
 from proad.core.local_records import LocalResourceRecords
 from proad.errors import DatabaseUnreachableError, EngineTimedOutError
 from proad.ports.records import ResourceRecord
-from unit.core.inventory.scripted import box, quiet, until
+from unit.core.inventory.scripted import Scripted, box, linked, quiet, until
 
 IDENTITY = "scripted"
 ANN = "00000000-0000-4000-8000-00000000000a"
@@ -351,3 +351,24 @@ async def test_record_of_a_create_whose_resource_has_come_and_gone_ends(
             return not await stored(rows)
 
         await eventually(ended)
+
+
+async def test_record_outlives_a_look_at_a_clone_of_its_engine(engine, connection, rows, cache):
+    """A cloned machine has an engine of the same identity, and none of its resources."""
+    await rows.put(IDENTITY, bound("1", deletion_protection=True))
+    engine.put(box())
+    clone = Scripted()
+    other = await linked(clone, "clone")
+    clone.lost = True
+    timing = replace(IMPATIENT, ready_within=0.05)
+    both = Inventory([connection, other], Store(ChangeHistory(), records=cache), timing=timing)
+    async with both.following():
+        await cache.plan(connection, bound("gone"), "ann")
+        clone.lost = False
+
+        async def ended():
+            return "gone" not in await stored(rows)
+
+        await eventually(ended)
+        assert set(await stored(rows)) == {"1"}
+        assert published(both, connection).deletion_protection
