@@ -34,8 +34,8 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     CreateToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateTokenRequest, _auth_service_pb2.CreateTokenResponse]
-    """Gives a token for 30 minutes against a user name and a password. Send it as
-    `authorization: Bearer TOKEN`.
+    """Gives a token against a user name and a password, for as long as the daemon's setting
+    token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
     A request has at most 4 KiB.
@@ -56,8 +56,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateTokenRequest, _auth_service_pb2.CreateTokenResponse]  # type: ignore[assignment]
-    """Gives a token for 30 minutes against a user name and a password. Send it as
-    `authorization: Bearer TOKEN`.
+    """Gives a token against a user name and a password, for as long as the daemon's setting
+    token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
     A request has at most 4 KiB.
@@ -81,8 +81,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.CreateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.CreateTokenResponse, _abc.Awaitable[_auth_service_pb2.CreateTokenResponse]]:
-        """Gives a token for 30 minutes against a user name and a password. Send it as
-        `authorization: Bearer TOKEN`.
+        """Gives a token against a user name and a password, for as long as the daemon's setting
+        token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
         Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
         SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
         A request has at most 4 KiB.

@@ -77,7 +77,7 @@ class CreateContainerResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The new container."""
+        """The new container: FULL. The answer to a repetition with the same request_id is SUMMARY."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -130,7 +130,8 @@ class RecreateContainerRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields of the specification that change, such as "image,env", as in UpdateResource. Empty: none.
+        """Fields of the specification that change, such as "image,env", as in UpdateResource. Empty:
+        none.
         At most 200 paths of 255 characters each.
         """
 

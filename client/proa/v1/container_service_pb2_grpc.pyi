@@ -43,22 +43,23 @@ class ContainerServiceStub:
     A request has at most 256 KiB.
     """
     RecreateContainer: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.RecreateContainerRequest, _container_service_pb2.RecreateContainerResponse]
-    """Makes a container again, from its own specification with changes: the name, the owner and the
-    volumes stay, the id is another one. With no change it takes up the image that its image name
-    means now. It is stopped first if it is active, as StopResource does it, and the new one is
-    started if the old one was active. All or nothing: if the new one cannot be made or started,
-    the old one is as it was, but if it was stopped already it is started anew, and what it had in
-    memory is lost; a paused one is therefore refused. While the call runs, the new one is named
-    NAME_proa-new-DIGITS until it takes the name, and the old one NAME_proa-old-DIGITS from then
-    on, without a restart policy. Where somebody else takes the name meanwhile, an old one that is
-    put back is named NAME_proa-kept-DIGITS, which `left` in the metadata of the error tells.
+    """Makes a container again, from its own specification with changes: the name, the owner, the
+    labels and the volumes stay, the id is another one. With no change it takes up the image that
+    its image name means now. It is stopped first if it is active, as StopResource does it without
+    a mode, and the new one is started if the old one was active. All or nothing: if the new one
+    cannot be made or started, the old one is as it was, but if it was stopped already it is
+    started anew, and what it had in memory is lost; a paused one is therefore refused. While the
+    call runs, the new one is named NAME_proa-new-DIGITS until it takes the name, and the old one
+    NAME_proa-old-DIGITS from then on, without a restart policy. Where somebody else takes the name
+    meanwhile, an old one that is put back is named NAME_proa-kept-DIGITS, which `left` in the
+    metadata of the error tells.
     A call without a request_id gets one of the daemon's own, so that a call that was interrupted
     is finished or undone; ListRequests tells of it.
-    A TRANSIENT one can be made again only while it does not run, since it would be gone with its stop:
-    CAPABILITY_MISSING; so is a TRANSIENT new one with nameless volumes of the old one, which
-    Docker would not remove with it.
+    Legal from STOPPED, FAILED, STARTING and RUNNING. A TRANSIENT one can be made again only while
+    it does not run, since it would be gone with its stop: CAPABILITY_MISSING; so is a TRANSIENT new
+    one with nameless volumes of the old one, which Docker would not remove with it.
     Errors: SPEC_INCOMPLETE while Container.spec_omits is not empty, DELETION_PROTECTED,
-    ETAG_MISMATCH, STOP_TIMED_OUT, and those of CreateContainer.
+    ETAG_MISMATCH, ILLEGAL_STATE, and those of CreateContainer.
     A request has at most 256 KiB.
     """
     PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]
@@ -83,22 +84,23 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     A request has at most 256 KiB.
     """
     RecreateContainer: _aio.UnaryUnaryMultiCallable[_container_service_pb2.RecreateContainerRequest, _container_service_pb2.RecreateContainerResponse]  # type: ignore[assignment]
-    """Makes a container again, from its own specification with changes: the name, the owner and the
-    volumes stay, the id is another one. With no change it takes up the image that its image name
-    means now. It is stopped first if it is active, as StopResource does it, and the new one is
-    started if the old one was active. All or nothing: if the new one cannot be made or started,
-    the old one is as it was, but if it was stopped already it is started anew, and what it had in
-    memory is lost; a paused one is therefore refused. While the call runs, the new one is named
-    NAME_proa-new-DIGITS until it takes the name, and the old one NAME_proa-old-DIGITS from then
-    on, without a restart policy. Where somebody else takes the name meanwhile, an old one that is
-    put back is named NAME_proa-kept-DIGITS, which `left` in the metadata of the error tells.
+    """Makes a container again, from its own specification with changes: the name, the owner, the
+    labels and the volumes stay, the id is another one. With no change it takes up the image that
+    its image name means now. It is stopped first if it is active, as StopResource does it without
+    a mode, and the new one is started if the old one was active. All or nothing: if the new one
+    cannot be made or started, the old one is as it was, but if it was stopped already it is
+    started anew, and what it had in memory is lost; a paused one is therefore refused. While the
+    call runs, the new one is named NAME_proa-new-DIGITS until it takes the name, and the old one
+    NAME_proa-old-DIGITS from then on, without a restart policy. Where somebody else takes the name
+    meanwhile, an old one that is put back is named NAME_proa-kept-DIGITS, which `left` in the
+    metadata of the error tells.
     A call without a request_id gets one of the daemon's own, so that a call that was interrupted
     is finished or undone; ListRequests tells of it.
-    A TRANSIENT one can be made again only while it does not run, since it would be gone with its stop:
-    CAPABILITY_MISSING; so is a TRANSIENT new one with nameless volumes of the old one, which
-    Docker would not remove with it.
+    Legal from STOPPED, FAILED, STARTING and RUNNING. A TRANSIENT one can be made again only while
+    it does not run, since it would be gone with its stop: CAPABILITY_MISSING; so is a TRANSIENT new
+    one with nameless volumes of the old one, which Docker would not remove with it.
     Errors: SPEC_INCOMPLETE while Container.spec_omits is not empty, DELETION_PROTECTED,
-    ETAG_MISMATCH, STOP_TIMED_OUT, and those of CreateContainer.
+    ETAG_MISMATCH, ILLEGAL_STATE, and those of CreateContainer.
     A request has at most 256 KiB.
     """
     PruneContainers: _aio.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]  # type: ignore[assignment]
@@ -132,22 +134,23 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _container_service_pb2.RecreateContainerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_container_service_pb2.RecreateContainerResponse, _abc.Awaitable[_container_service_pb2.RecreateContainerResponse]]:
-        """Makes a container again, from its own specification with changes: the name, the owner and the
-        volumes stay, the id is another one. With no change it takes up the image that its image name
-        means now. It is stopped first if it is active, as StopResource does it, and the new one is
-        started if the old one was active. All or nothing: if the new one cannot be made or started,
-        the old one is as it was, but if it was stopped already it is started anew, and what it had in
-        memory is lost; a paused one is therefore refused. While the call runs, the new one is named
-        NAME_proa-new-DIGITS until it takes the name, and the old one NAME_proa-old-DIGITS from then
-        on, without a restart policy. Where somebody else takes the name meanwhile, an old one that is
-        put back is named NAME_proa-kept-DIGITS, which `left` in the metadata of the error tells.
+        """Makes a container again, from its own specification with changes: the name, the owner, the
+        labels and the volumes stay, the id is another one. With no change it takes up the image that
+        its image name means now. It is stopped first if it is active, as StopResource does it without
+        a mode, and the new one is started if the old one was active. All or nothing: if the new one
+        cannot be made or started, the old one is as it was, but if it was stopped already it is
+        started anew, and what it had in memory is lost; a paused one is therefore refused. While the
+        call runs, the new one is named NAME_proa-new-DIGITS until it takes the name, and the old one
+        NAME_proa-old-DIGITS from then on, without a restart policy. Where somebody else takes the name
+        meanwhile, an old one that is put back is named NAME_proa-kept-DIGITS, which `left` in the
+        metadata of the error tells.
         A call without a request_id gets one of the daemon's own, so that a call that was interrupted
         is finished or undone; ListRequests tells of it.
-        A TRANSIENT one can be made again only while it does not run, since it would be gone with its stop:
-        CAPABILITY_MISSING; so is a TRANSIENT new one with nameless volumes of the old one, which
-        Docker would not remove with it.
+        Legal from STOPPED, FAILED, STARTING and RUNNING. A TRANSIENT one can be made again only while
+        it does not run, since it would be gone with its stop: CAPABILITY_MISSING; so is a TRANSIENT new
+        one with nameless volumes of the old one, which Docker would not remove with it.
         Errors: SPEC_INCOMPLETE while Container.spec_omits is not empty, DELETION_PROTECTED,
-        ETAG_MISMATCH, STOP_TIMED_OUT, and those of CreateContainer.
+        ETAG_MISMATCH, ILLEGAL_STATE, and those of CreateContainer.
         A request has at most 256 KiB.
         """
 

@@ -894,8 +894,9 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def stop_timeout(self) -> _duration_pb2.Duration:
-        """Grace of Docker's own stops (whole seconds); absent: 10 s. Proa's
-        StopResource uses it when the request names no grace period.
+        """Grace of Docker's own stops, in whole seconds, up to 1 h; absent: 10 s. Shown as less than 0,
+        which cannot be set: Docker waits for ever. StopResource uses it when the request names no
+        grace period.
         """
 
     @_builtins.property

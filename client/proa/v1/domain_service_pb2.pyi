@@ -73,7 +73,7 @@ class CreateDomainResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The new domain."""
+        """The new domain: FULL. The answer to a repetition with the same request_id is SUMMARY."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class CreateDomainFromXmlResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The new domain."""
+        """The new domain: FULL. The answer to a repetition with the same request_id is SUMMARY."""
 
     def __init__(
         self,

@@ -74,8 +74,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: ListResources while dockerd is stopped.
     """
     ERROR_REASON_ENGINE_TIMED_OUT: _ErrorReason.ValueType  # 12
-    """DEADLINE_EXCEEDED. The engine did not finish in time; the effect is unknown:
-    look again before repeating. Example: StartResource on a hung dockerd.
+    """DEADLINE_EXCEEDED. The engine did not finish in time; the effect is unknown: look again
+    before making the call anew. A repetition with the same request_id waits until it is known.
+    Example: StartResource on a hung dockerd.
     """
     ERROR_REASON_STOP_TIMED_OUT: _ErrorReason.ValueType  # 13
     """DEADLINE_EXCEEDED. A graceful stop or restart was asked for and the guest or
@@ -137,7 +138,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     disabled, removed or changed since. Example: a token signed with another key.
     """
     ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 27
-    """UNAUTHENTICATED. The token's 30 minutes are over; ask for a new one.
+    """UNAUTHENTICATED. The token's time is over; ask for a new one.
     Example: a token kept in a file since yesterday.
     """
     ERROR_REASON_TOKEN_REVOKED: _ErrorReason.ValueType  # 28
@@ -289,8 +290,9 @@ names, do not answer. RetryInfo says when to try again.
 Example: ListResources while dockerd is stopped.
 """
 ERROR_REASON_ENGINE_TIMED_OUT: ErrorReason.ValueType  # 12
-"""DEADLINE_EXCEEDED. The engine did not finish in time; the effect is unknown:
-look again before repeating. Example: StartResource on a hung dockerd.
+"""DEADLINE_EXCEEDED. The engine did not finish in time; the effect is unknown: look again
+before making the call anew. A repetition with the same request_id waits until it is known.
+Example: StartResource on a hung dockerd.
 """
 ERROR_REASON_STOP_TIMED_OUT: ErrorReason.ValueType  # 13
 """DEADLINE_EXCEEDED. A graceful stop or restart was asked for and the guest or
@@ -352,7 +354,7 @@ ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 26
 disabled, removed or changed since. Example: a token signed with another key.
 """
 ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 27
-"""UNAUTHENTICATED. The token's 30 minutes are over; ask for a new one.
+"""UNAUTHENTICATED. The token's time is over; ask for a new one.
 Example: a token kept in a file since yesterday.
 """
 ERROR_REASON_TOKEN_REVOKED: ErrorReason.ValueType  # 28

@@ -118,7 +118,9 @@ class Engine(_message.Message):
     version: _builtins.str
     """Version of the engine, such as "20.10.24"; empty until it first answered."""
     api_version: _builtins.str
-    """Version of the API spoken with it, such as "1.41"."""
+    """Version of the API spoken with it, such as "1.41": the engine's, or the newest that this daemon
+    was tested with if the engine's is newer.
+    """
     endpoint: _builtins.str
     """Where it is reached, without credentials."""
     health: Global___EngineHealth.ValueType

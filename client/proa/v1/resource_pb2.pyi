@@ -438,8 +438,8 @@ class Resource(_message.Message):
     tell, as of a container that Proa did not create; the FULL view tells.
     """
     etag: _builtins.str
-    """Changes whenever the resource does, but for its activity. Opaque; good for
-    DeleteResource and UpdateResource.
+    """Changes whenever the resource does, but for its activity. Opaque; good for DeleteResource,
+    UpdateResource and RecreateContainer.
     """
     revision: _builtins.int
     """The daemon's revision at its last change. Of two views of one resource with the same epoch, the

@@ -46,10 +46,11 @@ class ResourceServiceStub(object):
     A call that changes something takes a `request_id`, and then happens once however often it is
     repeated within 24 hours of its end: a repetition joins the call while it runs, and gets its
     answer afterwards, also after a restart of the daemon, then with resources in the SUMMARY view
-    and without secrets. The call goes to its end though its caller goes away. Repeat a call that
-    got no answer; one that got an error, other than of the kind UNAVAILABLE, is made anew with
-    another request_id. Errors of that: INVALID_ARGUMENT for a request_id of another request,
-    INTERRUPTED, REQUEST_CANCELLED, TOO_MANY_REQUESTS.
+    and without secrets. The call goes to its end though its caller goes away. Repeat a call that got
+    no answer, and one whose error leaves open what has happened: UNAVAILABLE, ENGINE_TIMED_OUT,
+    INTERNAL. After any other error, another attempt is another call, with another request_id. Errors
+    of that: INVALID_ARGUMENT for a request_id of another request, INTERRUPTED, REQUEST_CANCELLED,
+    TOO_MANY_REQUESTS, DATABASE_UNREACHABLE.
     """
 
     def __init__(self, channel):
@@ -140,10 +141,11 @@ class ResourceServiceServicer(object):
     A call that changes something takes a `request_id`, and then happens once however often it is
     repeated within 24 hours of its end: a repetition joins the call while it runs, and gets its
     answer afterwards, also after a restart of the daemon, then with resources in the SUMMARY view
-    and without secrets. The call goes to its end though its caller goes away. Repeat a call that
-    got no answer; one that got an error, other than of the kind UNAVAILABLE, is made anew with
-    another request_id. Errors of that: INVALID_ARGUMENT for a request_id of another request,
-    INTERRUPTED, REQUEST_CANCELLED, TOO_MANY_REQUESTS.
+    and without secrets. The call goes to its end though its caller goes away. Repeat a call that got
+    no answer, and one whose error leaves open what has happened: UNAVAILABLE, ENGINE_TIMED_OUT,
+    INTERNAL. After any other error, another attempt is another call, with another request_id. Errors
+    of that: INVALID_ARGUMENT for a request_id of another request, INTERRUPTED, REQUEST_CANCELLED,
+    TOO_MANY_REQUESTS, DATABASE_UNREACHABLE.
     """
 
     def ListResources(self, request, context):
@@ -276,15 +278,16 @@ class ResourceServiceServicer(object):
     def UpdateResource(self, request, context):
         """Changes what can be changed of an existing resource: name, labels, deletion protection; limits
         and restart policy of a container; CPUs, memory, title, description and autostart of a domain.
-        What cannot be changed is CAPABILITY_MISSING. Of an active resource it is changed at once where the engine
-        can; the response names what takes effect at the next start. A running domain gets memory at
-        once up to its max_memory_bytes, if its guest has a balloon driver, and CPUs if it was made
-        with room for them; a stopped one has both numbers of memory set. All or nothing is not
-        promised across fields: on an error, look again. An empty update_mask is refused: GetResource
-        is what looks. Of a domain with a saved state only autostart and deletion protection can be
-        changed: the next start brings the rest back as it was.
-        Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH,
-        HAS_SAVED_STATE.
+        What cannot be changed is CAPABILITY_MISSING; of a container RecreateContainer changes it.
+        Legal from every state but STOPPING and REMOVING. Of an active resource it is changed at once
+        where the engine can; the response names what takes effect at the next start. A running domain
+        gets memory at once up to its max_memory_bytes, if its guest has a balloon driver, and CPUs if
+        it was made with room for them; a stopped one has both numbers of memory set. All or nothing is
+        not promised across fields: on an error, look again. An empty update_mask is refused:
+        GetResource is what looks. Of a domain with a saved state only autostart and deletion
+        protection can be changed: the next start brings the rest back as it was.
+        Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH, HAS_SAVED_STATE,
+        ILLEGAL_STATE.
         A request has at most 256 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -382,10 +385,11 @@ class ResourceService(object):
     A call that changes something takes a `request_id`, and then happens once however often it is
     repeated within 24 hours of its end: a repetition joins the call while it runs, and gets its
     answer afterwards, also after a restart of the daemon, then with resources in the SUMMARY view
-    and without secrets. The call goes to its end though its caller goes away. Repeat a call that
-    got no answer; one that got an error, other than of the kind UNAVAILABLE, is made anew with
-    another request_id. Errors of that: INVALID_ARGUMENT for a request_id of another request,
-    INTERRUPTED, REQUEST_CANCELLED, TOO_MANY_REQUESTS.
+    and without secrets. The call goes to its end though its caller goes away. Repeat a call that got
+    no answer, and one whose error leaves open what has happened: UNAVAILABLE, ENGINE_TIMED_OUT,
+    INTERNAL. After any other error, another attempt is another call, with another request_id. Errors
+    of that: INVALID_ARGUMENT for a request_id of another request, INTERRUPTED, REQUEST_CANCELLED,
+    TOO_MANY_REQUESTS, DATABASE_UNREACHABLE.
     """
 
     @staticmethod

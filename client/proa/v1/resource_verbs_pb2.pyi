@@ -510,7 +510,9 @@ class DeleteResourceResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource as it last was. Absent if it was missing and that was allowed."""
+        """The resource as it last was: FULL. The answer to a repetition with the same request_id is
+        SUMMARY. Absent if it was missing and that was allowed.
+        """
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.Value
     """`request_id` and OperationService."""
 
 class Feature(_Feature, metaclass=_FeatureEnumTypeWrapper):
-    """What a daemon can do beyond the first release of the contract, so that a client need not try."""
+    """What this daemon can do and another one of this contract may not, so that a client need not try."""
 
 FEATURE_UNSPECIFIED: Feature.ValueType  # 0
 """Not set."""

@@ -288,7 +288,7 @@ class RevertSnapshotResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards."""
+        """The resource afterwards: FULL. The answer to a repetition with the same request_id is SUMMARY."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ _ADAPTER = TypeAdapter(dict[str, dict[str, VolumeRecord]])
 
 
 class LocalVolumeRecords:
-    """Records of volumes for one process; implements `core.records.VolumeRecords`.
+    """Records of volumes for one process; implements `ports.records.VolumeRecords`.
 
     Args:
         file: where the records outlive the process; None: nowhere. Nobody else may have

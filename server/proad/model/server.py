@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Feature(StrEnum):
-    """A feature of the daemon that the first release of the contract did not have."""
+    """What this daemon can do, and another one of the same contract may not."""
 
     REQUEST_IDS = "REQUEST_IDS"
 

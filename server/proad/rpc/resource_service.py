@@ -249,8 +249,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     async def UpdateResource(
         self, request: v1.UpdateResourceRequest, context: _Context
     ) -> v1.UpdateResourceResponse:
-        # A caller without the scope to read gets a SUMMARY, as from every other verb. Otherwise
-        # an update that changes nothing would let that caller read the FULL view.
+        # A caller without the scope to read gets a SUMMARY: otherwise an update that changes
+        # nothing would let that caller read the FULL view.
         may_look = Scope.BASIC in caller.current().scopes
         updated = await self._lifecycle.update(
             required_text(request, "id"),

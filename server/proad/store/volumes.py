@@ -12,7 +12,7 @@ from proad.store.schema import volumes
 
 
 class VolumeStore:
-    """The volume records in a database; implements `core.records.VolumeRecords`."""
+    """The volume records in a database; implements `ports.records.VolumeRecords`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
