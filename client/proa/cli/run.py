@@ -114,7 +114,9 @@ def run(
         ),
     ] = None,
     rm: Annotated[Flag, typer.Option("--rm", help="Delete it when it ends.")] = False,
-    init: Annotated[Flag, typer.Option("--init", help="A small init as process 1.")] = False,
+    init: Annotated[
+        bool | None, typer.Option("--init/--no-init", help="A small init as process 1.")
+    ] = None,
     tty: Annotated[Flag, typer.Option("--tty", "-t", help="Give it a terminal.")] = False,
     interactive: Annotated[
         Flag, typer.Option("--interactive", "-i", help="Keep its standard input open.")

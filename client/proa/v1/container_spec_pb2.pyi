@@ -764,7 +764,9 @@ class ContainerSpec(_message.Message):
     applications need more.
     """
     init: _builtins.bool
-    """Run a small init as process 1, which reaps zombies and passes signals on."""
+    """Run a small init as process 1, which reaps zombies and passes signals on. Absent: as Docker's
+    configuration says, mostly not.
+    """
     tty: _builtins.bool
     """Give it a terminal."""
     stdin_open: _builtins.bool
@@ -941,7 +943,7 @@ class ContainerSpec(_message.Message):
         ulimits: _abc.Iterable[Global___Ulimit] | None = ...,
         restart_policy: Global___RestartPolicy | None = ...,
         health_check: Global___HealthCheck | None = ...,
-        init: _builtins.bool = ...,
+        init: _builtins.bool | None = ...,
         tty: _builtins.bool = ...,
         stdin_open: _builtins.bool = ...,
         read_only_root: _builtins.bool = ...,
@@ -959,12 +961,17 @@ class ContainerSpec(_message.Message):
         display: Global___ContainerDisplay | None = ...,
         env_unset: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_shm_size_bytes", b"_shm_size_bytes", "display", b"display", "health_check", b"health_check", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stop_timeout", b"stop_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "display", b"display", "health_check", b"health_check", "init", b"init", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shm_size_bytes", b"_shm_size_bytes", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "display", b"display", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "env_unset", b"env_unset", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "display", b"display", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "env_unset", b"env_unset", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__init: _TypeAlias = _typing.Literal["init"]  # noqa: Y015
+    _WhichOneofArgType__init: _TypeAlias = _typing.Literal["_init", b"_init"]  # noqa: Y015
     _WhichOneofReturnType__shm_size_bytes: _TypeAlias = _typing.Literal["shm_size_bytes"]  # noqa: Y015
     _WhichOneofArgType__shm_size_bytes: _TypeAlias = _typing.Literal["_shm_size_bytes", b"_shm_size_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__init) -> _WhichOneofReturnType__init | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__shm_size_bytes) -> _WhichOneofReturnType__shm_size_bytes | None: ...
 
 Global___ContainerSpec: _TypeAlias = ContainerSpec  # noqa: Y015

@@ -293,7 +293,7 @@ class ContainerSpec:
     ulimits: tuple[Ulimit, ...] = ()
     restart_policy: RestartPolicy = field(default_factory=RestartPolicy)
     health_check: HealthCheck | None = None
-    init: bool = False
+    init: bool | None = None
     tty: bool = False
     stdin_open: bool = False
     read_only_root: bool = False

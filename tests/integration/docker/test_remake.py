@@ -118,7 +118,7 @@ SPECS = st.builds(
     ulimits=st.sampled_from([(), (Ulimit(name="nofile", soft=100, hard=200),)]),
     restart_policy=POLICIES,
     health_check=CHECKS,
-    init=st.booleans(),
+    init=st.none() | st.booleans(),
     tty=st.booleans(),
     stdin_open=st.booleans(),
     read_only_root=st.booleans(),

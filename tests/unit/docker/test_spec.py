@@ -40,6 +40,12 @@ def test_creation_with_zero_stop_timeout_sends_it():
     assert whole_seconds(None) is None
 
 
+@pytest.mark.parametrize("init", [True, False])
+def test_creation_with_init_set_sends_it(init):
+    body = creation(ContainerSpec(image="debian", init=init), "1")
+    assert body["HostConfig"]["Init"] is init
+
+
 def test_creation_with_empty_entrypoint_clears_it():
     assert creation(ContainerSpec(image="debian", entrypoint=("",)), "1")["Entrypoint"] == [""]
 

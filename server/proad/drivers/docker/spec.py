@@ -223,10 +223,10 @@ def _nanoseconds(time: timedelta | None) -> int:
 def _without_defaults(body: Json) -> Json:
     """Leave out what is not set: the image's or Docker's default then applies.
 
-    A stop timeout of 0 is a value, an empty string or list is none.
+    A stop timeout of 0 is a value, and so is no init; an empty string or list is none.
     """
     return {
         key: value
         for key, value in body.items()
-        if value or (key == "StopTimeout" and value is not None)
+        if value or (key in {"StopTimeout", "Init"} and value is not None)
     }

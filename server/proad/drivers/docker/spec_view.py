@@ -89,7 +89,7 @@ def spec_of(item: Value, image: Value, id: str) -> ContainerSpec:
         ulimits=tuple(_ulimits(host["Ulimits"])),
         restart_policy=_restart_policy(host["RestartPolicy"]),
         health_check=_health_check(config["Healthcheck"], image["Healthcheck"]),
-        init=host["Init"].flag(),
+        init=None if host["Init"].raw is None else host["Init"].flag(),
         tty=config["Tty"].flag(),
         stdin_open=config["OpenStdin"].flag(),
         read_only_root=host["ReadonlyRootfs"].flag(),
