@@ -115,7 +115,7 @@ class Feed:
             case Resource():
                 with self._store.reading() as begun:
                     self._store.apply(ENGINE, value, begun, detail=value)
-                entry = self._store.get(ENGINE, value.id)
+                entry = self._store.entries.get(ENGINE, value.id)
                 assert entry is not None
                 _FILTER.matches(entry.published)
                 _ORDER_BY.position(entry.published)

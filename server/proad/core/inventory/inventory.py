@@ -161,11 +161,11 @@ class Inventory:
 
     def entry(self, connection: EngineConnection, id: str) -> Entry | None:
         """Return the entry of a resource; None if there is no such resource."""
-        return self._store.get(connection.ref, id)
+        return self._store.entries.get(connection.ref, id)
 
     def all(self, connection: EngineConnection) -> Iterator[Resource]:
         """Return the SUMMARYs of an engine's resources."""
-        return (entry.published for entry in self._store.of(connection.ref))
+        return (entry.published for entry in self._store.entries.of(connection.ref))
 
     def page(
         self,
@@ -179,28 +179,30 @@ class Inventory:
     ) -> list[Resource]:
         """Return the next SUMMARYs in a kept order; see `ResourceIndex.page`."""
         engines = ((connection.ref, kind) for connection, kind in covered)
-        keys = self._store.index.page(
+        keys = self._store.entries.index.page(
             order, engines, limit, descending=descending, after=after, prefix=prefix
         )
-        return [entry.published for key in keys if (entry := self._store.get(*key)) is not None]
+        return [
+            entry.published for key in keys if (entry := self._store.entries.get(*key)) is not None
+        ]
 
     def with_id(self, id: str) -> Iterator[Entry]:
         """Return all resources of that full id."""
-        return self._store.with_id(id)
+        return self._store.entries.with_id(id)
 
     def named(self, name: str) -> Iterator[Entry]:
         """Return all resources of that name."""
-        return self._store.named(name)
+        return self._store.entries.named(name)
 
     def starting(
         self, digits: str, connection: EngineConnection, kind: ResourceKind
     ) -> Iterator[Entry]:
         """Return the resources whose full id, without hyphens, starts so, in order of id."""
-        return self._store.starting(digits, connection.ref, kind)
+        return self._store.entries.starting(digits, connection.ref, kind)
 
     def count_starting(self, digits: str, connection: EngineConnection, kind: ResourceKind) -> int:
         """Return the number of resources that `starting` returns, without looking at each."""
-        return self._store.index.count_starting(digits, connection.ref, kind)
+        return self._store.entries.index.count_starting(digits, connection.ref, kind)
 
     async def full(self, connection: EngineConnection, id: str) -> Resource:
         """Return the FULL view of a resource, from the engine if it is not known or too old.
@@ -443,7 +445,7 @@ class Inventory:
             except DatabaseUnreachableError:
                 continue  # the names are those of before
             for engine in self._reflectors if changed else ():
-                async for entry in self.slicer.each(list(self._store.of(engine))):
+                async for entry in self.slicer.each(list(self._store.entries.of(engine))):
                     if entry.record is not None and entry.record.owner in changed:
                         self._store.touch(entry)
 

@@ -157,7 +157,7 @@ class Reflector:
             applied = self._store.apply_list(engine, found, begun)
             overtaken = [id async for id, current in self._slicer.each(applied) if not current]
         # What was known before the records were.
-        async for entry in self._slicer.each(list(self._store.of(engine))):
+        async for entry in self._slicer.each(list(self._store.entries.of(engine))):
             if not self._store.is_recorded(entry):
                 self._store.touch(entry)
         # Reads that straddle the list may be older, and the list does not show FULL views,
@@ -166,7 +166,7 @@ class Reflector:
             self._refresher.mark_dirty(EngineEvent(id=id))
         if self._lost_once:
             # In slices: there may be thousands.
-            async for entry in self._slicer.each(list(self._store.of(engine))):
+            async for entry in self._slicer.each(list(self._store.entries.of(engine))):
                 if entry.detail is not None:
                     id = entry.observed.id
                     self._refresher.mark_dirty(EngineEvent(id=id, reconfigured=True))
@@ -187,7 +187,7 @@ class Reflector:
         before = datetime.now(UTC) - UNSEEN_FOR
         async for record in self._slicer.each(records.of(engine)):
             # Not what the engine shows by another host's name, or its clone.
-            if record.id and not any(self._store.with_id(record.id)):
+            if record.id and not any(self._store.entries.with_id(record.id)):
                 with suppress(EngineTimedOutError, EngineConflictError):  # it says nothing
                     if await self._refresher.read(record.id) is None:
                         records.end(engine, record.id)
@@ -201,13 +201,13 @@ class Reflector:
             listed = await connection.read(connection.driver.list_resources)
             differ: list[str] = []
             async for observed in self._slicer.each(listed):
-                entry = self._store.get(engine, observed.id)
+                entry = self._store.entries.get(engine, observed.id)
                 if entry is None or entry.observed != observed:
                     differ.append(observed.id)
             found = {observed.id for observed in listed}
             differ += (
                 entry.observed.id
-                for entry in self._store.of(engine)
+                for entry in self._store.entries.of(engine)
                 if entry.observed.id not in found
             )
             differ = [id for id in differ if not self._explained(id, begun)]
@@ -220,7 +220,7 @@ class Reflector:
                     raise
                 except ProaError:
                     continue  # the engine cannot read this resource, which says nothing of others
-                entry = self._store.get(engine, id)
+                entry = self._store.entries.get(engine, id)
                 known = entry.observed if entry is not None else None
                 if fresh != known and not self._explained(id, begun):
                     return True
@@ -230,7 +230,7 @@ class Reflector:
     def _explained(self, id: str, begun: int) -> bool:
         """Return whether a list and the store may differ because of what is under way."""
         engine = self.connection.ref
-        entry = self._store.get(engine, id)
+        entry = self._store.entries.get(engine, id)
         verb = entry is not None and entry.activity is not None
         return verb or self._refresher.is_dirty(id) or self._store.touched(engine, id, begun)
 

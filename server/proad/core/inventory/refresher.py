@@ -86,7 +86,7 @@ class Refresher:
         most likely about that change: it is read a moment later, together with what follows.
         """
         self._store.mark_dirty(self._connection.ref, event)
-        entry = self._store.get(self._connection.ref, event.id)
+        entry = self._store.entries.get(self._connection.ref, event.id)
         delay, now = self._timing.busy_delay, self._store.now()
         busy = entry is not None and (entry.activity is not None or now < entry.idle_since + delay)
         self._add(_Dirty(event, now + delay if busy else now))
@@ -197,7 +197,7 @@ class Refresher:
             # Something was applied during this read, so this read may be stale: read again.
             self._add(dirty)
             return
-        self._answer(dirty, self._store.get(engine, id), unread)
+        self._answer(dirty, self._store.entries.get(engine, id), unread)
 
     def _is_awaited(self, id: str) -> bool:
         """Return whether a caller waits for the next read of a resource."""
@@ -206,7 +206,7 @@ class Refresher:
 
     def _must_compare(self, dirty: _Dirty) -> bool:
         """Return whether the FULL view that was read last may have changed."""
-        entry = self._store.get(self._connection.ref, dirty.event.id)
+        entry = self._store.entries.get(self._connection.ref, dirty.event.id)
         if entry is None or entry.detail is None:
             return False
         return dirty.event.reconfigured or any(dirty.waiters.values())
@@ -246,7 +246,7 @@ class Refresher:
         """Log a fault of the driver, once for each resource: reads are repeated."""
         if isinstance(error, ProaError):
             return
-        entry = self._store.get(self._connection.ref, id)
+        entry = self._store.entries.get(self._connection.ref, id)
         if entry is None or self._store.note_fault(entry):
             _log.error(
                 "refresh failed", engine=str(self._connection.ref), resource=id, exc_info=error

@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from proad.core.inventory.attribution import Attribution
 from proad.core.inventory.clock import LogicalClock
 from proad.core.inventory.entry import Entry, StoredEntry, recorded
+from proad.core.inventory.entry_table import EntryTable
 from proad.core.inventory.history import Change, ChangeHistory
-from proad.core.inventory.index import Key, ResourceIndex
+from proad.core.inventory.index import Key
 from proad.core.inventory.records import RecordCache
 from proad.core.local_records import LocalResourceRecords, NoUserNames
 from proad.model import (
@@ -27,14 +28,13 @@ from proad.model import (
     EngineRef,
     Lifetime,
     Resource,
-    ResourceKind,
 )
 
 _NOTHING = EngineEvent(id="")
 
 
 class Store:
-    """All resources, by engine and id, and by name; every change goes to the history.
+    """All resources, each as it was read last; every change goes to the history.
 
     Args:
         history: receives the changes.
@@ -51,35 +51,12 @@ class Store:
         self.history = history
         self.records = records or RecordCache(LocalResourceRecords(), NoUserNames())
         self.attribution = Attribution()
-        self.index = ResourceIndex()
+        self.entries = EntryTable()
         self.now = now
         self._clock = LogicalClock()
-        self._by_engine: dict[EngineRef, dict[str, StoredEntry]] = {}
-        self._by_name: dict[str, dict[str, StoredEntry]] = {}
         # What is not there, and since when: until every read begun before has ended.
         self._tombstones: OrderedDict[Key, int] = OrderedDict()
         self._listed: dict[EngineRef, int] = {}
-
-    def get(self, engine: EngineRef, id: str) -> StoredEntry | None:
-        """Return the entry of a resource; None if there is no such resource."""
-        return self._by_engine.get(engine, {}).get(id)
-
-    def of(self, engine: EngineRef) -> Iterator[StoredEntry]:
-        """Return all resources of an engine."""
-        return iter(self._by_engine.get(engine, {}).values())
-
-    def named(self, name: str) -> Iterator[StoredEntry]:
-        """Return all resources of that name."""
-        return iter(self._by_name.get(name, {}).values())
-
-    def with_id(self, id: str) -> Iterator[StoredEntry]:
-        """Return all resources of that full id."""
-        return (there[id] for there in self._by_engine.values() if id in there)
-
-    def starting(self, digits: str, engine: EngineRef, kind: ResourceKind) -> Iterator[StoredEntry]:
-        """Return the resources whose full id, without hyphens, starts so, in order of id."""
-        there = self._by_engine.get(engine, {})
-        return (there[id] for id in self.index.starting(digits, engine, kind))
 
     @property
     def tombstones(self) -> int:
@@ -105,7 +82,7 @@ class Store:
 
     def overtaken(self, engine: EngineRef, id: str, begun: int) -> bool:
         """Return whether something was applied to a resource since `begun`."""
-        entry = self.get(engine, id)
+        entry = self.entries.get(engine, id)
         if entry is not None:
             return entry.applied > begun
         removed = self._tombstones.get((engine, id), 0)
@@ -113,13 +90,13 @@ class Store:
 
     def touched(self, engine: EngineRef, id: str, begun: int) -> bool:
         """Return whether something happened to a resource since `begun`."""
-        entry = self.get(engine, id)
+        entry = self.entries.get(engine, id)
         heard = entry is not None and entry.dirtied > begun
         return heard or self.overtaken(engine, id, begun)
 
     def mark_dirty(self, engine: EngineRef, event: EngineEvent) -> None:
         """Note that something happened: FULL views that were begun before may be stale."""
-        entry = self.get(engine, event.id)
+        entry = self.entries.get(engine, event.id)
         if entry is not None:
             entry.dirtied = self._clock.tick()
             if event.reconfigured:
@@ -145,18 +122,18 @@ class Store:
         """
         if self.overtaken(engine, observed.id, begun):
             return False
-        entry = self.get(engine, observed.id)
+        entry = self.entries.get(engine, observed.id)
         if entry is not None and _is_another(entry.observed, observed, event):
             self.records.end(engine, observed.id)
             self._remove(entry)
             entry = None
         if entry is None:
             entry = StoredEntry(engine, observed, observed)
-            self._index(entry)
+            self.entries.add(entry)
             self._publish(entry, new=True)
         else:
             changed = entry.observed != observed
-            self._observe(entry, observed)
+            self.entries.observe(entry, observed)
             if changed or (event.reconfigured and (detail is None or detail != entry.detail)):
                 self._publish(entry)
         entry.applied = self._clock.tick()
@@ -178,7 +155,7 @@ class Store:
             return False
         if not listed:
             self.records.end(engine, id)
-        if (entry := self.get(engine, id)) is not None:
+        if (entry := self.entries.get(engine, id)) is not None:
             self._remove(entry)
         else:
             self._bury(engine, id)
@@ -198,7 +175,8 @@ class Store:
         for observed in found:
             there.add(observed.id)
             yield observed.id, self.apply(engine, observed, begun)
-        gone = [id for id in self._by_engine.get(engine, {}) if id not in there]
+        known = (entry.observed.id for entry in self.entries.of(engine))
+        gone = [id for id in known if id not in there]
         # What is not known now was not there, and FULL views may be of before.
         self._listed[engine] = self._clock.tick()
         for id in gone:
@@ -226,7 +204,7 @@ class Store:
         if actor is None and stored.activity is not None:
             actor, ends = stored.activity.actor, True
             self._end_activity(stored)
-        self._observe(stored, observed)
+        self.entries.observe(stored, observed)
         if changed or ends:
             self._publish(stored, changed=changed, actor=actor)
         stored.applied = stored.dirtied = self._clock.tick()
@@ -300,7 +278,7 @@ class Store:
 
     def _stored(self, entry: Entry) -> StoredEntry | None:
         """Return an entry for writing, unless it was removed."""
-        stored = self.get(entry.engine, entry.observed.id)
+        stored = self.entries.get(entry.engine, entry.observed.id)
         return stored if stored is entry else None
 
     def _stale_before(self, entry: StoredEntry) -> int:
@@ -308,7 +286,7 @@ class Store:
         return max(entry.dirtied, self._listed.get(entry.engine, 0))
 
     def _remove(self, entry: StoredEntry, actor: str | None = None) -> None:
-        self._unindex(entry)
+        self.entries.remove(entry)
         self._bury(entry.engine, entry.observed.id)
         self._record(entry, entry.published, None, actor)
 
@@ -366,28 +344,6 @@ class Store:
                 actor=actor or "",
             )
         )
-
-    def _observe(self, entry: StoredEntry, observed: Resource) -> None:
-        if entry.observed.name == observed.name:
-            entry.observed = observed
-            self.index.put(entry.engine, observed)
-            return
-        self._unindex(entry)
-        entry.observed = observed
-        self._index(entry)
-
-    def _index(self, entry: StoredEntry) -> None:
-        self._by_engine.setdefault(entry.engine, {})[entry.observed.id] = entry
-        self.index.put(entry.engine, entry.observed)
-        self._by_name.setdefault(entry.observed.name, {})[entry.path] = entry
-
-    def _unindex(self, entry: StoredEntry) -> None:
-        del self._by_engine[entry.engine][entry.observed.id]
-        self.index.remove(entry.engine, entry.observed.id)
-        named = self._by_name[entry.observed.name]
-        del named[entry.path]
-        if not named:
-            del self._by_name[entry.observed.name]
 
 
 def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:

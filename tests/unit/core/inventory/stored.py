@@ -7,7 +7,7 @@ def put(store, resource, engine=ENGINE, **others):
     """Apply a read that begins now."""
     with store.reading() as begun:
         assert store.apply(engine, resource, begun, **others)
-    return store.get(engine, resource.id)
+    return store.entries.get(engine, resource.id)
 
 
 def take(store, id, engine=ENGINE):

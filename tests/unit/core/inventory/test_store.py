@@ -48,11 +48,15 @@ def test_apply_of_equal_resource_is_no_change(store):
 def test_lookups_find_entry_by_each_key(store):
     entry = put(store, box("1", "web"))
 
-    assert store.get(ENGINE, "1") is entry
-    assert list(store.of(ENGINE)) == list(store.starting("1", ENGINE, CONTAINER)) == [entry]
-    assert list(store.named("web")) == list(store.with_id("1")) == [entry]
-    assert store.get(FAR, "1") is None
-    assert list(store.named("1")) == list(store.with_id("web")) == []
+    assert store.entries.get(ENGINE, "1") is entry
+    assert (
+        list(store.entries.of(ENGINE))
+        == list(store.entries.starting("1", ENGINE, CONTAINER))
+        == [entry]
+    )
+    assert list(store.entries.named("web")) == list(store.entries.with_id("1")) == [entry]
+    assert store.entries.get(FAR, "1") is None
+    assert list(store.entries.named("1")) == list(store.entries.with_id("web")) == []
 
 
 def test_starting_with_many_ids_returns_prefix_matches(store):
@@ -60,9 +64,9 @@ def test_starting_with_many_ids_returns_prefix_matches(store):
     entry = {id: put(store, box(id, f"of-{id}")) for id in ids}
     take(store, "ab12")
 
-    assert list(store.starting("ab1", ENGINE, CONTAINER)) == [entry["ab1"], entry["ab-13"]]
-    assert list(store.starting("ab1300", ENGINE, CONTAINER)) == []
-    assert list(store.starting("ab1", FAR, CONTAINER)) == []
+    assert list(store.entries.starting("ab1", ENGINE, CONTAINER)) == [entry["ab1"], entry["ab-13"]]
+    assert list(store.entries.starting("ab1300", ENGINE, CONTAINER)) == []
+    assert list(store.entries.starting("ab1", FAR, CONTAINER)) == []
 
 
 def test_named_after_rename_finds_new_name_only(store):
@@ -71,8 +75,8 @@ def test_named_after_rename_finds_new_name_only(store):
 
     assert put(store, box("1", "new")) is entry
 
-    assert names(store.named("old")) == ["old"]
-    assert list(store.named("new")) == [entry]
+    assert names(store.entries.named("old")) == ["old"]
+    assert list(store.entries.named("new")) == [entry]
     assert store.history.revision == 3
 
 
@@ -82,17 +86,19 @@ def test_named_after_swapped_names_finds_both(store):
     put(store, box("1", "b"))
     put(store, box("2", "a"))
 
-    assert [entry.observed.id for entry in store.named("a")] == ["2"]
-    assert [entry.observed.id for entry in store.named("b")] == ["1"]
+    assert [entry.observed.id for entry in store.entries.named("a")] == ["2"]
+    assert [entry.observed.id for entry in store.entries.named("b")] == ["1"]
 
 
 def test_lookups_after_removal_find_nothing(store):
     put(store, box("1", "web"))
     take(store, "1")
 
-    assert store.get(ENGINE, "1") is None
-    assert list(store.of(ENGINE)) == list(store.starting("1", ENGINE, CONTAINER)) == []
-    assert list(store.named("web")) == list(store.with_id("1")) == []
+    assert store.entries.get(ENGINE, "1") is None
+    assert (
+        list(store.entries.of(ENGINE)) == list(store.entries.starting("1", ENGINE, CONTAINER)) == []
+    )
+    assert list(store.entries.named("web")) == list(store.entries.with_id("1")) == []
     assert steps(store) == [(None, S.RUNNING), (S.RUNNING, None)]
 
 
@@ -107,9 +113,9 @@ def test_lookups_keep_hosts_apart(store):
     here = put(store, box("1", "web"))
     there = put(store, box("1", "web"), FAR)
 
-    assert list(store.with_id("1")) == list(store.named("web")) == [here, there]
+    assert list(store.entries.with_id("1")) == list(store.entries.named("web")) == [here, there]
     take(store, "1")
-    assert list(store.with_id("1")) == list(store.named("web")) == [there]
+    assert list(store.entries.with_id("1")) == list(store.entries.named("web")) == [there]
     assert there.published.engine.host == "far"
 
 
@@ -280,10 +286,10 @@ def test_finish_with_new_name_updates_lookups(store):
 
     store.finish(entry, box("1", "new"))
 
-    assert list(store.named("new")) == [entry]
-    assert list(store.named("old")) == []
+    assert list(store.entries.named("new")) == [entry]
+    assert list(store.entries.named("old")) == []
     take(store, "1")
-    assert list(store.named("new")) == []
+    assert list(store.entries.named("new")) == []
 
 
 def test_finish_without_change_keeps_etag(store):
@@ -305,7 +311,7 @@ def test_finish_after_removal_does_not_resurrect(store):
     store.finish(entry, box(state=S.STOPPED))
     store.set_activity(entry, Activity(verb=Verb.STOP, step="late"))
 
-    assert list(store.of(ENGINE)) == []
+    assert list(store.entries.of(ENGINE)) == []
     assert store.history.revision == revision
 
 

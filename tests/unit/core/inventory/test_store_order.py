@@ -49,7 +49,7 @@ def test_read_begun_before_removal_does_not_resurrect(store, known):
 
         assert not store.apply(ENGINE, box(), begun)
 
-    assert store.get(ENGINE, "1") is None
+    assert store.entries.get(ENGINE, "1") is None
     put(store, box())
 
 
@@ -60,7 +60,7 @@ def test_read_begun_before_list_without_it_does_not_resurrect(store):
 
         assert not store.apply(ENGINE, box(), begun)
 
-    assert store.get(ENGINE, "1") is None
+    assert store.entries.get(ENGINE, "1") is None
 
 
 def test_list_begun_before_an_applied_read_keeps_and_returns_it(store):
@@ -73,9 +73,9 @@ def test_list_begun_before_an_applied_read_keeps_and_returns_it(store):
         overtaken = apply_list(store, [box("changed"), box("gone")], begun)
 
     assert sorted(overtaken) == ["changed", "gone", "new"]
-    assert store.get(ENGINE, "old") is None
-    assert store.get(ENGINE, "gone") is None
-    assert store.get(ENGINE, "new") is not None
+    assert store.entries.get(ENGINE, "old") is None
+    assert store.entries.get(ENGINE, "gone") is None
+    assert store.entries.get(ENGINE, "new") is not None
     assert changed.published.state is S.PAUSED
     assert old.published.state is S.RUNNING
 
@@ -90,8 +90,8 @@ def test_list_overtaken_while_applied_keeps_newer(store):
 
         assert list(applied) == [("2", False), ("gone", True), ("of before", False)]
 
-    assert store.get(ENGINE, "2").published.state is S.PAUSED
-    assert store.get(ENGINE, gone.observed.id) is None
+    assert store.entries.get(ENGINE, "2").published.state is S.PAUSED
+    assert store.entries.get(ENGINE, gone.observed.id) is None
 
 
 def test_list_of_one_engine_leaves_another(store):
