@@ -169,7 +169,7 @@ class Lifecycle:
             if recorded:
                 await self._check_recorded(run, update)
             changes = {path: getattr(update.spec, path) for path in recorded}
-            async with self._inventory.changing_record(run.connection, run.entry, changes):
+            async with self._inventory.recorder.changing(run.connection, run.entry, changes):
                 rest = replace(update, paths=update.paths - recorded)
                 updated = await driver.update(run.id, rest)
             run.detail = updated.resource

@@ -84,7 +84,7 @@ class Provisioning:
         self, connection: EngineConnection, action: Action, *, deletion_protection: bool
     ) -> AsyncIterator[AnnounceFootprint]:
         """Announce a create, and attribute and record what the create makes as the caller's."""
-        async with self._inventory.creating(
+        async with self._inventory.recorder.creating(
             connection, deletion_protection=deletion_protection
         ) as expect:
 

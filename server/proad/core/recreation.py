@@ -56,7 +56,7 @@ class Recreator:
             raise CapabilityMissingError("recreation of a domain", driver=resolved.driver.name)
         async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
             spec = _changed(await run.driver.get_resource(run.id), update)
-            async with self._inventory.creating(
+            async with self._inventory.recorder.creating(
                 connection,
                 deletion_protection=spec.deletion_protection,
                 instead_of=run.entry,

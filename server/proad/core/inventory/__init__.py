@@ -2,9 +2,11 @@
 
 `Reflector` follows one engine: subscribe, list, apply. `Refresher` reads again what an event
 marked dirty, or what a caller asks for. `Store` applies what was read, ordered by a
-`LogicalClock`, and alone writes an `Entry`; `Attribution` knows whose call a change comes
-from, `RecordCache` what no engine can tell of a resource, `ChangeHistory` has the changes and `watch` passes them to watchers. The rest of the core
-uses `Inventory` alone. Nothing here knows an engine's SDK, or gRPC.
+`LogicalClock`, and alone writes an `Entry`, which `EntryTable` finds; `Attribution` knows whose
+call a change comes from, `RecordCache` what no engine can tell of a resource and `Recorder` who
+changes that, `ChangeHistory` has the changes and `watch` passes them to watchers. `FullViews` has
+what only a question for each resource tells. The rest of the core uses `Inventory` alone.
+Nothing here knows an engine's SDK, or gRPC.
 """
 
 from proad.core.inventory.entry import Entry

@@ -1,55 +1,36 @@
 """The inventory: where the rest of the core reads resources, and applies what it did."""
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
-from proad.core.actor import current_actor, current_user_id
+from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.entry import Entry
+from proad.core.inventory.full_views import FullViews
 from proad.core.inventory.history import ChangeHistory
 from proad.core.inventory.index import Position
+from proad.core.inventory.recorder import Recorder
 from proad.core.inventory.reflector import Reflector
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
-from proad.errors import (
-    DatabaseUnreachableError,
-    EngineTimedOutError,
-    EngineUnreachableError,
-    ProaError,
-    ResourceNotFoundError,
-)
+from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
 from proad.model import (
     Activity,
-    Domain,
     EngineEvent,
     EngineRef,
     Gap,
     Resource,
     ResourceKind,
-    ResourceView,
     Verb,
-    path_of,
 )
 from proad.ports import OnStep
-from proad.ports.records import ResourceRecord
-
-_TRIES = 3
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +67,8 @@ class Inventory:
             )
             for connection in connections
         }
-        self._details: dict[str, asyncio.Task[Resource]] = {}
+        self._full_views = FullViews(self._store, self.refresh)
+        self.recorder = Recorder(self._store, self.refresh, self.slicer, timing)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -94,14 +76,15 @@ class Inventory:
         reflectors = self._reflectors.values()
         tasks = [asyncio.create_task(reflector.follow()) for reflector in reflectors]
         tasks += [asyncio.create_task(self._store.records.write())]
-        tasks += [asyncio.create_task(self._follow_names())]
+        tasks += [asyncio.create_task(self.recorder.follow_names(self._reflectors))]
         try:
             await asyncio.gather(*(self._listed(reflector) for reflector in reflectors))
             yield
         finally:
-            for task in [*tasks, *self._details.values()]:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, *self._details.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._full_views.close()
             for refresher in self._refreshers.values():
                 await refresher.close()
 
@@ -205,49 +188,12 @@ class Inventory:
         return self._store.entries.index.count_starting(digits, connection.ref, kind)
 
     async def full(self, connection: EngineConnection, id: str) -> Resource:
-        """Return the FULL view of a resource, from the engine if it is not known or too old.
-
-        A fault of the driver, as opposed to an error that it raises, leaves the SUMMARY.
-
-        Raises:
-            ResourceNotFoundError: the resource is gone.
-        """
-        for _attempt in range(_TRIES):
-            entry = self.entry(connection, id)
-            if entry is None:
-                raise ResourceNotFoundError(id)
-            full = self._store.in_full(entry, connection.driver.full_view_age)
-            if full is None:
-                try:
-                    await self._read_detail_once(connection, entry)
-                except ResourceNotFoundError:
-                    pass  # refreshed below
-                except ProaError:
-                    raise
-                except Exception:  # noqa: BLE001 - whatever it is, one resource spoils no list
-                    if self._store.note_fault(entry):
-                        _log.exception("full view failed", engine=str(connection.ref), resource=id)
-                    return entry.published
-                full = self._store.in_full(entry, connection.driver.full_view_age)
-            if full is not None and _agree(full, entry.published):
-                return full
-            # Something happened since the last event, or during the read.
-            await self.refresh(connection, id)
-        entry = self.entry(connection, id)
-        if entry is None:
-            raise ResourceNotFoundError(id)
-        # The resource changes faster than it can be read: this was true a moment ago.
-        detail = await connection.read(
-            lambda: connection.driver.get_resource(id, ResourceView.FULL)
-        )
-        return self.complete(connection, detail)
+        """Return the FULL view of a resource; see `FullViews.get`."""
+        return await self._full_views.get(connection, id)
 
     def complete(self, connection: EngineConnection, view: Resource) -> Resource:
         """Return a driver's view of a resource, completed with what only the inventory knows."""
-        entry = self.entry(connection, view.id)
-        if entry is not None:
-            return entry.completed(view)
-        return replace(view, engine=connection.ref, path=path_of(connection.ref, view))
+        return self._store.complete(connection.ref, view)
 
     async def refresh(
         self, connection: EngineConnection, id: str, *, reconfigured: bool = False
@@ -348,107 +294,6 @@ class Inventory:
         if (entry := self.entry(connection, id)) is not None:
             self._store.remove(entry, current_actor())
 
-    @asynccontextmanager
-    async def changing_record(
-        self, connection: EngineConnection, entry: Entry, changes: Mapping[str, Any]
-    ) -> AsyncIterator[None]:
-        """Change what is recorded of a resource, unless the block fails, and publish the change.
-
-        Args:
-            connection: the engine.
-            entry: the resource.
-            changes: new values of fields of the record.
-
-        Raises:
-            DatabaseUnreachableError: nothing was changed. The block is not entered.
-        """
-        records = self._store.records
-        if not changes:
-            yield
-            return
-        before = await records.change(connection, entry.observed, changes)
-        try:
-            yield
-        except BaseException:
-            with suppress(DatabaseUnreachableError):
-                undone = {name: getattr(before, name) for name in changes}
-                await records.change(connection, entry.observed, undone)
-            raise
-        finally:
-            # The engine may be another host's, too.
-            for each in list(self._store.with_id(entry.observed.id)):
-                if not self._store.is_recorded(each):
-                    self._store.touch(each)
-
-    @asynccontextmanager
-    async def creating(
-        self,
-        connection: EngineConnection,
-        *,
-        deletion_protection: bool = False,
-        instead_of: Entry | None = None,
-        keeps_labels: bool = True,
-    ) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
-        """Attribute and record what a create makes as the caller's.
-
-        The result takes the create's mark, before anything is made. If the create fails, the
-        driver has removed again what was made: refresh it.
-
-        Args:
-            connection: the engine.
-            deletion_protection: whether what is made is protected.
-            instead_of: the resource whose place the new one takes, with its owner and the labels
-                that were changed; None: the new one is the caller's.
-            keeps_labels: whether the new one has the labels that were changed of the other.
-        """
-        records = self._store.records
-        owner, labels, name = current_user_id(), None, current_actor()
-        if instead_of is not None:
-            before = instead_of.record
-            owner, labels = (before.owner, before.labels) if before else ("", None)
-            labels = labels if keeps_labels else None
-            name = instead_of.published.owner
-        with self._store.attribution.creating(connection.ref, current_actor()) as creation:
-
-            async def expect(mark: str) -> None:
-                record = ResourceRecord(
-                    mark=mark,
-                    owner=owner,
-                    deletion_protection=deletion_protection,
-                    labels=labels,
-                    create_time=datetime.now(UTC),
-                )
-                if not record.is_empty:
-                    await records.plan(connection, record, name)
-                creation.expect(mark)
-
-            try:
-                yield expect
-            except Exception as error:
-                with suppress(Exception):  # the failure of the create is what is reported
-                    async with asyncio.timeout(self._timing.settles_within):
-                        for id in list(creation.made):
-                            await self.refresh(connection, id)
-                if not isinstance(error, EngineUnreachableError | EngineTimedOutError):
-                    records.forget(connection, creation.marks)
-                raise
-            # What has come and gone already, before anybody saw it.
-            records.forget(connection, creation.marks)
-
-    async def _follow_names(self) -> None:
-        """Publish what belongs to a user whose name changed, for ever."""
-        records = self._store.records
-        while True:
-            await asyncio.sleep(self._timing.records.names_interval)
-            try:
-                changed = await records.changed_names()
-            except DatabaseUnreachableError:
-                continue  # the names are those of before
-            for engine in self._reflectors if changed else ():
-                async for entry in self.slicer.each(list(self._store.entries.of(engine))):
-                    if entry.record is not None and entry.record.owner in changed:
-                        self._store.touch(entry)
-
     async def _listed(self, reflector: Reflector) -> None:
         """Wait until an engine that answers has been listed, or for as long as a read would."""
         if reflector.connection.lost:
@@ -458,34 +303,3 @@ class Inventory:
                 await reflector.ready()
         except (TimeoutError, EngineUnreachableError):
             return  # the daemon serves without this engine, and says so
-
-    async def _read_detail_once(self, connection: EngineConnection, entry: Entry) -> None:
-        """Read a FULL view from the engine; callers that ask at the same time share the read."""
-        task = self._details.get(entry.path)
-        if task is None:
-            task = asyncio.create_task(self._read_detail(connection, entry))
-            self._details[entry.path] = task
-            task.add_done_callback(lambda done: self._forget(entry.path, done))
-        await connection.read(lambda: asyncio.shield(task))
-
-    async def _read_detail(self, connection: EngineConnection, entry: Entry) -> Resource:
-        with self._store.reading() as begun:
-            detail = await connection.driver.get_resource(entry.observed.id, ResourceView.FULL)
-            self._store.keep_detail(entry, detail, begun)
-        return detail
-
-    def _forget(self, path: str, done: "asyncio.Task[Resource]") -> None:
-        del self._details[path]
-        if not done.cancelled():
-            done.exception()  # retrieved: the caller may have gone
-
-
-def _agree(full: Resource, summary: Resource) -> bool:
-    """Return whether what both views show, and what changes without an event, is the same."""
-    return full.state is summary.state and _size(full.domain) == _size(summary.domain)
-
-
-def _size(domain: Domain | None) -> tuple[object, ...]:
-    if domain is None:
-        return ()
-    return domain.memory_bytes, domain.max_memory_bytes, domain.vcpus, domain.autostart

@@ -1,6 +1,7 @@
 """Reads single resources anew: those that an event marked dirty, or that a caller asks for."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -24,6 +25,9 @@ _log = structlog.get_logger(__name__)
 
 REFRESHES = 4
 """Reads of one engine at a time: verbs must find a thread too."""
+
+Refresh = Callable[[EngineConnection, str], Awaitable[Entry | None]]
+"""Reads a resource now, and returns its entry; None if there is no such resource."""
 
 _Waiter = asyncio.Future[Entry | None]
 

@@ -28,6 +28,7 @@ from proad.model import (
     EngineRef,
     Lifetime,
     Resource,
+    path_of,
 )
 
 _NOTHING = EngineEvent(id="")
@@ -228,6 +229,13 @@ class Store:
     def is_recorded(self, entry: Entry) -> bool:
         """Return whether a resource is published with what is recorded of it now."""
         return self.records.find(entry.engine, entry.observed) == entry.record
+
+    def complete(self, engine: EngineRef, view: Resource) -> Resource:
+        """Return a driver's view of a resource, completed with what only the inventory knows."""
+        entry = self.entries.get(engine, view.id)
+        if entry is not None:
+            return entry.completed(view)
+        return replace(view, engine=engine, path=path_of(engine, view))
 
     def in_full(self, entry: Entry, max_age: timedelta | None) -> Resource | None:
         """Return the FULL view of a resource, unless it may be stale."""

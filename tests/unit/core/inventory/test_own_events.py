@@ -123,7 +123,7 @@ async def test_attribution_during_create_before_answer_is_its_caller(
     inventory = await follow()
     act_for("ann")
 
-    async with inventory.creating(connection) as expect:
+    async with inventory.recorder.creating(connection) as expect:
         await expect(mark)
         engine.put(box("1", "web", S.STOPPED, creation="nonce"))
         engine.put(box("2", "web", creation="another"))
@@ -143,7 +143,7 @@ async def test_attribution_of_failed_create_cleanup_is_its_caller(engine, connec
     act_for("ann")
 
     async def create():
-        async with inventory.creating(connection) as expect:
+        async with inventory.recorder.creating(connection) as expect:
             await expect("1")
             engine.put(box())
             await quiet(inventory)
@@ -161,7 +161,7 @@ async def test_create_failed_on_hung_engine_raises_soon(engine, connection, foll
     inventory = await follow(settles_within=0.01)
 
     async def create():
-        async with inventory.creating(connection) as expect:
+        async with inventory.recorder.creating(connection) as expect:
             await expect("1")
             engine.put(box())
             await quiet(inventory)

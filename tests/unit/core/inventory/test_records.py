@@ -282,13 +282,13 @@ async def test_change_of_a_record_publishes_labels_in_place_of_the_engines(
     async with inventory.following():
         entry = inventory.entry(connection, "1")
         before = entry.published
-        async with inventory.changing_record(connection, entry, {"labels": {"b": "3"}}):
+        async with inventory.recorder.changing(connection, entry, {"labels": {"b": "3"}}):
             pass
         assert entry.published.labels == {"b": "3"}
         assert entry.published.etag != before.etag
         assert (await inventory.full(connection, "1")).labels == {"b": "3"}
         assert (await stored(rows))["1"].labels == {"b": "3"}
-        async with inventory.changing_record(connection, entry, {"labels": {"a": "1", "b": "2"}}):
+        async with inventory.recorder.changing(connection, entry, {"labels": {"a": "1", "b": "2"}}):
             pass
         assert entry.published.labels == {"a": "1", "b": "2"}
         assert await stored(rows) == {}
@@ -302,7 +302,9 @@ async def test_change_of_a_record_without_the_database_changes_nothing(
         entry = inventory.entry(connection, "1")
         before, rows.lost = entry.published, True
         with pytest.raises(DatabaseUnreachableError):
-            async with inventory.changing_record(connection, entry, {"deletion_protection": True}):
+            async with inventory.recorder.changing(
+                connection, entry, {"deletion_protection": True}
+            ):
                 pytest.fail("it was entered")
         assert entry.published is before
 
@@ -315,7 +317,7 @@ async def test_change_of_a_record_around_a_failure_is_taken_back(
     async with inventory.following():
         entry = inventory.entry(connection, "1")
         with pytest.raises(ZeroDivisionError):
-            async with inventory.changing_record(connection, entry, {"labels": {"a": "1"}}):
+            async with inventory.recorder.changing(connection, entry, {"labels": {"a": "1"}}):
                 raise ZeroDivisionError
         assert entry.published.labels == {"a": "0"}
         assert (await stored(rows))["1"].labels == {"a": "0"}
@@ -330,7 +332,7 @@ async def test_record_of_what_takes_a_place_has_the_owner_and_labels_of_before(
     act_for("bob", "00000000-0000-4000-8000-00000000000b")
     async with inventory.following():
         before = inventory.entry(connection, "1")
-        async with inventory.creating(connection, instead_of=before) as expect:
+        async with inventory.recorder.creating(connection, instead_of=before) as expect:
             await expect("nonce")
             engine.put(box("2", "web", creation="nonce"))
             await quiet(inventory)
@@ -343,7 +345,7 @@ async def test_record_of_a_create_whose_resource_has_come_and_gone_ends(
 ):
     act_for("ann", ANN)
     async with inventory.following():
-        async with inventory.creating(connection) as expect:
+        async with inventory.recorder.creating(connection) as expect:
             await expect("nonce")
             assert set(await stored(rows)) == {"nonce"}
 
