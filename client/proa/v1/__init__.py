@@ -297,6 +297,7 @@ from proa.v1.operation_service_pb2_grpc import (
     OperationServiceStub,
 )
 from proa.v1.options_pb2 import (
+    JOURNAL_ALWAYS,
     JOURNAL_NONE,
     JOURNAL_UNSPECIFIED,
     Journal,
@@ -703,6 +704,7 @@ __all__ = [
     "HostServiceStub",
     "Image",
     "ImageServiceStub",
+    "JOURNAL_ALWAYS",
     "JOURNAL_NONE",
     "JOURNAL_UNSPECIFIED",
     "Journal",

@@ -26,7 +26,7 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15proa/v1/options.proto\x12\x07proa.v1\x1a google/protobuf/descriptor.proto\x1a\x13proa/v1/scope.proto\"h\n\x0cMethodAccess\x12\x0e\n\x06public\x18\x01 \x01(\x08\x12\x15\n\rauthenticated\x18\x02 \x01(\x08\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\x12\x11\n\tor_ticket\x18\x04 \x01(\x08*4\n\x07Journal\x12\x17\n\x13JOURNAL_UNSPECIFIED\x10\x00\x12\x10\n\x0cJOURNAL_NONE\x10\x01:H\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb9\xdf\xd3: \x01(\x0b\x32\x15.proa.v1.MethodAccess:E\n\x07journal\x12\x1e.google.protobuf.MethodOptions\x18\xd4\xf8\xa9\xb0\x01 \x01(\x0e\x32\x10.proa.v1.Journal:<\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xf5\x9b\xa2\x38 \x01(\x05:3\n\tmax_items\x12\x1d.google.protobuf.FieldOptions\x18\xcf\x98\xa5\x30 \x01(\x05:5\n\nmax_length\x12\x1d.google.protobuf.FieldOptions\x18\xad\xd9\xe7\x84\x01 \x01(\x05:9\n\x0emax_key_length\x12\x1d.google.protobuf.FieldOptions\x18\xa9\xe3\xce\xe8\x01 \x01(\x05:1\n\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xd6\xf1\xab\xa0\x01 \x01(\x08::\n\x0boutput_only\x12!.google.protobuf.EnumValueOptions\x18\xf6\xed\x8a\xf2\x01 \x01(\x08\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15proa/v1/options.proto\x12\x07proa.v1\x1a google/protobuf/descriptor.proto\x1a\x13proa/v1/scope.proto\"h\n\x0cMethodAccess\x12\x0e\n\x06public\x18\x01 \x01(\x08\x12\x15\n\rauthenticated\x18\x02 \x01(\x08\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\x12\x11\n\tor_ticket\x18\x04 \x01(\x08*H\n\x07Journal\x12\x17\n\x13JOURNAL_UNSPECIFIED\x10\x00\x12\x10\n\x0cJOURNAL_NONE\x10\x01\x12\x12\n\x0eJOURNAL_ALWAYS\x10\x02:H\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb9\xdf\xd3: \x01(\x0b\x32\x15.proa.v1.MethodAccess:E\n\x07journal\x12\x1e.google.protobuf.MethodOptions\x18\xd4\xf8\xa9\xb0\x01 \x01(\x0e\x32\x10.proa.v1.Journal:<\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xf5\x9b\xa2\x38 \x01(\x05:3\n\tmax_items\x12\x1d.google.protobuf.FieldOptions\x18\xcf\x98\xa5\x30 \x01(\x05:5\n\nmax_length\x12\x1d.google.protobuf.FieldOptions\x18\xad\xd9\xe7\x84\x01 \x01(\x05:9\n\x0emax_key_length\x12\x1d.google.protobuf.FieldOptions\x18\xa9\xe3\xce\xe8\x01 \x01(\x05:1\n\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xd6\xf1\xab\xa0\x01 \x01(\x08::\n\x0boutput_only\x12!.google.protobuf.EnumValueOptions\x18\xf6\xed\x8a\xf2\x01 \x01(\x08\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_JOURNAL']._serialized_start=195
-  _globals['_JOURNAL']._serialized_end=247
+  _globals['_JOURNAL']._serialized_end=267
   _globals['_METHODACCESS']._serialized_start=89
   _globals['_METHODACCESS']._serialized_end=193
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,10 @@ class _JournalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Journal.Value
     """Not set: the request has a `request_id`, which the daemon keeps with the answer."""
     JOURNAL_NONE: _Journal.ValueType  # 1
     """Not at all: nothing of the call is kept."""
+    JOURNAL_ALWAYS: _Journal.ValueType  # 2
+    """As not set, and a request without a `request_id` gets one of the daemon's own, since what an
+    interrupted call has left half done could not be told without.
+    """
 
 class Journal(_Journal, metaclass=_JournalEnumTypeWrapper):
     """How repetitions of a call that changes something are told apart."""
@@ -40,6 +44,10 @@ JOURNAL_UNSPECIFIED: Journal.ValueType  # 0
 """Not set: the request has a `request_id`, which the daemon keeps with the answer."""
 JOURNAL_NONE: Journal.ValueType  # 1
 """Not at all: nothing of the call is kept."""
+JOURNAL_ALWAYS: Journal.ValueType  # 2
+"""As not set, and a request without a `request_id` gets one of the daemon's own, since what an
+interrupted call has left half done could not be told without.
+"""
 Global___Journal: _TypeAlias = Journal  # noqa: Y015
 
 @_typing.final

@@ -28,10 +28,6 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NIL = "00000000-0000-0000-0000-000000000000"
 
 
-# Methods whose calls leave something half done when the daemon dies: each gets an id.
-_ALWAYS_JOURNALED = frozenset({"/proa.v1.ContainerService/RecreateContainer"})
-
-
 class _CheckedError(Exception):
     """All checks of a request that is only to be checked have passed."""
 
@@ -39,8 +35,7 @@ class _CheckedError(Exception):
 class RequestIds:
     """Serves the methods whose requests have `request_id` and `validate_only`.
 
-    A request without an id goes straight to its servicer, unless only its journal could tell what
-    an interrupted call was about.
+    A request without an id goes straight to its servicer, unless its method always has one.
 
     Args:
         journal: runs requests with an id.
@@ -57,7 +52,7 @@ class RequestIds:
         async def once(message: Any, context: Any) -> Any:
             if message.validate_only:
                 return await _check(method, serve(message, context))
-            if not message.request_id and method.path in _ALWAYS_JOURNALED:
+            if not message.request_id and method.always_journaled:
                 message.request_id = str(uuid4())
             if not message.request_id:
                 return await serve(message, context)

@@ -46,6 +46,13 @@ def test_changing_unary_rpc_has_a_request_id_or_no_journal(method):
     assert ({"request_id", "validate_only"} <= set(fields)) == (changes and kept)
 
 
+def test_rpc_that_always_has_a_request_id_is_a_changing_unary_one(method):
+    options = method.GetOptions()
+    if options.Extensions[v1.journal] == v1.JOURNAL_ALWAYS:
+        assert options.idempotency_level != options.NO_SIDE_EFFECTS
+        assert not method.server_streaming
+
+
 def test_rpc_messages_are_named_after_it(method):
     assert method.input_type.name == f"{method.name}Request"
     assert method.output_type.name == f"{method.name}Response"
