@@ -42,7 +42,7 @@ HOLDS = Verdict(holds=True)
 PENDING = Verdict()
 
 
-def judge(condition: WaitCondition, resource: Resource) -> Verdict:
+def verdict_on(condition: WaitCondition, resource: Resource) -> Verdict:
     """Return the verdict on a resource that exists.
 
     Args:

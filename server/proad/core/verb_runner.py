@@ -36,11 +36,10 @@ from proad.model import (
 )
 from proad.ports import Driver, OnStep, ignore
 
-# The state in which a verb leaves its resource, where that is one state.
+# The state in which a verb leaves its resource, where that tells that the verb was done.
 _WANTED = {
     Verb.START: ResourceState.RUNNING,
     Verb.STOP: ResourceState.STOPPED,
-    Verb.RESTART: ResourceState.RUNNING,
     Verb.PAUSE: ResourceState.PAUSED,
     Verb.RESUME: ResourceState.RUNNING,
 }

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from proad.core.actor import current_actor
-from proad.core.conditions import HOLDS, PENDING, Verdict, judge
+from proad.core.conditions import HOLDS, PENDING, Verdict, verdict_on
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.resolver import ResolvedResource, Resolver
@@ -152,7 +152,7 @@ class WaitService:
         if not self._inventory.synced(connection):
             return Verdict(now="its engine does not answer"), True
         if condition.gone is not None or condition.in_state is not None:
-            return judge(condition, entry.published), False
+            return verdict_on(condition, entry.published), False
         return await self._look_in_full(condition, connection, entry)
 
     async def _look_in_full(
@@ -168,7 +168,7 @@ class WaitService:
         if full is entry.published:
             return Verdict(now="it cannot be read"), True
         leased = condition.has_address is not None and full.kind is ResourceKind.DOMAIN
-        return judge(condition, full), leased
+        return verdict_on(condition, full), leased
 
     def _timed_out(self, ref: str, options: WaitOptions, progress: _Progress) -> ProaError:
         if progress.resolved is None:

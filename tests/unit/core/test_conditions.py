@@ -1,8 +1,8 @@
-"""Conditions that callers wait for, judged by a view of a resource."""
+"""Conditions that callers wait for, told from a view of a resource."""
 
 import pytest
 
-from proad.core.conditions import judge
+from proad.core.conditions import verdict_on
 from proad.model import (
     Activity,
     Container,
@@ -76,7 +76,7 @@ def card(network="default", addresses=()):
 
 
 def outcome(condition, resource):
-    verdict = judge(condition, resource)
+    verdict = verdict_on(condition, resource)
     assert not (verdict.holds and verdict.impossible)
     return HOLDS if verdict.holds else IMPOSSIBLE if verdict.impossible else PENDING
 

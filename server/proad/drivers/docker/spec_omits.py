@@ -24,7 +24,7 @@ _EXPRESSED = {
             *("Dns", "DnsSearch", "GroupAdd", "ReadonlyRootfs", "Sysctls", "ShmSize", "Init"),
             *("Ulimits", "Devices", "Memory", "MemoryReservation", "MemorySwap", "NanoCpus"),
             *("CpuQuota", "CpusetCpus", "CpuShares", "PidsLimit"),
-            "CgroupnsMode",  # judged by the engine's own default
+            "CgroupnsMode",  # compared with the engine's own default
             # Of Docker's own command line: a file, and the size of its terminal.
             *("ContainerIDFile", "ConsoleSize"),
         }
@@ -60,7 +60,7 @@ def _unexpressed(item: Value, image: Value, cgroupns: str) -> Iterator[str]:
     for section, expressed in _EXPRESSED.items():
         for key, value in item[section].entries():
             name = f"{section}.{key}"
-            if key in expressed or name in _JUDGED:
+            if key in expressed or name in _IN_PART:
                 continue
             inherited = section == "Config" and value.raw == image[key].raw
             default = value.raw in _NOTHING or value.raw in _DEFAULTS.get(name, ())
@@ -72,7 +72,7 @@ def _unexpressed(item: Value, image: Value, cgroupns: str) -> Iterator[str]:
 
 
 def _parts(item: Value, image: Value) -> Iterator[str]:
-    for name, omits in _JUDGED.items():
+    for name, omits in _IN_PART.items():
         section, _, key = name.partition(".")
         if omits(item[section][key], item, image):
             yield name
@@ -153,9 +153,9 @@ def _unmasked(paths: Value, _item: Value, _image: Value) -> bool:
     return paths.raw == []
 
 
-_Judge = Callable[[Value, Value, Value], bool]
+_Omits = Callable[[Value, Value, Value], bool]
 # Settings that are expressed in part.
-_JUDGED: dict[str, _Judge] = {
+_IN_PART: dict[str, _Omits] = {
     "Config.ExposedPorts": _exposed,
     "Config.Healthcheck": _start_interval,
     "HostConfig.Binds": _binds,

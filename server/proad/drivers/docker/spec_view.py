@@ -130,19 +130,6 @@ def ports_of(ports: Value) -> Iterator[PublishedPort]:
             )
 
 
-def named_sources(host: Value) -> dict[str, str]:
-    """Return the mounts of a HostConfig that have a source of their own, by target."""
-    found = {}
-    for mount in host["Mounts"].each():
-        if source := mount["Source"].text():
-            found[mount["Target"].text()] = source
-    for bind in host["Binds"].texts():
-        source, target, _ = bind_of(bind)
-        if target:
-            found[target] = source
-    return found
-
-
 def bind_of(bind: str) -> tuple[str, str, str]:
     """Return source, target and options of a bind; without a source, the target alone."""
     first, *rest = bind.split(":", 2)
