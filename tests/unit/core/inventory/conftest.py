@@ -7,6 +7,7 @@ import pytest
 
 from proad.core.inventory import ChangeHistory, Inventory, InventoryTiming, Store
 from unit.core.inventory.scripted import Scripted, linked
+from unit.core.inventory.watched import Watched
 
 
 @pytest.fixture
@@ -36,3 +37,11 @@ async def follow(connection):
 @pytest.fixture
 def store():
     return Store(ChangeHistory())
+
+
+@pytest.fixture
+async def inventory(connection):
+    """Return an inventory in which the test makes each change."""
+    inventory = Watched([connection])
+    async with inventory.following():
+        yield inventory

@@ -2,7 +2,7 @@
 
 from proad.core.inventory import watch
 from proad.model import ChangeType, GapKind
-from unit.core.inventory.test_watch import NEVER
+from unit.core.inventory.watched import NEVER
 
 
 class Replay:

@@ -55,7 +55,7 @@ def test_holds_in_full_ring_is_true_for_recent_revisions(revision, held):
         assert revisions(history, revision) == list(range(revision + 1, 21))
 
 
-def test_holds_in_empty_journal_is_true_for_zero():
+def test_holds_in_empty_history_is_true_for_zero():
     assert ChangeHistory().holds(0)
     assert not ChangeHistory().holds(1)
 
@@ -69,7 +69,7 @@ def test_append_with_revision_gap_is_refused(revision):
     assert history.revision == 3
 
 
-def test_run_id_differs_per_journal():
+def test_epoch_differs_per_history():
     assert ChangeHistory().epoch != ChangeHistory().epoch
 
 
@@ -91,7 +91,7 @@ async def test_beyond_wakes_all_waiters_on_entry():
     await asyncio.wait_for(further, 1)
 
 
-async def test_beyond_in_closed_journal_raises_shutting_down():
+async def test_beyond_in_closed_history_raises_shutting_down():
     history = filled(3)
     waiting = asyncio.ensure_future(history.beyond(3))
     await asyncio.sleep(0)

@@ -4,12 +4,9 @@ import asyncio
 import itertools
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from proad.core.inventory import ChangeHistory, Inventory, ResumePoint, Store, watch
-from proad.errors import RevisionCompactedError, ShuttingDownError
 from proad.model import (
     Activity,
     ChangeCause,
@@ -22,77 +19,10 @@ from proad.model import (
 )
 from unit.core.inventory import stored
 from unit.core.inventory.scripted import ENGINE, FAR, Scripted, box, linked
+from unit.core.inventory.watched import Watched, Watcher, put, remove
 
 S = ResourceState
 T = ChangeType
-ALL = ResourceFilter()
-NEVER = timedelta(minutes=5)
-
-
-class Watched(Inventory):
-    """An inventory without a reflector: the test makes each change."""
-
-    def __init__(self, connections, size=50):
-        self.store = Store(ChangeHistory(size))
-        self.connections = connections
-        super().__init__(connections, self.store)
-
-
-@pytest.fixture
-async def inventory(connection):
-    inventory = Watched([connection])
-    async with inventory.following():
-        yield inventory
-
-
-def put(inventory, *args, **others):
-    return stored.put(inventory.store, box(*args, **others))
-
-
-def remove(inventory, id):
-    stored.take(inventory.store, id)
-
-
-def said(batch):
-    """Return a batch in short form."""
-    return [
-        event.gap.kind
-        if event.gap
-        else ("synced" if event.bookmark.synced else "heartbeat")
-        if event.bookmark
-        else (event.change.type, event.change.resource.id, event.change.resource.state)
-        for _revision, event in batch.events
-    ]
-
-
-class Watcher:
-    """Reads batches on demand."""
-
-    def __init__(self, inventory, which=ALL, connections=None, heartbeat=NEVER, revision=None):
-        connections = connections or inventory.connections
-        self.batches: Any = watch(
-            inventory,
-            which,
-            connections,
-            heartbeat=heartbeat,
-            after=None if revision is None else ResumePoint(inventory.epoch, revision),
-        )
-        self.revision = revision
-
-    async def next(self, seconds=30):
-        batch = await asyncio.wait_for(anext(self.batches), seconds)
-        self.revision = batch.revision
-        return batch
-
-    async def said(self, seconds=30):
-        return said(await self.next(seconds))
-
-    async def initial(self, seconds=30):
-        """Return all events up to and including the bookmark `synced`."""
-        told = []
-        while "synced" not in told:
-            told += await self.said(seconds)
-        return told
 
 
 async def test_watch_begins_with_initial_state_and_synced_bookmark(inventory):
@@ -275,47 +205,6 @@ async def test_watch_with_filtered_changes_sends_heartbeats(inventory):
     changing.cancel()
 
 
-async def test_watch_beyond_journal_restarts(inventory):
-    put(inventory, "1", "stays")
-    put(inventory, "2", "goes")
-    watcher = Watcher(inventory)
-    await watcher.initial()
-
-    for number in range(100):
-        put(inventory, "1", "stays", S.STOPPED if number % 2 else S.RUNNING)
-    remove(inventory, "2")
-    put(inventory, "3", "comes")
-
-    assert await watcher.said() == [GapKind.WATCH_RESTARTED]
-    assert watcher.revision is None
-    assert await watcher.initial() == [
-        (T.EXISTING, "1", S.STOPPED),
-        (T.EXISTING, "3", S.RUNNING),
-        "synced",
-    ]
-    put(inventory, "3", "comes", S.STOPPED)
-    assert await watcher.said() == [(T.MODIFIED, "3", S.STOPPED)]
-
-
-async def test_watch_restart_with_change_during_it_sends_it_after(inventory):
-    for number in range(300):
-        put(inventory, str(number), f"c{number}")
-    watcher = Watcher(inventory)
-    await watcher.initial()
-    for number in range(100):
-        put(inventory, str(number), f"c{number}", S.STOPPED)
-    assert await watcher.said() == [GapKind.WATCH_RESTARTED]
-
-    put(inventory, "0", "c0", S.PAUSED)
-    put(inventory, "new", "new")
-    assert (T.EXISTING, "0", S.PAUSED) in await watcher.said()
-    remove(inventory, "299")
-
-    # The initial state is of one moment, and no earlier change follows.
-    assert (T.EXISTING, "299", S.RUNNING) in await watcher.initial()
-    assert await watcher.said() == [(T.REMOVED, "299", S.RUNNING)]
-
-
 async def test_watch_with_many_changes_limits_batch_size(inventory):
     inventory = Watched(inventory.connections, 2000)
     watcher = Watcher(inventory)
@@ -324,62 +213,6 @@ async def test_watch_with_many_changes_limits_batch_size(inventory):
         put(inventory, str(number), f"c{number}")
 
     assert [len((await watcher.next()).events) for _ in range(3)] == [256, 256, 88]
-
-
-@pytest.mark.parametrize("missed", [0, 1, 2, 7, 49, 50])
-async def test_watch_resumed_sends_exactly_what_was_missed(inventory, missed):
-    for number in range(60):
-        put(inventory, str(number), f"c{number}")
-    place = inventory.history.revision - missed
-    wanted = [(T.ADDED, str(n), S.RUNNING) for n in range(60 - missed, 60)]
-    watcher = Watcher(inventory, revision=place)
-
-    assert await watcher.said() == ["heartbeat"]  # it resumes
-    told = []
-    if missed:
-        told += await watcher.said()
-    put(inventory, "new", "new")
-
-    assert told + await watcher.said() == [*wanted, (T.ADDED, "new", S.RUNNING)]
-
-
-@pytest.mark.parametrize("place", [0, 9, 61, 10_000])
-async def test_watch_from_unknown_revision_raises_compacted(inventory, place):
-    for number in range(60):
-        put(inventory, str(number), f"c{number}")
-
-    with pytest.raises(RevisionCompactedError):
-        await Watcher(inventory, revision=place).next()
-
-
-async def test_watch_resumed_after_any_batch_misses_nothing(inventory):
-    watcher = Watcher(inventory)
-    await watcher.initial()
-    heard = []
-    for number in range(20):
-        put(inventory, str(number), f"c{number}")
-        if number % 3 == 0:
-            heard += await watcher.said()
-            await watcher.batches.aclose()
-            watcher = Watcher(inventory, revision=watcher.revision)
-            assert await watcher.said() == ["heartbeat"]
-    heard += await watcher.said()
-
-    assert heard == [(T.ADDED, str(n), S.RUNNING) for n in range(20)]
-
-
-async def test_watch_in_closed_journal_raises_shutting_down(inventory):
-    watchers = [Watcher(inventory) for _ in range(3)]
-    for watcher in watchers:
-        await watcher.initial()
-    waiting = [asyncio.ensure_future(watcher.next()) for watcher in watchers]
-    await asyncio.sleep(0)
-
-    inventory.history.close()
-
-    for wait in waiting:
-        with pytest.raises(ShuttingDownError):
-            await wait
 
 
 async def test_watch_with_five_hundred_watchers_sends_all(inventory):
