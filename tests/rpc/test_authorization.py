@@ -23,7 +23,7 @@ from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SCOPES, SERVICES, methods
 from proad.rpc.request_ids import RequestIds
 from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
-from unit.core.requests.memory_records import MemoryRecords, Verdicts
+from unit.core.requests.memory_records import MemoryRecords, ScriptedJudge
 
 LET_IN = "let in"
 MISSING = ("UNAUTHENTICATED", "TOKEN_MISSING")
@@ -238,7 +238,7 @@ async def test_method_without_scope_option_is_denied_to_everyone(settings):
 
     async with authenticating(settings()) as authenticator:
         codec = ProtoAnswerCodec(methods())
-        journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, Verdicts())
+        journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, ScriptedJudge())
         interceptor = CallInterceptor(authenticator, methods(), RequestIds(journal, []))
         server = grpc.aio.server(interceptors=[interceptor])
         handlers: dict[str, Any] = {"Do": grpc.unary_unary_rpc_method_handler(do)}

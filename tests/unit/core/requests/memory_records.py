@@ -1,4 +1,4 @@
-"""Records of requests in memory, of a database that can be lost, and verdicts on requests."""
+"""Records of requests in memory, of a database that can be lost, and a judge of requests."""
 
 import asyncio
 from dataclasses import replace
@@ -86,15 +86,15 @@ class MemoryRecords:
         return expired
 
 
-class Verdicts:
+class ScriptedJudge:
     """Judges as a test says."""
 
     def __init__(self):
         self.asked = 0
-        self.verdict = None
+        self.judgement = None
 
     async def judge(self, record):
         self.asked += 1
-        if isinstance(self.verdict, Exception):
-            raise self.verdict
-        return self.verdict
+        if isinstance(self.judgement, Exception):
+            raise self.judgement
+        return self.judgement
