@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from contextlib import AsyncExitStack
+from uuid import uuid4
 
 import pytest
 
@@ -17,6 +18,7 @@ from proad.store.users import UserStore
 from proad.timing import DaemonTiming
 from rpc.daemon import BOTH, running
 from rpc.engines import container_engine, domain_engine
+from rpc.held import Held
 
 PASSWORD = "correct horse"
 
@@ -103,3 +105,13 @@ async def mixed(serve, quick, boxes, machines):
     await daemon.container("web")
     await daemon.domain("vm")
     return daemon
+
+
+@pytest.fixture
+def held():
+    return Held()
+
+
+@pytest.fixture
+def new_id():
+    return str(uuid4())

@@ -9,7 +9,7 @@ from eventually import eventually
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineConflictError
 from rpc.daemon import IMAGE, changing
-from rpc.test_request_ids import shown
+from rpc.held import shown
 
 
 class Odd(MemoryDriver):
