@@ -78,7 +78,7 @@ class VolumesContract:
             await harness.volumes.create_volume(VolumeSpec(name=harness.new_name(), base=base))
         assert [each.field for each in caught.value.violations] == ["spec.base.format"]
         for disk, field in (
-            (DiskSpec(volume=base), "spec.disks[0].format"),
+            (DiskSpec(volume=base), "spec.disks[0].volume.format"),
             (DiskSpec(new_volume=NewDisk(base=base)), "spec.disks[0].new_volume.base.format"),
         ):
             domain = DomainSpec(name=harness.new_name(), memory_bytes=MEMORY, disks=(disk,))

@@ -63,7 +63,7 @@ def test_output_only_fields_are_found():
         ("CreateDomain", "spec.graphics.type"),
         ("CreateDomain", "spec.networks.model"),
         ("CreateDomain", "spec.disks.bus"),
-        ("CreateDomain", "spec.disks.format"),
+        ("CreateDomain", "spec.disks.volume.format"),
         ("CreateDomain", "spec.disks.new_volume.base.format"),
         ("CreateDomain", "spec.cdroms.volume.format"),
         ("CreateVolume", "spec.format"),

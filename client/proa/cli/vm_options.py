@@ -32,7 +32,7 @@ def disk(text: str) -> v1.DiskSpec:
     if "volume" in fields:
         made.volume.CopyFrom(volume_ref(fields.pop("volume")))
         if form := fields.pop("format", None):
-            made.format = _format(form)
+            made.volume.format = _format(form)
     else:
         made.new_volume.CopyFrom(_new_disk(fields))
     reject_rest(fields)

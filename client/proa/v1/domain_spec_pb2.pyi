@@ -342,15 +342,10 @@ class DiskSpec(_message.Message):
     VOLUME_FIELD_NUMBER: _builtins.int
     BUS_FIELD_NUMBER: _builtins.int
     READ_ONLY_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
     bus: Global___DiskBus.ValueType
     """Default virtio."""
     read_only: _builtins.bool
     """Whether the guest may only read it."""
-    format: _disk_format_pb2.DiskFormat.ValueType
-    """What an existing volume is stored in; the same as `volume.format`. Required for a
-    volume that Proa did not make. It is never guessed from what is in the volume.
-    """
     @_builtins.property
     def new_volume(self) -> Global___NewDisk:
         """A new volume."""
@@ -368,11 +363,10 @@ class DiskSpec(_message.Message):
         volume: _volume_ref_pb2.VolumeRef | None = ...,
         bus: Global___DiskBus.ValueType = ...,
         read_only: _builtins.bool = ...,
-        format: _disk_format_pb2.DiskFormat.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["new_volume", b"new_volume", "source", b"source", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus", b"bus", "format", b"format", "new_volume", b"new_volume", "read_only", b"read_only", "source", b"source", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus", b"bus", "new_volume", b"new_volume", "read_only", b"read_only", "source", b"source", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["new_volume", "volume"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

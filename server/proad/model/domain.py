@@ -172,23 +172,12 @@ class DiskSpec:
     volume: VolumeRef | None = None
     bus: DiskBus = DiskBus.VIRTIO
     read_only: bool = False
-    format: DiskFormat | None = None
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "DiskSpec":
         if (self.new_volume is None) == (self.volume is None):
             raise ValueError("set exactly one of new_volume and volume")
-        if self.new_volume is not None and self.format not in {None, self.new_volume.format}:
-            raise ValueError("format and new_volume.format contradict each other")
-        if self.volume is not None and self.format not in {None, self.stated_format}:
-            raise ValueError("format and volume.format contradict each other")
         return self
-
-    @property
-    def stated_format(self) -> DiskFormat | None:
-        """The caller's statement about the format of an existing volume."""
-        stated = self.volume.format if self.volume is not None else None
-        return stated or self.format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

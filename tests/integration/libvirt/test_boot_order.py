@@ -59,7 +59,7 @@ def drivers(folder: Path, guests: Guests) -> Iterator[Path]:
 def on_volume(raw: libvirt.virConnect, path: Path) -> DiskSpec:
     path.chmod(0o644)
     raw.storagePoolLookupByName(path.parent.name).refresh()
-    return DiskSpec(volume=VolumeRef(name=path.name), format=DiskFormat.RAW)
+    return DiskSpec(volume=VolumeRef(name=path.name, format=DiskFormat.RAW))
 
 
 async def test_bios_with_empty_disk_boots_medium(driver: LibvirtDriver, guests: Guests):

@@ -87,7 +87,7 @@ async def test_create_on_a_volume_of_others_without_its_format_is_refused(
     ref = VolumeRef(name=dropped.name)
     with pytest.raises(InvalidArgumentError, match="not made by Proa") as caught:
         await driver.create_domain(guests.blank(disks=(DiskSpec(volume=ref),)))
-    assert fields(caught) == ["spec.disks[0].format"]
+    assert fields(caught) == ["spec.disks[0].volume.format"]
     disks = (DiskSpec(new_volume=NewDisk(base=ref)),)
     with pytest.raises(InvalidArgumentError) as caught:
         await driver.create_domain(guests.blank(disks=disks))
@@ -102,7 +102,7 @@ async def test_create_on_a_volume_of_others_without_its_format_is_refused(
 async def test_create_on_a_volume_of_others_takes_the_stated_format(
     driver: LibvirtDriver, guests: Guests, dropped: Path, format: DiskFormat
 ):
-    disk = DiskSpec(volume=VolumeRef(name=dropped.name), format=format)
+    disk = DiskSpec(volume=VolumeRef(name=dropped.name, format=format))
     made = await driver.create_domain(guests.blank(disks=(disk,)))
     assert chain_of(await xml_of(driver, made.id)) == [(str(dropped), format.lower())]
 
@@ -113,15 +113,15 @@ async def test_create_with_another_format_than_was_made_is_refused(
     spec = VolumeSpec(name=f"{guests.prefix}-raw", capacity_bytes=MIB, format=DiskFormat.RAW)
     volume = await driver.create_volume(spec)
     ref = VolumeRef(name=volume.name)
-    disk = DiskSpec(volume=ref, format=DiskFormat.QCOW2)
+    disk = DiskSpec(volume=replace(ref, format=DiskFormat.QCOW2))
     with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW") as caught:
         await driver.create_domain(guests.blank(disks=(disk,)))
-    assert fields(caught) == ["spec.disks[0].format"]
+    assert fields(caught) == ["spec.disks[0].volume.format"]
     base = VolumeRef(name=volume.name, format=DiskFormat.QCOW2)
     with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW") as caught:
         await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-x", base=base))
     assert fields(caught) == ["spec.base.format"]
-    for disk in (DiskSpec(volume=ref), DiskSpec(volume=ref, format=DiskFormat.RAW)):
+    for disk in (DiskSpec(volume=ref), DiskSpec(volume=replace(ref, format=DiskFormat.RAW))):
         made = await driver.create_domain(guests.blank(disks=(disk,)))
         assert chain_of(await xml_of(driver, made.id)) == [(volume.path, "raw")]
     xml = etree.tostring(await xml_of(driver, made.id), encoding="unicode")
@@ -268,10 +268,10 @@ async def test_raw_volume_reached_by_other_pool_stays_raw(
     try:
         for name in (volume.name, alias.name, hard.name):
             ref = VolumeRef(pool=pool.name(), name=name)
-            disk = DiskSpec(volume=ref, format=DiskFormat.QCOW2)
+            disk = DiskSpec(volume=replace(ref, format=DiskFormat.QCOW2))
             with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW") as caught:
                 await driver.create_domain(guests.blank(disks=(disk,)))
-            assert fields(caught) == ["spec.disks[0].format"]
+            assert fields(caught) == ["spec.disks[0].volume.format"]
             base = VolumeRef(pool=pool.name(), name=name, format=DiskFormat.QCOW2)
             with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW"):
                 await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-x", base=base))
@@ -298,7 +298,7 @@ async def test_raw_volume_reached_by_other_pool_stays_raw(
 
 
 def disk_of(volume: Volume) -> DiskSpec:
-    return DiskSpec(volume=VolumeRef(name=volume.name), format=DiskFormat.QCOW2)
+    return DiskSpec(volume=VolumeRef(name=volume.name, format=DiskFormat.QCOW2))
 
 
 async def test_create_qcow2_volume_uses_version_3(

@@ -162,7 +162,7 @@ async def has_saved_state(serve, _):
 async def in_use(serve, _):
     daemon = await serve()
     await daemon.call("CreateVolume", spec={"name": "v", "capacity_bytes": 2**20})
-    disk = {"volume": {"name": "v"}, "format": "DISK_FORMAT_QCOW2"}
+    disk = {"volume": {"name": "v", "format": "DISK_FORMAT_QCOW2"}}
     await daemon.domain("vm", disks=[disk], start=False)
     return await refusal(daemon.call("DeleteVolume", name="v"))
 

@@ -199,8 +199,8 @@ def test_vm_options_parse_their_notation():
     made = vm_options.disk("base=golden/w11.qcow2,base-format=raw,format=qcow2")
     assert made.new_volume == v1.NewDisk(base=base, format=v1.DISK_FORMAT_QCOW2)
     made = vm_options.disk("volume=pool/old.img,format=raw")
-    existing = v1.VolumeRef(pool="pool", name="old.img")
-    assert made == v1.DiskSpec(volume=existing, format=v1.DISK_FORMAT_RAW)
+    existing = v1.VolumeRef(pool="pool", name="old.img", format=v1.DISK_FORMAT_RAW)
+    assert made == v1.DiskSpec(volume=existing)
     assert vm_options.cdrom("volume=iso/x.iso").volume == v1.VolumeRef(pool="iso", name="x.iso")
     assert vm_options.cdrom("/x.iso").path == "/x.iso"
     assert vm_options.cdrom("empty") == v1.CdromSpec()

@@ -192,7 +192,7 @@ class MemoryDomains:
         self, domain: str, wish: DiskSpec, target: str, volumes: list[Volume], field: str
     ) -> Volume:
         if wish.volume is not None:
-            return self._volumes.existing(wish.volume, wish.stated_format, field)
+            return self._volumes.existing(wish.volume, f"{field}.volume")
         new = wish.new_volume
         assert new is not None  # noqa: S101 - the spec has exactly one of the two
         nonce = secrets.token_hex(4)

@@ -67,10 +67,10 @@ class MemoryVolumes:
             raise InUseError("volume", name, users)
         del self._engine.volumes[volume.pool, volume.name]
 
-    def existing(self, ref: VolumeRef, stated: DiskFormat | None, field: str) -> Volume:
+    def existing(self, ref: VolumeRef, field: str) -> Volume:
         """Return a volume that a disk is to be put on."""
         volume = self.find(ref)
-        _check_format(volume, stated, field)
+        _check_format(volume, ref.format, field)
         return volume
 
     def _pool(self, pool: str) -> str:

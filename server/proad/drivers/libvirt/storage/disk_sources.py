@@ -100,7 +100,7 @@ class DiskSources:
         reserved = self._storage.reserved(self._connection, disk.volume)
         volume = self._reserved.enter_context(reserved)
         format = self._storage.chains.format_of(
-            self._connection, volume, disk.stated_format, f"{field}.format"
+            self._connection, volume, disk.volume.format, f"{field}.volume.format"
         )
         return self._with_chain(volume, format, field, f"{field}.volume")
 
