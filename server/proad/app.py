@@ -147,7 +147,7 @@ async def serving(
         timing: durations.
         history_size: number of changes that a watch can be resumed before.
         most_requests: requests with an id that are remembered of one user.
-        checkpoint: called at each point of a journaled request where the daemon may die.
+        checkpoint: called at each point of a journalled request where the daemon may die.
         records: where the records of resources outlive the daemon; None: nowhere.
 
     Raises:

@@ -81,10 +81,10 @@ async def answer(call, name):
     return response
 
 
-def test_requests_cover_every_journaled_method():
-    journaled = {path.rpartition("/")[2] for path, m in methods().items() if m.journaled}
+def test_requests_cover_every_journalled_method():
+    journalled = {path.rpartition("/")[2] for path, m in methods().items() if m.journalled}
 
-    assert set(EFFECTIVE) == journaled
+    assert set(EFFECTIVE) == journalled
 
 
 @pytest.mark.parametrize("name", EFFECTIVE)

@@ -157,7 +157,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             write = self._streams.writer(method, servicer.stream_stream)
             return lambda context: write(reader.each(context), context)
         unary, stream = servicer.unary_unary, servicer.unary_stream
-        if method.journaled:
+        if method.journalled:
             unary = unary and self._request_ids.unary(method, unary)
             stream = stream and self._request_ids.stream(method, stream)
         serve = unary or self._streams.writer(method, stream)

@@ -73,8 +73,8 @@ class Method:
         access: the requirements on the caller.
         max_request_bytes: the largest request message, decompressed.
         changes: whether a call may change something.
-        journaled: whether a request may have an id, by which its repetitions are known.
-        always_journaled: whether a request without an id gets one.
+        journalled: whether a request may have an id, by which its repetitions are known.
+        always_journalled: whether a request without an id gets one.
         endless: a stream that changes nothing and never ends by itself.
         waits: a read that waits for as long as its caller says; ends with the token, too.
         standard: a method of health or reflection, which reveal nothing about workloads.
@@ -86,8 +86,8 @@ class Method:
     access: Access = Access()
     max_request_bytes: int = 0
     changes: bool = False
-    journaled: bool = False
-    always_journaled: bool = False
+    journalled: bool = False
+    always_journalled: bool = False
     endless: bool = False
     waits: bool = False
     standard: bool = False
@@ -117,8 +117,8 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
         access=_access(options.Extensions[v1.access]),
         max_request_bytes=options.Extensions[v1.max_request_bytes],
         changes=not reads,
-        journaled=not reads and options.Extensions[v1.journal] != v1.JOURNAL_NONE,
-        always_journaled=options.Extensions[v1.journal] == v1.JOURNAL_ALWAYS,
+        journalled=not reads and options.Extensions[v1.journal] != v1.JOURNAL_NONE,
+        always_journalled=options.Extensions[v1.journal] == v1.JOURNAL_ALWAYS,
         endless=method.server_streaming and reads,
         waits=reads and "timeout" in method.input_type.fields_by_name,
     )

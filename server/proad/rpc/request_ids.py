@@ -52,7 +52,7 @@ class RequestIds:
         async def once(message: Any, context: Any) -> Any:
             if message.validate_only:
                 return await _check(method, serve(message, context))
-            if not message.request_id and method.always_journaled:
+            if not message.request_id and method.always_journalled:
                 message.request_id = str(uuid4())
             if not message.request_id:
                 return await serve(message, context)

@@ -7,7 +7,7 @@ from proad.model import EngineRef, Resource, ResourceKind, ResourceState
 from proad.rpc.answers import ProtoAnswerCodec, stored
 from proad.rpc.methods import methods
 
-JOURNALED = {path: method for path, method in methods().items() if method.journaled}
+JOURNALLED = {path: method for path, method in methods().items() if method.journalled}
 _DEEPEST = 6
 
 
@@ -51,9 +51,9 @@ def secrets(message):
             yield from secrets(value)
 
 
-@pytest.mark.parametrize("path", JOURNALED)
+@pytest.mark.parametrize("path", JOURNALLED)
 def test_stored_has_no_secrets(path):
-    response = filled(JOURNALED[path].response())
+    response = filled(JOURNALLED[path].response())
     kept = type(response).FromString(stored(response))
 
     assert list(secrets(kept)) == []
@@ -78,7 +78,7 @@ def test_stored_keeps_the_details_of_a_summary():
     assert kept.name == response.resource.name
 
 
-@pytest.mark.parametrize("path", JOURNALED)
+@pytest.mark.parametrize("path", JOURNALLED)
 def test_response_without_anything_is_empty(path):
     answer = ProtoAnswerCodec(methods()).response(path, None)
 
@@ -100,9 +100,9 @@ def test_response_about_a_resource_has_it():
     assert answer.path == "local/container/1"
 
 
-def test_every_journaled_response_has_one_place_for_what_it_is_about():
+def test_every_journalled_response_has_one_place_for_what_it_is_about():
     """So that `ProtoAnswerCodec.response` can tell of what was found of an interrupted request."""
-    for method in JOURNALED.values():
+    for method in JOURNALLED.values():
         kinds = [
             field.message_type.name
             for field in method.response.DESCRIPTOR.fields
