@@ -23,7 +23,7 @@ async def test_get_request_shows_what_became_of_it(serve, held, new_id):
 
     running = await shown(daemon, new_id)
     assert v1.RequestState.Name(running.state) == "REQUEST_STATE_RUNNING"
-    assert running.method == "/proa.v1.ResourceService/PauseResource"
+    assert running.method_name == "/proa.v1.ResourceService/PauseResource"
     assert running.path == f"local/container/{web.id}"
     assert not running.HasField("end_time")
     held.let_go.set()

@@ -74,7 +74,7 @@ async def test_recreate_without_a_request_id_gets_one(daemon):
     await daemon.call("RecreateContainer", id="web")
 
     (request,) = (await daemon.call("ListRequests")).requests
-    assert request.method.endswith("/RecreateContainer")
+    assert request.method_name.endswith("/RecreateContainer")
     assert request.state == v1.REQUEST_STATE_SUCCEEDED
     assert request.request_id
 

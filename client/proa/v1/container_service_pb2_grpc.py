@@ -96,7 +96,7 @@ class ContainerServiceServicer(object):
     def PruneContainers(self, request, context):
         """Removes all stopped containers that the filters let through, but for those with deletion
         protection, and keeps their volumes. One that the engine fails to remove is passed over.
-        Idempotent.
+        Not idempotent: a repetition without the same request_id removes what has stopped since.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -65,7 +65,7 @@ class ContainerServiceStub:
     PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]
     """Removes all stopped containers that the filters let through, but for those with deletion
     protection, and keeps their volumes. One that the engine fails to remove is passed over.
-    Idempotent.
+    Not idempotent: a repetition without the same request_id removes what has stopped since.
     A request has at most 64 KiB.
     """
 
@@ -106,7 +106,7 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     PruneContainers: _aio.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]  # type: ignore[assignment]
     """Removes all stopped containers that the filters let through, but for those with deletion
     protection, and keeps their volumes. One that the engine fails to remove is passed over.
-    Idempotent.
+    Not idempotent: a repetition without the same request_id removes what has stopped since.
     A request has at most 64 KiB.
     """
 
@@ -162,7 +162,7 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_container_service_pb2.PruneContainersResponse, _abc.Awaitable[_container_service_pb2.PruneContainersResponse]]:
         """Removes all stopped containers that the filters let through, but for those with deletion
         protection, and keeps their volumes. One that the engine fails to remove is passed over.
-        Idempotent.
+        Not idempotent: a repetition without the same request_id removes what has stopped since.
         A request has at most 64 KiB.
         """
 

@@ -112,7 +112,7 @@ class Request(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    METHOD_FIELD_NUMBER: _builtins.int
+    METHOD_NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
@@ -121,7 +121,7 @@ class Request(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Its request_id."""
-    method: _builtins.str
+    method_name: _builtins.str
     """Method, such as "/proa.v1.ResourceService/StopResource"."""
     state: Global___RequestState.ValueType
     """What became of it."""
@@ -147,7 +147,7 @@ class Request(_message.Message):
         self,
         *,
         request_id: _builtins.str = ...,
-        method: _builtins.str = ...,
+        method_name: _builtins.str = ...,
         state: Global___RequestState.ValueType = ...,
         path: _builtins.str = ...,
         failure: Global___RequestFailure | None = ...,
@@ -157,7 +157,7 @@ class Request(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "expire_time", b"expire_time", "failure", b"failure", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "expire_time", b"expire_time", "failure", b"failure", "method", b"method", "path", b"path", "request_id", b"request_id", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "expire_time", b"expire_time", "failure", b"failure", "method_name", b"method_name", "path", b"path", "request_id", b"request_id", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -100,7 +100,8 @@ class SnapshotServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevertSnapshot(self, request, context):
-        """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
+        """Takes the domain back to a snapshot. What it did since is lost. Not idempotent: a repetition
+        without the same request_id loses what it did since the first.
         Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
         Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
         to one that other tools took.

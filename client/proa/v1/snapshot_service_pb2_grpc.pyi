@@ -54,7 +54,8 @@ class SnapshotServiceStub:
     A request has at most 64 KiB.
     """
     RevertSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]
-    """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
+    """Takes the domain back to a snapshot. What it did since is lost. Not idempotent: a repetition
+    without the same request_id loses what it did since the first.
     Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
     Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
     to one that other tools took.
@@ -92,7 +93,8 @@ class SnapshotServiceAsyncStub(SnapshotServiceStub):
     A request has at most 64 KiB.
     """
     RevertSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]  # type: ignore[assignment]
-    """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
+    """Takes the domain back to a snapshot. What it did since is lost. Not idempotent: a repetition
+    without the same request_id loses what it did since the first.
     Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
     Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
     to one that other tools took.
@@ -151,7 +153,8 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _snapshot_service_pb2.RevertSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_snapshot_service_pb2.RevertSnapshotResponse, _abc.Awaitable[_snapshot_service_pb2.RevertSnapshotResponse]]:
-        """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
+        """Takes the domain back to a snapshot. What it did since is lost. Not idempotent: a repetition
+        without the same request_id loses what it did since the first.
         Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
         Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
         to one that other tools took.

@@ -70,7 +70,7 @@ def _position(record: RequestRecord) -> Position:
 def _shown(record: RequestRecord) -> v1.Request:
     shown = v1.Request(
         request_id=record.key.id,
-        method=record.method,
+        method_name=record.method,
         state=v1.RequestState.Value(f"REQUEST_STATE_{record.state}"),
         path=record.path,
     )
