@@ -24,7 +24,7 @@ from proad.errors import (
 )
 from proad.model.scope import Scope
 from proad.store.revocations import RevocationStore
-from proad.store.users import User, UserStore, check_username
+from proad.store.users import User, UserStatus, UserStore, check_username
 
 __all__ = ["Authenticator", "Caller", "IssuedToken", "require"]
 
@@ -37,11 +37,16 @@ class Caller:
 
     Attributes:
         claims: the token's claims.
-        user_id: id of the user, which no other user ever has.
+        user: status of the user.
     """
 
     claims: Claims
-    user_id: str
+    user: UserStatus
+
+    @property
+    def user_id(self) -> str:
+        """Id of the user, which no other user ever has."""
+        return self.user.id
 
     @property
     def username(self) -> str:

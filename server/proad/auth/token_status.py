@@ -18,7 +18,7 @@ from proad.errors import (
     TokenRevokedError,
 )
 from proad.store.revocations import RevocationStore
-from proad.store.users import UserStore
+from proad.store.users import UserStatus, UserStore
 
 _MAX_TOKENS = 10_000
 
@@ -29,11 +29,11 @@ class TokenStatus:
 
     Attributes:
         refusal: the error to raise for the token; None while the token is valid.
-        user_id: id of the token's user; empty: the token is refused.
+        user: status of the token's user; None: the token is refused.
     """
 
     refusal: type[ProaError] | None = None
-    user_id: str = ""
+    user: UserStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class TokenStatusCache:
     def __len__(self) -> int:
         return len(self._lookups)
 
-    async def check(self, claims: Claims) -> str:
-        """Check that a token is still valid, and return the id of its user.
+    async def check(self, claims: Claims) -> UserStatus:
+        """Check that a token is still valid, and return the status of its user.
 
         Raises:
             TokenInvalidError: the user was removed, disabled or changed since the login.
@@ -97,9 +97,9 @@ class TokenStatusCache:
             # Shield: a caller that is cancelled must not fail the others that share the query.
             await asyncio.shield(lookup.status)
         status = lookup.status.result()
-        if status.refusal is not None:
-            raise status.refusal
-        return status.user_id
+        if status.user is None:
+            raise status.refusal or TokenInvalidError
+        return status.user
 
     def while_valid(self, claims: Claims, *, expires: bool) -> AbstractAsyncContextManager[None]:
         """Cancel the body once the token is no longer valid; see `TokenMonitor.while_valid`."""
@@ -134,16 +134,16 @@ class TokenStatusCache:
     async def _statuses(self, tokens: Collection[Claims]) -> dict[str, TokenStatus]:
         """Return the status of each token by its id, with one query per table."""
         revoked = await self._revocations.among({claims.token_id for claims in tokens})
-        versions = await self._users.versions({claims.username for claims in tokens})
+        users = await self._users.statuses({claims.username for claims in tokens})
         statuses: dict[str, TokenStatus] = {}
         for claims in tokens:
-            user = versions.get(claims.username)
+            user = users.get(claims.username)
             if claims.token_id in revoked:
                 status = TokenStatus(TokenRevokedError)
             elif user is None or user.token_version != claims.version:
                 status = TokenStatus(TokenInvalidError)
             else:
-                status = TokenStatus(user_id=user.id)
+                status = TokenStatus(user=user)
             statuses[claims.token_id] = status
         return statuses
 

@@ -1,22 +1,29 @@
-"""The user on whose behalf the current task works."""
+"""The subject on whose behalf the current task works."""
 
 from contextvars import ContextVar
 
-_actor: ContextVar[str] = ContextVar("actor", default="")
-_user_id: ContextVar[str] = ContextVar("user_id", default="")
+from proad.model import Subject
+
+_subject: ContextVar[Subject | None] = ContextVar("subject", default=None)
 
 
-def act_for(username: str, user_id: str = "") -> None:
-    """Set the user for the current task and for all tasks that it starts."""
-    _actor.set(username)
-    _user_id.set(user_id)
+def act_for(subject: Subject) -> None:
+    """Set the subject of the current task and of all tasks that it starts."""
+    _subject.set(subject)
+
+
+def current_subject() -> Subject | None:
+    """Return the subject; None: the daemon itself, which nothing restricts."""
+    return _subject.get()
 
 
 def current_actor() -> str:
     """Return the name of the user; empty: the daemon itself."""
-    return _actor.get()
+    subject = _subject.get()
+    return subject.username if subject else ""
 
 
 def current_user_id() -> str:
     """Return the id of the user, which stays when the name changes; empty: the daemon itself."""
-    return _user_id.get()
+    subject = _subject.get()
+    return subject.user_id if subject else ""

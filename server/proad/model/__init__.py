@@ -133,6 +133,7 @@ from proad.model.stats import (
     StatsBatch,
     StatsOptions,
 )
+from proad.model.subject import DEFAULT_PROFILE, Access, Subject
 from proad.model.update import ResourceUpdate, merged
 from proad.model.verbs import (
     ACTIVE,
@@ -162,11 +163,13 @@ from proad.model.watch import (
 __all__ = [
     "ACTIVE",
     "DEFAULT_DISK_BYTES",
+    "DEFAULT_PROFILE",
     "DOCKER_HUB",
     "INACTIVE",
     "LEGAL",
     "NETWORK_OF",
     "PROTECTED_FROM",
+    "Access",
     "Action",
     "Activity",
     "BindMount",
@@ -262,6 +265,7 @@ __all__ = [
     "StatsOptions",
     "StopMode",
     "StopOptions",
+    "Subject",
     "TmpfsMount",
     "Ulimit",
     "Updated",

@@ -4,6 +4,7 @@ from contextvars import ContextVar
 
 from proad.auth.service import Caller
 from proad.core.actor import act_for
+from proad.model import Subject
 
 # Set by the authorizer. grpc.aio runs interceptor and servicer in one context.
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -12,7 +13,16 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 def enter(caller: Caller) -> None:
     """Set the caller of the current call."""
     _caller.set(caller)
-    act_for(caller.username, caller.user_id)
+    act_for(
+        Subject(
+            username=caller.username,
+            user_id=caller.user_id,
+            token_id=caller.claims.token_id,
+            access=caller.user.access,
+            team_id=caller.user.team_id,
+            profile=caller.user.profile,
+        )
+    )
 
 
 def current() -> Caller:

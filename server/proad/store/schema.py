@@ -18,7 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that leads to these tables."""
 
 
@@ -66,6 +66,18 @@ users = Table(
     Column("scopes", String(255), nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("token_version", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("access", String(16), nullable=False, server_default="all"),
+    # Empty: no team
+    Column("team_id", String(36), nullable=False, server_default=""),
+    Column("profile", String(64), nullable=False, server_default="default"),
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
     Column("create_time", UtcDateTime, nullable=False),
 )
 

@@ -13,6 +13,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.schema import users
@@ -33,6 +34,9 @@ class User:
         disabled: whether logins are refused and existing tokens invalid.
         token_version: version in new tokens; tokens with another version are invalid.
         create_time: time of creation.
+        access: whose resources the user may see and change.
+        team_id: id of the user's team; empty: none.
+        profile: name of the user's profile in the host's policy.
     """
 
     id: str
@@ -42,13 +46,19 @@ class User:
     disabled: bool
     token_version: int
     create_time: datetime
+    access: Access = Access.ALL
+    team_id: str = ""
+    profile: str = DEFAULT_PROFILE
 
 
-class UserVersion(NamedTuple):
-    """The id of a user, and the version that the user's tokens must have."""
+class UserStatus(NamedTuple):
+    """What the calls of a user depend on; see `User`."""
 
     id: str
-    token_version: int
+    token_version: int = 0
+    access: Access = Access.ALL
+    team_id: str = ""
+    profile: str = DEFAULT_PROFILE
 
 
 class UserNotFoundError(LookupError):
@@ -88,8 +98,17 @@ class UserStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, name: str, password_hash: str, scopes: Collection[Scope]) -> User:
-        """Add a user.
+    async def add(
+        self,
+        name: str,
+        password_hash: str,
+        scopes: Collection[Scope],
+        *,
+        access: Access = Access.ALL,
+        team_id: str = "",
+        profile: str = DEFAULT_PROFILE,
+    ) -> User:
+        """Add a user; see `User`.
 
         Raises:
             InvalidArgumentError: the name is not a possible one.
@@ -104,6 +123,9 @@ class UserStore:
             # Random, so that tokens of an earlier user of this name stay invalid
             token_version=secrets.randbits(48),
             create_time=datetime.now(UTC),
+            access=access,
+            team_id=team_id,
+            profile=profile,
         )
         row = insert(users).values(
             id=user.id,
@@ -113,6 +135,9 @@ class UserStore:
             disabled=user.disabled,
             token_version=user.token_version,
             create_time=user.create_time,
+            access=user.access,
+            team_id=user.team_id,
+            profile=user.profile,
         )
         try:
             async with self._database.write() as connection:
@@ -129,15 +154,17 @@ class UserStore:
             row = result.one_or_none()
         return _user(row) if row else None
 
-    async def versions(self, names: Collection[str]) -> dict[str, UserVersion]:
-        """Return ids and token versions of some users by name, without disabled users."""
-        columns = users.c.name, users.c.id, users.c.token_version
-        known = select(*columns).where(users.c.disabled.is_(False))
-        found: dict[str, UserVersion] = {}
+    async def statuses(self, names: Collection[str]) -> dict[str, UserStatus]:
+        """Return the statuses of some users by name, without disabled users."""
+        columns = (users.c[each] for each in UserStatus._fields)
+        known = select(users.c.name, *columns).where(users.c.disabled.is_(False))
+        found: dict[str, UserStatus] = {}
         async with self._database.read() as connection:
             for some in batched(names):
                 result = await connection.execute(known.where(users.c.name.in_(some)))
-                found |= {row.name: UserVersion(row.id, row.token_version) for row in result}
+                for row in result:
+                    name, id, version, access, team_id, profile = row
+                    found[name] = UserStatus(id, version, Access(access), team_id, profile)
         return found
 
     async def names(self, ids: Collection[str]) -> dict[str, str]:
@@ -167,6 +194,14 @@ class UserStore:
     async def set_disabled(self, name: str, *, disabled: bool) -> User:
         """Disable or enable a user. Raises UserNotFoundError."""
         return await self._change(name, disabled=disabled)
+
+    async def set_profile(self, name: str, profile: str) -> User:
+        """Set the profile. Raises UserNotFoundError."""
+        return await self._change(name, profile=profile)
+
+    async def set_access(self, name: str, access: Access, team_id: str) -> User:
+        """Set the access and the team. Raises UserNotFoundError."""
+        return await self._change(name, access=access, team_id=team_id)
 
     async def rename(self, name: str, new_name: str) -> User:
         """Give a user another name; the id, and with it all that belongs to the user, stays.
@@ -213,4 +248,7 @@ def _user(row: Row[Any]) -> User:
         disabled=row.disabled,
         token_version=row.token_version,
         create_time=row.create_time,
+        access=Access(row.access),
+        team_id=row.team_id,
+        profile=row.profile,
     )

@@ -14,7 +14,7 @@ from proad.core.actor import act_for
 from proad.core.inventory import RecordCache
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.model import ContainerSpec
+from proad.model import ContainerSpec, Subject
 from proad.store.database import Database
 from proad.store.resources import ResourceStore
 from proad.store.users import UserStore
@@ -31,7 +31,7 @@ class DyingClient(EngineClient):
 
 
 async def main(url: str, daemon_id: str, user_id: str, image: str, name: str) -> None:
-    act_for("ann", user_id)
+    act_for(Subject("ann", user_id))
     async with Database.open(url) as database, DockerDriver() as driver:
         records = RecordCache(ResourceStore(database, daemon_id), UserStore(database))
         driver._engine.__class__ = DyingClient

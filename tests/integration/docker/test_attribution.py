@@ -21,6 +21,7 @@ from proad.model import (
     StartOptions,
     StopMode,
     StopOptions,
+    Subject,
 )
 from updating import container_update
 
@@ -31,7 +32,7 @@ WITHIN = 60.0
 
 
 async def test_attribution_of_verbs_is_their_caller(driver: DockerDriver, make: Make, token: str):
-    act_for("ann")
+    act_for(Subject("ann"))
     spec = replace(make.spec(*OBEDIENT), name="", networks=())
     async with asyncio.timeout(3 * WITHIN), CoreHarness.of(driver) as core:
         made = (await core.provisioning.create_container(spec, start=True, host="")).resource
@@ -58,7 +59,7 @@ async def test_attribution_of_verbs_is_their_caller(driver: DockerDriver, make: 
 async def test_attribution_of_natural_exit_is_external(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
-    act_for("ann")
+    act_for(Subject("ann"))
     made = await make("sh", "-c", "until [ -e /go ]; do sleep 0.02; done", start=False)
     async with asyncio.timeout(WITHIN), CoreHarness.of(driver) as core:
         await core.lifecycle.start(made.id, StartOptions())
@@ -75,7 +76,7 @@ async def test_attribution_of_natural_exit_is_external(
 async def test_attribution_during_graceful_stop_is_its_caller(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
-    act_for("ann")
+    act_for(Subject("ann"))
     made = await make(*DEAF)
     async with asyncio.timeout(WITHIN), CoreHarness.of(driver) as core:
         polite = StopOptions(mode=StopMode.GRACEFUL, grace_period=timedelta(seconds=WITHIN))

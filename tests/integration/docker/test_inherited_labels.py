@@ -11,7 +11,7 @@ from integration.docker.workloads import DEAF, IMAGE, LABEL, Make
 from proad.core.actor import act_for
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.labels import LIFETIME_LABEL
-from proad.model import Lifetime, ResourceState, StopMode, StopOptions
+from proad.model import Lifetime, ResourceState, StopMode, StopOptions, Subject
 
 pytestmark = pytest.mark.docker
 
@@ -32,7 +32,7 @@ async def image(raw: docker.APIClient, make: Make, token: str) -> AsyncIterator[
 async def test_stop_of_a_container_with_inherited_labels_keeps_it_in_the_inventory(
     driver: DockerDriver, raw: docker.APIClient, image: str, token: str
 ):
-    act_for("ann")
+    act_for(Subject("ann"))
     id = raw.create_container(image, labels={LABEL: token})["Id"]
     raw.start(id)
 

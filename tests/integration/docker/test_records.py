@@ -32,6 +32,7 @@ from proad.model import (
     PruneFilter,
     Resource,
     ResourceView,
+    Subject,
 )
 from proad.model.scope import Scope
 from proad.store.database import Database
@@ -59,7 +60,7 @@ async def database(url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def ann(database: Database) -> User:
     user = await UserStore(database).add("ann", "$2b$04$" + "x" * 53, list(Scope))
-    act_for(user.name, user.id)
+    act_for(Subject(user.name, user.id))
     return user
 
 

@@ -28,6 +28,7 @@ from proad.model import (
     RestartPolicy,
     RestartPolicyMode,
     StateReason,
+    Subject,
     VolumeMount,
 )
 from resource_details import container_of, spec_of
@@ -173,7 +174,7 @@ async def test_recreate_of_a_container_whose_network_others_joined_warns(
 async def test_recreate_is_its_callers_doing(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
-    act_for("ann")
+    act_for(Subject("ann"))
     made = await make(*OBEDIENT)
     async with asyncio.timeout(60), CoreHarness.of(driver) as core:
         answer = await core.recreator.recreate(made.id, container_update(), etag="")

@@ -21,6 +21,7 @@ from proad.model import (
     StartOptions,
     StopMode,
     StopOptions,
+    Subject,
 )
 from updating import domain_update
 
@@ -33,7 +34,7 @@ SAVE = StopOptions(mode=StopMode.SAVE)
 
 @pytest.mark.timeout(600)
 async def test_attribution_of_verbs_is_their_caller(driver: LibvirtDriver, guests: Guests):
-    act_for("ann")
+    act_for(Subject("ann"))
     async with CoreHarness.of(driver) as core:
         made = await core.provisioning.create_domain(guests.spec(), start=True, host="")
         id, life, snapshots = made.id, core.lifecycle, core.snapshots
@@ -68,7 +69,7 @@ async def test_attribution_of_verbs_is_their_caller(driver: LibvirtDriver, guest
 async def test_attribution_of_create_from_xml_is_its_caller(
     driver: LibvirtDriver, guests: Guests, lifetime: Lifetime
 ):
-    act_for("ann")
+    act_for(Subject("ann"))
     model = await driver.create_domain(guests.blank())
     root = etree.fromstring(await driver.get_domain_xml(model.id))
     await driver.delete(model.id)
@@ -89,7 +90,7 @@ async def test_attribution_of_create_from_xml_is_its_caller(
 async def test_attribution_during_graceful_stop_is_its_caller(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
-    act_for("ann")
+    act_for(Subject("ann"))
     made = await driver.create_domain(guests.blank(), start=True)
     async with asyncio.timeout(120), CoreHarness.of(driver) as core:
         polite = StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE)

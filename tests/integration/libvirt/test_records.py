@@ -15,7 +15,7 @@ from proad.core.inventory import RecordCache
 from proad.core.inventory.timing import RecordTiming
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import DeletionProtectedError, InvalidArgumentError
-from proad.model import DeleteOptions, Lifetime, StopMode, StopOptions
+from proad.model import DeleteOptions, Lifetime, StopMode, StopOptions, Subject
 from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.resources import ResourceStore
@@ -33,7 +33,7 @@ async def test_records_of_a_domain_hold_over_a_restart_and_end_with_the_domain(
     async with Database.open(f"sqlite:///{tmp_path}/state.sqlite") as database:
         users, store = UserStore(database), ResourceStore(database, str(uuid4()))
         ann = await users.add("ann", "$2b$04$" + "x" * 53, list(Scope))
-        act_for(ann.name, ann.id)
+        act_for(Subject(ann.name, ann.id))
 
         def cache() -> RecordCache:
             return RecordCache(store, users, RecordTiming(write_interval=0.01))

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.model import Access
 from proad.model.scope import Scope
-from proad.store.users import UserNotFoundError, UserStore
+from proad.store.users import UserNotFoundError, UserStatus, UserStore
 
 HASH = "$2b$04$" + "x" * 53
 
@@ -126,9 +127,9 @@ async def test_change_keeps_the_id(users):
     before = await users.add("ann", HASH, [])
 
     assert (await users.set_disabled("ann", disabled=True)).id == before.id
-    assert (await users.versions(["ann"])) == {}
+    assert (await users.statuses(["ann"])) == {}
     after = await users.set_disabled("ann", disabled=False)
-    assert (await users.versions(["ann"])) == {"ann": (before.id, after.token_version)}
+    assert (await users.statuses(["ann"])) == {"ann": UserStatus(before.id, after.token_version)}
 
 
 async def test_rename_keeps_the_id_and_frees_the_name(users):
@@ -159,3 +160,20 @@ async def test_names_after_remove_are_without_the_user(users):
     ann = await users.add("ann", HASH, [])
     await users.remove("ann")
     assert await users.names([ann.id]) == {}
+
+
+async def test_statuses_tell_access_team_and_profile(users):
+    ann = await users.add("ann", HASH, [], access=Access.OWN, profile="desktop")
+    status = (await users.statuses(["ann"]))["ann"]
+    assert (status.id, status.access, status.team_id, status.profile) == (
+        ann.id,
+        Access.OWN,
+        "",
+        "desktop",
+    )
+
+    await users.set_access("ann", Access.TEAM, "team")
+    await users.set_profile("ann", "default")
+    changed = (await users.statuses(["ann"]))["ann"]
+    assert (changed.access, changed.team_id, changed.profile) == (Access.TEAM, "team", "default")
+    assert changed.token_version == status.token_version + 2

@@ -15,7 +15,7 @@ from proad.errors import (
     TokenRevokedError,
 )
 from proad.model.scope import Scope
-from proad.store.users import UserStore
+from proad.store.users import UserStatus, UserStore
 
 PAST_THE_CACHE = 0.51  # seconds
 
@@ -128,9 +128,9 @@ class CountingUsers(UserStore):
         super().__init__(database)
         self.queries = []
 
-    async def versions(self, usernames):
+    async def statuses(self, usernames):
         self.queries.append(usernames)
-        return await super().versions(usernames)
+        return await super().statuses(usernames)
 
 
 async def test_authenticate_of_concurrent_calls_with_one_token_makes_one_query(
@@ -176,7 +176,7 @@ async def _cost(authenticator, header):
 )
 @pytest.mark.parametrize("required", list(Scope))
 def test_require_accepts_exactly_the_scopes_of_the_token(held, required):
-    caller = Caller(Claims("ann", frozenset(held), "id", 1, datetime.now(UTC)), "user")
+    caller = Caller(Claims("ann", frozenset(held), "id", 1, datetime.now(UTC)), UserStatus("user"))
     if required in held:
         require(caller, required)
     else:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from proad.core.actor import act_for
 from proad.core.slices import TimeSlicer
+from proad.model import Subject
 
 
 class Other:
@@ -34,7 +35,7 @@ def short():
 
 
 async def work(shared, items, done=None, actor=""):
-    act_for(actor)
+    act_for(Subject(actor))
     async for _ in shared.each(range(items)):
         time.sleep(0.001)  # noqa: ASYNC251 - the work itself
     if done is not None:

@@ -23,6 +23,7 @@ from proad.model import (
     CreatedContainer,
     Footprint,
     ResourceState,
+    Subject,
     Verb,
     refusal,
 )
@@ -64,7 +65,7 @@ def do(inventory, connection):
     verbs = VerbCaller(inventory, connection)
 
     async def run(verb, act):
-        act_for("ann")
+        act_for(Subject("ann"))
         resolved = ResolvedResource(connection, inventory.entry(connection, "1").published, "1")
         if verb is Verb.UPDATE:
             await verbs.do(verb, resolved, act)
@@ -234,7 +235,7 @@ async def test_effect_of_a_verb_that_timed_out_is_external(engine, inventory, do
 async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inventory, connection):
     hosts = Hosts(["local"], [connection])
     provisioning = Provisioning(hosts, Resolver(hosts, inventory), ShieldedTasks(), inventory)
-    act_for("ann")
+    act_for(Subject("ann"))
 
     create = asyncio.create_task(
         provisioning.create_container(ContainerSpec(image="i"), start=True, host="")

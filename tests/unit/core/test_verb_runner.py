@@ -11,7 +11,7 @@ from proad.errors import (
     ResourceAlreadyRunningError,
     ResourceNotFoundError,
 )
-from proad.model import ChangeCause, Lifetime, ResourceState, Verb
+from proad.model import ChangeCause, Lifetime, ResourceState, Subject, Verb
 from unit.core.inventory.scripted import becomes, box, quiet, until
 
 S = ResourceState
@@ -78,7 +78,7 @@ async def test_transition_read_during_it_refreshes_once_more(engine, verbs, inve
 async def test_transition_changes_on_the_way_are_attributed_to_the_caller(
     engine, verbs, inventory, resolved
 ):
-    act_for("ann")
+    act_for(Subject("ann"))
 
     async def act(before, on_step):
         engine.put(box(state=S.STOPPING))
@@ -190,7 +190,7 @@ async def test_transition_resource_removed_by_force_does_not_come_back(
 
 
 async def test_delete_removes_the_resource_at_once(engine, verbs, inventory, resolved):
-    act_for("ann")
+    act_for(Subject("ann"))
 
     async def act(id, on_step):
         last = engine.there[id]

@@ -11,7 +11,7 @@ from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
 )
-from proad.model import ChangeCause, ResourceState, Verb
+from proad.model import ChangeCause, ResourceState, Subject, Verb
 from unit.core.inventory.scripted import Gate, box, until
 from unit.core.verb_caller import VerbCaller
 
@@ -19,7 +19,7 @@ S = ResourceState
 
 
 async def test_verb_fails_refreshes_before_it_raises(engine, verbs, inventory, resolved):
-    act_for("ann")
+    act_for(Subject("ann"))
 
     async def act(id, on_step):
         engine.put(replace(engine.there[id], name="renamed"), tell=False)

@@ -11,6 +11,7 @@ from proad.errors import PageTokenInvalidError
 from proad.rpc import caller
 from proad.rpc.paging import Paginator
 from proad.rpc.signing import Signer
+from proad.store.users import UserStatus
 
 POSITION = ("web", "c0ffee", "local")
 
@@ -20,7 +21,7 @@ PAGINATOR = Paginator(Signer([b"key"]))
 
 def enter(name):
     """Set the caller, in the task of a test alone."""
-    caller.enter(Caller(Claims(name, frozenset(), "t", 1, datetime.now(UTC)), name))
+    caller.enter(Caller(Claims(name, frozenset(), "t", 1, datetime.now(UTC)), UserStatus(name)))
 
 
 async def test_bounds_of_a_token_are_the_position_that_it_was_made_of():

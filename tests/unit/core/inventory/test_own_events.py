@@ -6,7 +6,7 @@ import pytest
 
 from proad.core.actor import act_for
 from proad.errors import EngineConflictError
-from proad.model import ChangeCause, ResourceState, Verb
+from proad.model import ChangeCause, ResourceState, Subject, Verb
 from unit.core.inventory.scripted import Gate, box, names, quiet, steps, until
 
 S = ResourceState
@@ -121,7 +121,7 @@ async def test_attribution_during_create_before_answer_is_its_caller(
 ):
     """Docker reports a new container before it answers with its id."""
     inventory = await follow()
-    act_for("ann")
+    act_for(Subject("ann"))
 
     async with inventory.recorder.creating(connection) as expect:
         await expect(mark)
@@ -140,7 +140,7 @@ async def test_attribution_during_create_before_answer_is_its_caller(
 
 async def test_attribution_of_failed_create_cleanup_is_its_caller(engine, connection, follow):
     inventory = await follow()
-    act_for("ann")
+    act_for(Subject("ann"))
 
     async def create():
         async with inventory.recorder.creating(connection) as expect:

@@ -11,6 +11,7 @@ from proad.core.inventory import ChangeHistory, Inventory, InventoryTiming, Reco
 from proad.core.inventory.timing import RecordTiming
 from proad.core.local_records import LocalResourceRecords
 from proad.errors import DatabaseUnreachableError, EngineTimedOutError
+from proad.model import Subject
 from proad.ports.records import ResourceRecord
 from unit.core.inventory.scripted import Scripted, box, linked, quiet, until
 
@@ -329,7 +330,7 @@ async def test_record_of_what_takes_a_place_has_the_owner_and_labels_of_before(
     """Whoever recreates a container, it stays its owner's."""
     await rows.put(IDENTITY, bound("1", labels={"a": "0"}))
     engine.put(box())
-    act_for("bob", "00000000-0000-4000-8000-00000000000b")
+    act_for(Subject("bob", "00000000-0000-4000-8000-00000000000b"))
     async with inventory.following():
         before = inventory.entry(connection, "1")
         async with inventory.recorder.creating(connection, instead_of=before) as expect:
@@ -343,7 +344,7 @@ async def test_record_of_what_takes_a_place_has_the_owner_and_labels_of_before(
 async def test_record_of_a_create_whose_resource_has_come_and_gone_ends(
     engine, connection, rows, inventory
 ):
-    act_for("ann", ANN)
+    act_for(Subject("ann", ANN))
     async with inventory.following():
         async with inventory.recorder.creating(connection) as expect:
             await expect("nonce")
