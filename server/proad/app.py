@@ -20,6 +20,7 @@ from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
 from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, RecordCache, Store
@@ -29,7 +30,6 @@ from proad.core.local_records import LocalResourceRecords
 from proad.core.provisioning import Provisioning
 from proad.core.recovery import RequestJudge
 from proad.core.recreation import Recreator
-from proad.core.registries import AllowedRegistries
 from proad.core.removals import Removals
 from proad.core.requests import MOST_REQUESTS, RETENTION, Checkpoint, RequestJournal, passed
 from proad.core.resolver import Resolver
@@ -174,9 +174,9 @@ async def serving(
         inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()
-        verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
-        provisioning = Provisioning(hosts, resolver, tasks, inventory)
-        registries = AllowedRegistries(settings.allowed_registries)
+        gate = PolicyGate(settings.policy, inventory)
+        verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
+        provisioning = Provisioning(hosts, resolver, tasks, inventory, gate)
         requests = RequestStore(database, daemon_id(settings.state_dir))
         removals = Removals(hosts, timing.removals)
         journal = RequestJournal(
@@ -197,13 +197,14 @@ async def serving(
                 authenticator,
                 methods(),
                 RequestIds(journal, keys.derived("digests of requests")),
+                gate,
                 timing.rpc,
             ),
             health=Health(hosts, service_names()),
             auth=AuthService(authenticator),
             resources=ResourceService(
                 ResourceLister(hosts, inventory, slicer),
-                Lifecycle(resolver, verbs, inventory),
+                Lifecycle(resolver, verbs, inventory, gate),
                 WatchService(hosts, inventory),
                 StatsService(hosts, resolver, inventory, timing.stats),
                 WaitService(resolver, inventory, timing.waits),
@@ -213,13 +214,13 @@ async def serving(
             ),
             containers=ContainerService(
                 provisioning,
-                Recreator(resolver, verbs, inventory),
+                Recreator(resolver, verbs, inventory, gate),
                 ContainerPruner(hosts, verbs, tasks, inventory, slicer),
             ),
-            images=ImageService(ImageOperations(hosts, tasks, registries), paginator),
+            images=ImageService(ImageOperations(hosts, tasks, gate), paginator),
             domains=DomainService(provisioning),
             snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
-            volumes=VolumeService(VolumeOperations(hosts, tasks, inventory), paginator),
+            volumes=VolumeService(VolumeOperations(hosts, tasks, inventory, gate), paginator),
             operations=OperationService(journal, paginator),
             hosts=HostService(hosts, paginator),
             server=ServerService(_server_info(settings, inventory)),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
@@ -20,6 +21,7 @@ from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
 from proad.model import Resource
 from proad.ports import Driver
+from relaxed_policy import RELAXED_POLICY
 
 
 class CoreHarness:
@@ -30,12 +32,13 @@ class CoreHarness:
         self.inventory = Inventory([connection], Store(ChangeHistory(), records=records))
         self.connection = connection
         resolver = Resolver(hosts, self.inventory)
-        verbs = VerbRunner(resolver, self.inventory, tasks)
-        self.lifecycle = Lifecycle(resolver, verbs, self.inventory)
-        self.recreator = Recreator(resolver, verbs, self.inventory)
+        gate = PolicyGate(RELAXED_POLICY, self.inventory)
+        verbs = VerbRunner(resolver, self.inventory, tasks, gate)
+        self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate)
+        self.recreator = Recreator(resolver, verbs, self.inventory, gate)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
-        self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory)
-        self.volumes = VolumeOperations(hosts, tasks, self.inventory)
+        self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory, gate)
+        self.volumes = VolumeOperations(hosts, tasks, self.inventory, gate)
         self.pruner = ContainerPruner(hosts, verbs, tasks, self.inventory, TimeSlicer())
 
     @classmethod

@@ -16,6 +16,7 @@ from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.users import UserStore
 from proad.timing import DaemonTiming
+from relaxed_policy import RELAXED
 from rpc.daemon import BOTH, running
 from rpc.engines import container_engine, domain_engine
 from rpc.held import Held
@@ -24,7 +25,7 @@ PASSWORD = "correct horse"
 
 
 def _settings(folder, **others):
-    usual = {"listen": "127.0.0.1:0", "drain_timeout": "5s"}
+    usual = {"listen": "127.0.0.1:0", "drain_timeout": "5s", "policy": RELAXED}
     return Settings(state_dir=folder, **usual | others)
 
 

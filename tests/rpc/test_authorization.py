@@ -15,9 +15,12 @@ import grpc_services
 from proa import v1
 from proad.auth.keys import Key, KeyRing
 from proad.auth.tokens import Tokens
+from proad.core.gate import PolicyGate
+from proad.core.inventory import Inventory
 from proad.core.requests import RequestJournal
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.model.scope import Scope
+from proad.policy import Policy
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SCOPES, SERVICES, methods
@@ -239,7 +242,8 @@ async def test_method_without_scope_option_is_denied_to_everyone(settings):
     async with authenticating(settings()) as authenticator:
         codec = ProtoAnswerCodec(methods())
         journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, ScriptedJudge())
-        interceptor = CallInterceptor(authenticator, methods(), RequestIds(journal, []))
+        gate = PolicyGate(Policy(), Inventory([]))
+        interceptor = CallInterceptor(authenticator, methods(), RequestIds(journal, []), gate)
         server = grpc.aio.server(interceptors=[interceptor])
         handlers: dict[str, Any] = {"Do": grpc.unary_unary_rpc_method_handler(do)}
         server.add_generic_rpc_handlers(

@@ -21,6 +21,8 @@ _LOCAL_VARIABLES = {
     for key in ("docker_url", "libvirt_uri", "virt_type", "media_dirs")
 }
 
+_TABLES = frozenset({"hosts", "policy"})
+
 # Variables of the client, its commands, the build and the tests, which a shell may set.
 OTHER_VARIABLES = frozenset(
     VARIABLE_PREFIX + name
@@ -36,10 +38,10 @@ class ConfigError(SetupError):
 
 
 class _Environment(EnvSettingsSource):
-    """The `PROA_…` variables; hosts are tables and have none."""
+    """The `PROA_…` variables; tables have none."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        if field_name == "hosts":
+        if field_name in _TABLES:
             return None, field_name, False
         return super().get_field_value(field, field_name)
 
@@ -83,7 +85,7 @@ def _read(config: Path) -> dict[str, Any]:
 
 def setting_variables() -> set[str]:
     """Return the names of all variables that are settings."""
-    plain = {VARIABLE_PREFIX + name.upper() for name in Settings.model_fields if name != "hosts"}
+    plain = {VARIABLE_PREFIX + name.upper() for name in Settings.model_fields.keys() - _TABLES}
     return plain | set(_LOCAL_VARIABLES.values())
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     FilePath,
     PlainSerializer,
     Secret,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -30,6 +31,8 @@ from pydantic_settings import (
 
 from proad.config.listen import ListenAddress, TcpAddress, parse_listen_address
 from proad.errors import redacted
+from proad.policy import Policy
+from proad.policy.bounds import ANY, Registries, texts
 from proad.store.url import async_url, sqlite_url
 
 LOCAL = "local"
@@ -119,25 +122,6 @@ def _proxy(value: object) -> Proxy:
         ) from None
 
 
-def _texts(value: object) -> object:
-    """Parse texts: a comma-separated text or a list."""
-    if not isinstance(value, str):
-        return value
-    return tuple(text.strip() for text in value.split(",")) if value.strip() else ()
-
-
-# Notation of AllowedRegistries.
-_REGISTRY = re.compile(
-    r"\*|(\*\.)?[A-Za-z0-9][A-Za-z0-9_.-]*(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?"
-)
-
-
-def _registry(value: str) -> str:
-    if not _REGISTRY.fullmatch(value):
-        raise ValueError('give "HOST", "HOST:PORT", "*.DOMAIN" or "*", without https:// or a path')
-    return value
-
-
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
@@ -175,7 +159,7 @@ class HostSettings(BaseModel):
     virt_type: VirtTypeSetting = "auto"
     libvirt_pool: Annotated[str, Field(pattern=r"^[^/\x00\n]{1,255}$")] = "default"
     libvirt_pool_path: AbsolutePath = Path("/var/lib/libvirt/images")
-    media_dirs: Annotated[tuple[AbsolutePath, ...], BeforeValidator(_texts)] = (Path("/srv"),)
+    media_dirs: Annotated[tuple[AbsolutePath, ...], BeforeValidator(texts)] = (Path("/srv"),)
 
     @field_validator("docker_url", "libvirt_uri", mode="after")
     @classmethod
@@ -244,8 +228,8 @@ class Settings(BaseSettings):
         token_lifetime: time from issue to expiry of a token.
         trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
         password_min_length: minimum number of characters of a new password.
-        allowed_registries: registries to pull images from; "*" is every registry except on the
-            host itself and its own link.
+        allowed_registries: another place for `policy.allowed_registries`, with a variable.
+        policy: what callers may ask of the host.
         drain_timeout: how long running calls may take when the daemon stops.
         grpc_max_message_bytes: maximum size of a sent message; each method has a limit of its
             own for requests. Pages and their items have at most 3 MiB.
@@ -282,9 +266,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_proxies)] = ()
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
 
-    allowed_registries: Annotated[
-        tuple[Annotated[str, AfterValidator(_registry)], ...], NoDecode, BeforeValidator(_texts)
-    ] = ("*",)
+    allowed_registries: Annotated[Registries, NoDecode] = ("*",)
+    policy: Annotated[Policy, Field(validate_default=True)] = Policy()
 
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(
         seconds=30
@@ -310,6 +293,19 @@ class Settings(BaseSettings):
     @classmethod
     def _async_driver(cls, value: SecretUrl) -> SecretUrl:
         return SecretUrl(async_url(value.get_secret_value()))
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _registries_of_the_policy(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take `allowed_registries`, which is older than the policy, as the policy's."""
+        registries = info.data.get("allowed_registries", (ANY,))
+        if isinstance(value, Policy):
+            value = value.model_dump(exclude_unset=True)
+        if not isinstance(value, dict) or registries == (ANY,):
+            return value
+        if "allowed_registries" in value:
+            raise ValueError("set allowed_registries here or above, not in both places")
+        return value | {"allowed_registries": registries}
 
     @field_validator("hosts", mode="after")
     @classmethod

@@ -15,6 +15,7 @@ from proad.errors import (
     DeletionProtectedError,
     EngineTimedOutError,
     EngineUnreachableError,
+    PolicyDeniedError,
     ProaError,
     ResourceNotFoundError,
     StateError,
@@ -24,10 +25,12 @@ from proad.ports import Containers
 
 _log = structlog.get_logger(__name__)
 
-# A container that is protected, busy, running or gone by now is not to be pruned.
+# A container that is protected, busy, running, gone by now, or that the caller may not delete, is
+# not to be pruned.
 _PASSED_OVER = (
     ActivityInProgressError,
     DeletionProtectedError,
+    PolicyDeniedError,
     ResourceNotFoundError,
     StateError,
 )

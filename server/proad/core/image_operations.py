@@ -5,8 +5,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from proad import ports
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
-from proad.core.registries import AllowedRegistries
 from proad.core.requests import announce, cancellable
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.model import (
@@ -25,10 +25,10 @@ class ImageOperations:
     Errors are those of the port.
     """
 
-    def __init__(self, hosts: Hosts, tasks: ShieldedTasks, allowed: AllowedRegistries) -> None:
+    def __init__(self, hosts: Hosts, tasks: ShieldedTasks, gate: PolicyGate) -> None:
         self._hosts = hosts
         self._tasks = tasks
-        self._allowed = allowed
+        self._gate = gate
 
     async def list(self, which: ImageFilter, *, host: str) -> list[Image]:
         """Return the images of a host, in any order."""
@@ -51,7 +51,7 @@ class ImageOperations:
         Raises:
             PolicyDeniedError: the registry is not allowed.
         """
-        await self._allowed.check_image(name)
+        await self._gate.admit_image(name)
         connection, driver = self._hosts.offering(ports.Images, host)
         connection.check()
         await announce(connection.intent(Action.PULL_IMAGE, name=name))
@@ -77,7 +77,7 @@ class ImageOperations:
         Raises:
             PolicyDeniedError: the registry is not allowed.
         """
-        await self._allowed.check(credentials.registry)
+        await self._gate.admit_registry(credentials.registry)
         connection, driver = self._hosts.offering(ports.Images, host)
         with connection.call():
             await driver.login_registry(credentials)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
@@ -40,10 +41,13 @@ class Lifecycle:
     resource; errors are those of `Resolver.find`, of `VerbRunner.run` and of the port.
     """
 
-    def __init__(self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory) -> None:
+    def __init__(
+        self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory, gate: PolicyGate
+    ) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
+        self._gate = gate
 
     async def get(self, ref: str, view: ResourceView) -> Resource:
         """Return one resource."""
@@ -154,6 +158,7 @@ class Lifecycle:
 
         Raises:
             InvalidArgumentError: `update` changes nothing; to read is another call.
+            PolicyDeniedError: the caller's profile denies the new values.
         """
         if not update.paths:
             raise InvalidArgumentError.of(
@@ -163,6 +168,7 @@ class Lifecycle:
             )
         resolved = await self._resolver.find(ref)
         driver = require(resolved.driver, Updates)
+        update = self._gate.admit_update(update)
         changed = update.digests()
         async with self._verbs.run(resolved, Verb.UPDATE, etag=etag, changes=changed) as run:
             recorded = RECORDED[run.entry.observed.kind] & update.paths

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from proad.core.engine_connection import EngineConnection
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.requests import announce
@@ -29,12 +30,18 @@ class Provisioning:
     """
 
     def __init__(
-        self, hosts: Hosts, resolver: Resolver, tasks: ShieldedTasks, inventory: Inventory
+        self,
+        hosts: Hosts,
+        resolver: Resolver,
+        tasks: ShieldedTasks,
+        inventory: Inventory,
+        gate: PolicyGate,
     ) -> None:
         self._hosts = hosts
         self._resolver = resolver
         self._tasks = tasks
         self._inventory = inventory
+        self._gate = gate
 
     @shielded
     async def create_container(
@@ -42,6 +49,7 @@ class Provisioning:
     ) -> CreatedContainer:
         """Create a container on a host."""
         connection, driver = self._hosts.offering(Containers, host)
+        spec = await self._gate.admit_container(connection, spec)
         async with self._creating(
             connection, Action.CREATE_CONTAINER, deletion_protection=spec.deletion_protection
         ) as begin:
@@ -53,6 +61,7 @@ class Provisioning:
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
+        spec = await self._gate.admit_domain(connection, spec)
         async with self._creating(
             connection, Action.CREATE_DOMAIN, deletion_protection=spec.deletion_protection
         ) as begin:
@@ -65,6 +74,7 @@ class Provisioning:
     ) -> Resource:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
+        source = await self._gate.admit_xml(connection, source)
         async with self._creating(
             connection, Action.CREATE_DOMAIN, deletion_protection=source.deletion_protection
         ) as begin:

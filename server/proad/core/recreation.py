@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.requests import announce
@@ -33,12 +34,16 @@ class Recreator:
         resolver: finds the container.
         verbs: runs the recreation as a verb on the old container.
         inventory: the inventory.
+        gate: judges what is made.
     """
 
-    def __init__(self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory) -> None:
+    def __init__(
+        self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory, gate: PolicyGate
+    ) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
+        self._gate = gate
 
     @verb_method
     async def recreate(self, ref: str, update: ResourceUpdate, *, etag: str) -> CreatedContainer:
@@ -48,6 +53,7 @@ class Recreator:
             CapabilityMissingError: it is a domain.
             SpecIncompleteError: the specification does not tell all of the container.
             InvalidArgumentError: the changed specification contradicts itself.
+            PolicyDeniedError: the caller's profile denies the container, or the one before.
         """
         resolved = await self._resolver.find(ref)
         driver = require(resolved.driver, Recreation)
@@ -56,6 +62,7 @@ class Recreator:
             raise CapabilityMissingError("recreation of a domain", driver=resolved.driver.name)
         async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
             spec = _changed(await run.driver.get_resource(run.id), update)
+            spec = await self._gate.admit_container(connection, spec)
             async with self._inventory.recorder.creating(
                 connection,
                 deletion_protection=spec.deletion_protection,

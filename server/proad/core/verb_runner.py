@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from proad.core.engine_connection import EngineConnection
+from proad.core.gate import PolicyGate
 from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
 from proad.core.requests import announce, cancellable, is_only_checked
@@ -124,6 +125,7 @@ class VerbRunner:
         resolver: finds the resource that has a name when the one before has gone.
         inventory: the inventory.
         tasks: the tasks that verbs run in; see `verb_method`.
+        gate: judges what a verb lends its caller.
         timing: durations.
     """
 
@@ -132,11 +134,13 @@ class VerbRunner:
         resolver: Resolver,
         inventory: Inventory,
         tasks: ShieldedTasks,
+        gate: PolicyGate,
         timing: VerbTiming = VerbTiming(),
     ) -> None:
         self.tasks = tasks
         self._resolver = resolver
         self._inventory = inventory
+        self._gate = gate
         self._timing = timing
         self._lock = KeyedLock(timing.lock_patience)
 
@@ -172,6 +176,7 @@ class VerbRunner:
             StateError: the verb is not legal now. The block is not entered.
             EtagMismatchError: the resource has another etag. The block is not entered.
             DeletionProtectedError: the resource is protected. The block is not entered.
+            PolicyDeniedError: the caller's profile denies it. The block is not entered.
             ActivityInProgressError: verbs before took too long, or one preempted this verb.
             SupersededError: the resource has gone, and its name is another's.
             ResourceNotFoundError: the resource has gone.
@@ -191,6 +196,7 @@ class VerbRunner:
             async with self._lock_for(resolved, verb, force=force, etag=etag) as alone:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 connection.check()
+                await self._gate.check_entry(connection, entry, verb)
                 self.tasks.shield()
                 if announces:
                     await announce(intent)
@@ -232,6 +238,7 @@ class VerbRunner:
             if entry is not None:
                 _check_etag(etag, entry)
                 _check_protection(verb, entry)
+                await self._gate.check_entry(connection, entry, verb)
             if is_only_checked():
                 yield False
                 return

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from proad import ports
 from proad.core.engine_connection import EngineConnection
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.requests import announce
@@ -19,10 +20,13 @@ _DOMAIN = "domain "
 class VolumeOperations:
     """Lists, creates and deletes volumes on the hosts; errors are those of the port."""
 
-    def __init__(self, hosts: Hosts, tasks: ShieldedTasks, inventory: Inventory) -> None:
+    def __init__(
+        self, hosts: Hosts, tasks: ShieldedTasks, inventory: Inventory, gate: PolicyGate
+    ) -> None:
         self._hosts = hosts
         self._tasks = tasks
         self._inventory = inventory
+        self._gate = gate
 
     async def list(self, pool: str, *, host: str) -> list[Volume]:
         """Return the volumes of a host, by pool and name."""
@@ -33,8 +37,13 @@ class VolumeOperations:
 
     @shielded
     async def create(self, spec: VolumeSpec, *, host: str) -> Volume:
-        """Create a volume on a host."""
+        """Create a volume on a host.
+
+        Raises:
+            PolicyDeniedError: the caller's profile denies it.
+        """
         connection, driver = self._hosts.offering(ports.Volumes, host)
+        self._gate.admit_volume(spec)
         intent = connection.intent(Action.CREATE_VOLUME, name=spec.name, pool=spec.pool)
 
         async def begin(footprint: Footprint) -> None:

@@ -6,7 +6,6 @@ status codes. A message says what happened and what to do about it.
 
 from proad.errors.caller import (
     BadCredentialsError,
-    PolicyDeniedError,
     ScopeMissingError,
     TokenExpiredError,
     TokenInvalidError,
@@ -44,6 +43,7 @@ from proad.errors.missing import (
     SnapshotNotFoundError,
     VolumeNotFoundError,
 )
+from proad.errors.policy import PolicyDeniedError, Violation, remedy
 from proad.errors.redaction import redacted
 from proad.errors.request import (
     AlreadyExistsError,
@@ -131,7 +131,9 @@ __all__ = [
     "TooManyRequestsError",
     "TooManyStreamsError",
     "TooManyWaitsError",
+    "Violation",
     "VolumeNotFoundError",
     "WaitTimedOutError",
     "redacted",
+    "remedy",
 ]

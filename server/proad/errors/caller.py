@@ -106,19 +106,6 @@ class TooManyCallsError(ProaError):
         )
 
 
-class PolicyDeniedError(ProaError):
-    """The host's policy forbids the request, for every caller."""
-
-    reason = Reason.POLICY_DENIED
-
-    def __init__(self, what: str, *, rule: str, setting: str) -> None:
-        super().__init__(
-            f"{what}, which the policy of this host denies ({rule}); "
-            f"who runs the daemon may allow it with the setting {setting}",
-            metadata={"rule": rule, "setting": setting},
-        )
-
-
 class ScopeMissingError(ProaError):
     """The token, or at a login the user, lacks a scope."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 
 from proad.auth.service import Authenticator, require
+from proad.core.gate import PolicyGate
 from proad.errors import ScopeMissingError, ShuttingDownError, TokenInvalidError
 from proad.rpc import caller
 from proad.rpc.methods import Method
@@ -23,10 +24,12 @@ class Authorizer:
 
     Args:
         authenticator: verifies tokens.
+        gate: knows the profiles of the host's policy.
     """
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, gate: PolicyGate) -> None:
         self._authenticator = authenticator
+        self._gate = gate
         self._closed = False
 
     def close(self) -> None:
@@ -40,6 +43,7 @@ class Authorizer:
 
         Raises:
             ShuttingDownError: the daemon is stopping.
+            PolicyDeniedError: the caller's profile is not configured, and the method is a change.
             ProaError: as `Authenticator.authenticate` and `require` raise.
         """
         if self._closed:
@@ -53,6 +57,8 @@ class Authorizer:
             require(known, scope)
         if not access.scopes and not access.authenticated:
             raise ScopeMissingError("none that exists", sorted(known.scopes))
+        if method.changes and access.scopes:
+            self._gate.check_profile()
 
     async def check_again(self) -> None:
         """Check that the current caller would still be authorized.

@@ -19,6 +19,7 @@ import grpc
 import structlog
 
 from proad.auth.service import Authenticator
+from proad.core.gate import PolicyGate
 from proad.core.requests import RepeatedFailure
 from proad.errors import ProaError
 from proad.rpc import caller
@@ -73,6 +74,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         authenticator: verifies tokens.
         methods: the methods of the contract by their paths; calls of others are refused.
         request_ids: serves requests that have an id.
+        gate: knows the profiles of the host's policy.
         timing: durations.
     """
 
@@ -81,12 +83,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         authenticator: Authenticator,
         methods: Mapping[str, Method],
         request_ids: RequestIds,
+        gate: PolicyGate,
         timing: RpcTiming = RpcTiming(),
     ) -> None:
         self._methods = methods
         self._request_ids = request_ids
         self._timing = timing
-        self._authorizer = Authorizer(authenticator)
+        self._authorizer = Authorizer(authenticator, gate)
         self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
         self._access = AccessLog(authenticator.client_address, timing)
         # Two limiters, so that callers without a token delay none of those who have one.

@@ -12,9 +12,12 @@ from grpc_status import rpc_status
 from proad.errors import (
     InvalidArgumentError,
     NotFoundError,
+    PolicyDeniedError,
     ProaError,
     Reason,
     StateError,
+    Violation,
+    remedy,
 )
 
 ERROR_DOMAIN = "proa.dev"
@@ -145,6 +148,12 @@ def failure_of(error: ProaError) -> status_pb2.Status:
                     resource_name=_clip(error.name, _VALUE),
                 )
             )
+        case PolicyDeniedError(violations=violations):
+            details.append(
+                error_details_pb2.PreconditionFailure(
+                    violations=[_denied(each) for each in violations[:_MOST_VIOLATIONS]]
+                )
+            )
         case StateError():
             violation = error_details_pb2.PreconditionFailure.Violation(
                 type=error.reason,
@@ -155,6 +164,14 @@ def failure_of(error: ProaError) -> status_pb2.Status:
         case _:
             pass
     return _failure(code_of(error), _clip(error.message, _MESSAGE), details)
+
+
+def _denied(violation: Violation) -> "error_details_pb2.PreconditionFailure.Violation":
+    return error_details_pb2.PreconditionFailure.Violation(
+        type=_clip(violation.rule, _VIOLATION),
+        subject=_clip(violation.field, _VIOLATION),
+        description=_clip(f"{remedy(violation)}: {violation.message}", _VIOLATION),
+    )
 
 
 def internal_status(correlation_id: str) -> grpc.Status:

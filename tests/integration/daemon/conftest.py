@@ -22,6 +22,7 @@ from proad.model.scope import Scope
 from proad.state import prepare_state_dir
 from proad.store.database import Database
 from proad.store.users import UserStore
+from relaxed_policy import write_config
 
 BIN = Path(sys.executable).parent
 PASSWORD = "correct horse"
@@ -44,6 +45,7 @@ class Daemon:
             "PROA_LISTEN": self.address,
             "PROA_VIRT_TYPE": "qemu",
             "PROA_LOG_FORMAT": "json",
+            "PROA_CONFIG": str(write_config(self.home)),
             **self.environment,
         }
 

@@ -20,6 +20,7 @@ from proad.config import (
     load_settings,
 )
 from proad.config.loading import OTHER_VARIABLES, setting_variables
+from proad.policy import Profile
 
 
 def test_load_settings_without_a_file_returns_the_defaults(monkeypatch):
@@ -76,7 +77,7 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "grpc_max_message_bytes": "5000000",
         "grpc_max_concurrent_streams": "7",
     }
-    assert values.keys() == Settings.model_fields.keys() - {"hosts"}
+    assert values.keys() == Settings.model_fields.keys() - {"hosts", "policy"}
     for name, value in values.items():
         monkeypatch.setenv(f"PROA_{name.upper()}", value)
     settings = load_settings(None)
@@ -311,11 +312,12 @@ def test_open_address_with_tls_is_accepted(tmp_path):
 
 def test_example_has_the_defaults(monkeypatch, write):
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    lines = re.sub(r"(?m)^# (?=(\[\[)?[a-z_]+(\]\]| = ))", "", example())
+    lines = re.sub(r"(?m)^# (?=\[{0,2}[a-z_]+(\]{1,2}| = ))", "", example())
     values = tomllib.loads(lines)
     assert values.keys() == (Settings.model_fields.keys() | {"host"}) - {"hosts"}
     (host,) = values["host"]
     assert host.keys() == type(DEFAULT_HOST).model_fields.keys()
+    assert values["policy"].keys() == Profile.model_fields.keys()
     without_files = "\n".join(line for line in lines.splitlines() if "/etc/proa" not in line)
     assert load_settings(write(without_files)) == Settings()
     assert load_settings(write(example())) == Settings()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
@@ -10,6 +11,7 @@ from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.verb_runner import VerbRunner
 from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec, ResourceState, ResourceView
+from relaxed_policy import RELAXED_POLICY
 from unit.core.inventory.scripted import linked, quiet
 
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="web")
@@ -59,7 +61,9 @@ async def inventory(connection, web):
 @pytest.fixture
 def lifecycle(inventory, connection):
     resolver = Resolver(Hosts(["local"], [connection]), inventory)
-    return Lifecycle(resolver, VerbRunner(resolver, inventory, ShieldedTasks()), inventory)
+    gate = PolicyGate(RELAXED_POLICY, inventory)
+    verbs = VerbRunner(resolver, inventory, ShieldedTasks(), gate)
+    return Lifecycle(resolver, verbs, inventory, gate)
 
 
 async def test_pause_with_a_full_read_during_it_drops_that_full_view(

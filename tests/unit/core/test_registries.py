@@ -5,9 +5,13 @@ import threading
 
 import pytest
 
-from proad.core.registries import AllowedRegistries
-from proad.errors import InvalidArgumentError, PolicyDeniedError
-from proad.model import registry_of
+from proad.core.actor import act_for
+from proad.core.gate import PolicyGate
+from proad.core.inventory import Inventory
+from proad.core.registries import RegistryJudge
+from proad.errors import InvalidArgumentError
+from proad.model import DOCKER_HUB, Subject, registry_of
+from proad.policy import Policy
 
 NEAR = [
     "localhost",
@@ -60,11 +64,8 @@ def names(monkeypatch):
 
 async def denied(allowed, registry):
     """Return the rule that denies a registry, or None."""
-    try:
-        await AllowedRegistries(allowed).check(registry)
-    except PolicyDeniedError as error:
-        return error.metadata["rule"]
-    return None
+    found = await RegistryJudge().judge(registry or DOCKER_HUB, allowed)
+    return found.rule if found else None
 
 
 @pytest.mark.parametrize("registry", NEAR)
@@ -82,19 +83,20 @@ async def test_check_far_registry_is_allowed(names, registry):
 
 
 async def test_check_denied_names_the_setting():
-    with pytest.raises(PolicyDeniedError, match="allowed_registries") as caught:
-        await AllowedRegistries(["*"]).check("localhost:5000")
-    assert caught.value.metadata["setting"] == "allowed_registries"
+    found = await RegistryJudge().judge("localhost:5000", ["*"])
+
+    assert found is not None
+    assert found.setting == "allowed_registries"
 
 
 async def test_check_resolver_hangs_allows_after_resolve_within(monkeypatch):
     hung = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (hung.wait(), [])[1])
-    allowed = AllowedRegistries(["*"], resolve_within=0.05)
+    judge = RegistryJudge(resolve_within=0.05)
     before = threading.active_count()
     try:
         for number in range(10):
-            await allowed.check(f"reg{number}.test")
+            assert await judge.judge(f"reg{number}.test", ["*"]) is None
         assert threading.active_count() - before <= 4
     finally:
         hung.set()
@@ -161,11 +163,17 @@ def test_registry_of_image_is_the_one_that_docker_asks(image, registry):
     ["http://a.test", "a.test/v1/", "me:pw@a.test", "a.test:", "a.test:1:2", "[::1", "a b", "é.test", "::1", "-a.test", "a.test:123456"],
 )  # fmt: skip
 async def test_check_malformed_registry_raises_invalid_argument(registry):
+    gate = PolicyGate(Policy(allowed_registries=("*", "a.test")), Inventory([]))
+    act_for(Subject("ann"))
+
     with pytest.raises(InvalidArgumentError, match="must be HOST or HOST:PORT"):
-        await AllowedRegistries(["*", "a.test"]).check(registry)
+        await gate.admit_registry(registry)
 
 
 async def test_check_image_malformed_name_raises_invalid_argument():
+    gate = PolicyGate(Policy(), Inventory([]))
+    act_for(Subject("ann"))
+
     for image in ("a@127.0.0.1/x", "a:1:2/x", "http://a.test/x", "me:pw@a.test/x"):
         with pytest.raises(InvalidArgumentError, match="is no image name"):
-            await AllowedRegistries(["*"]).check_image(image)
+            await gate.admit_image(image)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
@@ -15,6 +16,7 @@ from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.verb_runner import VerbRunner
 from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFoundError
 from proad.model import DeleteOptions, ResourceState
+from relaxed_policy import RELAXED_POLICY
 from unit.core.inventory.scripted import Gate, Scripted, box, linked
 
 MANY = 20_000
@@ -78,7 +80,8 @@ def tasks():
 
 @pytest.fixture
 def lifecycle(resolver, inventory, tasks):
-    return Lifecycle(resolver, VerbRunner(resolver, inventory, tasks), inventory)
+    gate = PolicyGate(RELAXED_POLICY, inventory)
+    return Lifecycle(resolver, VerbRunner(resolver, inventory, tasks, gate), inventory, gate)
 
 
 @pytest.fixture

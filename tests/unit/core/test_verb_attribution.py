@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from proad.core.actor import act_for
+from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import ResolvedResource, Resolver
@@ -27,6 +28,7 @@ from proad.model import (
     Verb,
     refusal,
 )
+from relaxed_policy import RELAXED_POLICY
 from unit.core.inventory.scripted import Scripted, box, quiet, until
 from unit.core.verb_caller import VerbCaller
 
@@ -234,7 +236,13 @@ async def test_effect_of_a_verb_that_timed_out_is_external(engine, inventory, do
 
 async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inventory, connection):
     hosts = Hosts(["local"], [connection])
-    provisioning = Provisioning(hosts, Resolver(hosts, inventory), ShieldedTasks(), inventory)
+    provisioning = Provisioning(
+        hosts,
+        Resolver(hosts, inventory),
+        ShieldedTasks(),
+        inventory,
+        PolicyGate(RELAXED_POLICY, inventory),
+    )
     act_for(Subject("ann"))
 
     create = asyncio.create_task(

@@ -1,0 +1,234 @@
+"""The one place where requests are judged by the host's policy.
+
+Every change passes here after the caller's scope is known and before `announce`, so that a denial
+changes nothing and is met by a request that is only checked, too. The rules are pure functions in
+`policy`: this module knows who asks, what the engine has, and which rules judge what.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from proad.core.actor import current_subject
+from proad.core.engine_connection import EngineConnection
+from proad.core.inventory import Entry, Inventory
+from proad.core.registries import RegistryJudge
+from proad.errors import InvalidArgumentError, PolicyDeniedError
+from proad.model import (
+    DOCKER_HUB,
+    ContainerSpec,
+    DomainSpec,
+    DomainXml,
+    Resource,
+    ResourceKind,
+    ResourceUpdate,
+    Verb,
+    VolumeSpec,
+    registry_of,
+)
+from proad.policy import Foreign, Policy, Profile, Violation, containers, domains
+from proad.policy.violation import below, of_paths
+
+LENDING = frozenset({Verb.START, Verb.RESTART, Verb.REVERT_SNAPSHOT, Verb.RECREATE})
+"""The verbs that lend a caller the power of what they set going."""
+
+_LIFECYCLE = frozenset({Verb.STOP, Verb.PAUSE, Verb.RESUME, Verb.DELETE, Verb.DELETE_SNAPSHOT})
+"""The verbs on what was made outside Proa that `foreign = lifecycle` allows."""
+
+
+class PolicyGate:
+    """Admits requests that the profile of the current subject allows.
+
+    The daemon itself, which has no subject, is not restricted.
+
+    Args:
+        policy: the host's policy.
+        inventory: has the FULL views of what exists.
+        registries: judges the addresses of registries.
+    """
+
+    def __init__(
+        self, policy: Policy, inventory: Inventory, registries: RegistryJudge | None = None
+    ) -> None:
+        self._inventory = inventory
+        self._registries = registries or RegistryJudge()
+        self.use(policy)
+
+    def use(self, policy: Policy) -> None:
+        """Judge by another policy from now on."""
+        self._ceiling: Profile = policy
+        self._profiles = policy.effective()
+
+    def check_profile(self) -> None:
+        """Check that the profile of the current subject exists; who has none changes nothing.
+
+        Raises:
+            PolicyDeniedError: it does not.
+        """
+        self._profile()
+
+    async def admit_container(
+        self, connection: EngineConnection, spec: ContainerSpec
+    ) -> ContainerSpec:
+        """Return a specification to create a container from, with the profile's defaults.
+
+        Raises:
+            PolicyDeniedError: the profile denies it.
+        """
+        del connection
+        profile = self._profile()
+        if profile is None:
+            return spec
+        spec = containers.with_defaults(spec, profile)
+        self._deny(below("spec", containers.judge(spec, profile)))
+        return spec
+
+    async def admit_domain(self, connection: EngineConnection, spec: DomainSpec) -> DomainSpec:
+        """Return a specification to create a domain from.
+
+        Raises:
+            PolicyDeniedError: the profile denies it.
+        """
+        del connection
+        profile = self._profile()
+        if profile is not None:
+            self._deny(below("spec", domains.judge(spec, profile)))
+        return spec
+
+    async def admit_xml(self, connection: EngineConnection, source: DomainXml) -> DomainXml:
+        """Return XML to create a domain from: what was judged, written anew.
+
+        Raises:
+            PolicyDeniedError: the profile denies it.
+        """
+        del connection
+        self.check_profile()
+        return source
+
+    def admit_update(self, update: ResourceUpdate) -> ResourceUpdate:
+        """Return a change of a resource, judged on the fields that change alone.
+
+        Raises:
+            PolicyDeniedError: the profile denies it.
+        """
+        profile = self._profile()
+        if profile is None:
+            return update
+        spec: ContainerSpec | DomainSpec
+        if isinstance(update.spec, ContainerSpec):
+            spec = containers.with_defaults(update.spec, profile)
+            found, prefix = containers.judge(spec, profile), "container"
+        else:
+            spec = update.spec
+            found, prefix = domains.judge(spec, profile), "domain"
+        self._deny(below(prefix, of_paths(found, update.paths)))
+        return replace(update, spec=spec)
+
+    def admit_volume(self, spec: VolumeSpec) -> None:
+        """Check a volume that is to be created.
+
+        Raises:
+            PolicyDeniedError: the profile denies it.
+        """
+        profile = self._profile()
+        if profile is not None:
+            self._deny(below("spec", domains.judge_volume(spec, profile)))
+
+    async def admit_image(self, image: str) -> None:
+        """Check that an image may be pulled from the registry in its name.
+
+        Raises:
+            InvalidArgumentError: the name is none that an image can have.
+            PolicyDeniedError: the registry is not allowed.
+        """
+        try:
+            await self._admit_registry(registry_of(image))
+        except ValueError:
+            raise InvalidArgumentError.of("image", "is no image name, such as debian:12") from None
+
+    async def admit_registry(self, registry: str) -> None:
+        """Check that a registry may be logged in to; an empty one is Docker Hub.
+
+        Raises:
+            InvalidArgumentError: `registry` is neither HOST nor HOST:PORT.
+            PolicyDeniedError: the registry is not allowed.
+        """
+        try:
+            await self._admit_registry(registry or DOCKER_HUB)
+        except ValueError as error:
+            raise InvalidArgumentError.of("registry", str(error)) from None
+
+    async def check_entry(self, connection: EngineConnection, entry: Entry, verb: Verb) -> None:
+        """Check that a verb on what exists lends the caller nothing that the profile denies.
+
+        Call this under the lock of the verb: what is judged is what the verb finds.
+
+        Raises:
+            PolicyDeniedError: what exists was made outside Proa, and the verb is not for that, or
+                the profile would not let the caller make it.
+        """
+        profile = self._profile()
+        if profile is None:
+            return
+        found = list(_foreign(entry, verb, profile))
+        if not found and verb in LENDING:
+            found = await self._judge_live(connection, entry, profile)
+        self._deny(found)
+
+    async def _judge_live(
+        self, connection: EngineConnection, entry: Entry, profile: Profile
+    ) -> list[Violation]:
+        full: Resource = await self._inventory.full(connection, entry.observed.id)
+        if full.kind is ResourceKind.CONTAINER:
+            return containers.judge_live(full.container, profile)
+        return domains.judge_live(full.domain, profile)
+
+    async def _admit_registry(self, registry: str) -> None:
+        profile = self._profile()
+        if profile is None:
+            return
+        # A profile may name what the ceiling has under "*" only, which asks for the addresses.
+        for allowed in dict.fromkeys(
+            (profile.allowed_registries, self._ceiling.allowed_registries)
+        ):
+            found = await self._registries.judge(registry, allowed)
+            self._deny([found] if found else [])
+
+    def _profile(self) -> Profile | None:
+        """Return the profile of the current subject; None: the daemon itself."""
+        subject = current_subject()
+        if subject is None:
+            return None
+        profile = self._profiles.get(subject.profile)
+        if profile is None:
+            self._deny([_unknown(subject.profile)])
+        return profile
+
+    def _deny(self, violations: Iterable[Violation]) -> None:
+        """Raise the error of violations, if there are any."""
+        subject, found = current_subject(), list(violations)
+        if found and subject is not None:
+            raise PolicyDeniedError(found, profile=subject.profile)
+
+
+def _unknown(profile: str) -> Violation:
+    return Violation(
+        rule="profile not configured",
+        setting=f"profiles.{profile}",
+        message=f"the host has no profile {profile!r}: 'proad user profile' gives another one",
+    )
+
+
+def _foreign(entry: Entry, verb: Verb, profile: Profile) -> list[Violation]:
+    """Return the violation of a verb on what was made outside Proa."""
+    is_ours = entry.record is not None and entry.record.owner != ""
+    allowed = profile.foreign
+    if is_ours or allowed is Foreign.FULL or (allowed is Foreign.LIFECYCLE and verb in _LIFECYCLE):
+        return []
+    return [
+        Violation(
+            rule="made outside Proa",
+            setting="foreign",
+            message=f"{entry.observed.name!r} was not made through Proa, and {verb} of such is "
+            f"not allowed (foreign is {allowed})",
+        )
+    ]
