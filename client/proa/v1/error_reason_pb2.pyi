@@ -159,9 +159,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     named in the metadata. Example: StartResource with a `basic` token.
     """
     ERROR_REASON_POLICY_DENIED: _ErrorReason.ValueType  # 32
-    """PERMISSION_DENIED. The host's policy forbids it; the metadata names the rule
-    and the setting that relaxes it. Example: PullImage of
-    "localhost:5000/x" while allowed_registries does not name it.
+    """PERMISSION_DENIED. The host's policy forbids it to the caller's profile; the metadata names
+    the rule, the setting that relaxes it, empty if none does, and the profile. All that is denied
+    is in PreconditionFailure: the rule as its type, the field as its subject.
+    Example: PullImage of "localhost:5000/x" while allowed_registries does not name it.
     """
     ERROR_REASON_REGISTRY_DENIED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. The registry refused the user name, password or token, or
@@ -375,9 +376,10 @@ ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 31
 named in the metadata. Example: StartResource with a `basic` token.
 """
 ERROR_REASON_POLICY_DENIED: ErrorReason.ValueType  # 32
-"""PERMISSION_DENIED. The host's policy forbids it; the metadata names the rule
-and the setting that relaxes it. Example: PullImage of
-"localhost:5000/x" while allowed_registries does not name it.
+"""PERMISSION_DENIED. The host's policy forbids it to the caller's profile; the metadata names
+the rule, the setting that relaxes it, empty if none does, and the profile. All that is denied
+is in PreconditionFailure: the rule as its type, the field as its subject.
+Example: PullImage of "localhost:5000/x" while allowed_registries does not name it.
 """
 ERROR_REASON_REGISTRY_DENIED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. The registry refused the user name, password or token, or
