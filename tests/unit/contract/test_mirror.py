@@ -133,8 +133,10 @@ def test_walk_reaches_whole_model():
     there = {name for name in model.__all__ if isinstance(getattr(model, name), type)}
 
     # The core turns EngineInfo into Host and Engine, and EngineEvent into watch events. Intents
-    # are for the journal alone. A ResourceUpdate is a specification and a mask.
+    # are for the journal alone. A ResourceUpdate is a specification and a mask. GetCaller tells of
+    # the Subject.
     assert there - converted == {
+        "Access",
         "Action",
         "EngineEvent",
         "EngineInfo",
@@ -143,6 +145,7 @@ def test_walk_reaches_whole_model():
         "Intent",
         "PlannedVolume",
         "ResourceUpdate",
+        "Subject",
     }
 
 
