@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -301,11 +302,11 @@ class Settings(BaseSettings):
         registries = info.data.get("allowed_registries", (ANY,))
         if isinstance(value, Policy):
             value = value.model_dump(exclude_unset=True)
-        if not isinstance(value, dict) or registries == (ANY,):
+        if not isinstance(value, Mapping) or registries == (ANY,):
             return value
         if "allowed_registries" in value:
             raise ValueError("set allowed_registries here or above, not in both places")
-        return value | {"allowed_registries": registries}
+        return {**value, "allowed_registries": registries}
 
     @field_validator("hosts", mode="after")
     @classmethod
