@@ -17,8 +17,10 @@ Read = Callable[[], Awaitable[bytes]]
 Write = Callable[[bytes], object]
 
 _PROMPT = b"guest# "
-# Seconds of silence after which the shell is asked for its prompt again.
+# Seconds of silence after which the shell is asked for its prompt again, and after which a command
+# is typed again: a busy guest may lose what is typed.
 _SILENCE = 2.0
+_SILENCE_OF_COMMAND = 15.0
 
 
 async def hear(
@@ -33,7 +35,10 @@ async def hear(
         domain: the guest, which runs.
         what: a pattern.
         within: seconds to wait at most.
-        command: a line for the guest's shell.
+        command: a line for the guest's shell, which may run twice.
+
+    Raises:
+        TimeoutError: the guest did not print it in time; with what it printed.
     """
     console = etree.fromstring(domain.XMLDesc()).find("devices/console")
     assert console is not None
@@ -53,9 +58,14 @@ async def hear(
                     output = b""
                     write(f"{command}\n".encode())
                 while not (found := re.search(what, output)):
-                    output += await reading
-                    reading = asyncio.ensure_future(read())
+                    if (await asyncio.wait({reading}, timeout=_SILENCE_OF_COMMAND))[0]:
+                        output += reading.result()
+                        reading = asyncio.ensure_future(read())
+                    elif command:
+                        write(f"{command}\n".encode())
                 return found
+        except TimeoutError as error:
+            raise TimeoutError(f"not {what!r}, but {output!r}") from error
         finally:
             reading.cancel()
 

@@ -15,6 +15,7 @@ from typing import Any
 import libvirt
 import pytest
 
+from eventually import eventually
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.parser import parse
@@ -195,9 +196,15 @@ async def test_get_resource_with_a_lease_shows_the_address(
         skip_or_fail("the network 'default' does not run")
     guest = await guests.boot(networkless=False, networks=(NetworkSpec(),))
     said = await guests.hear(guest.id, rb"IP ([0-9.]+)\r?\n")
-    now = (await driver.get_resource(guest.id)).domain
-    assert now is not None
-    assert [a.split("/")[0] for a in now.networks[0].addresses] == [said.group(1).decode()]
+
+    async def addresses() -> list[str]:
+        domain = (await driver.get_resource(guest.id)).domain
+        assert domain is not None
+        return [address.split("/")[0] for address in domain.networks[0].addresses]
+
+    # libvirt writes a lease down after the guest has got it.
+    await eventually(addresses)
+    assert await addresses() == [said.group(1).decode()]
 
 
 async def test_delete_uefi_domain_removes_its_nvram(
