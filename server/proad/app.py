@@ -56,6 +56,7 @@ from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import largest_request, methods
 from proad.rpc.operation_service import OperationService
 from proad.rpc.paging import MOST, Paginator
+from proad.rpc.redaction import Redactor
 from proad.rpc.request_ids import RequestIds
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.server import RpcServer, service_names, tls_credentials
@@ -190,6 +191,7 @@ async def serving(
         )
 
         # The contract over the core
+        redactor = Redactor(settings.secret_patterns)
         signer = Signer(keys.derived("page and resume tokens"))
         paginator = Paginator(signer)
         server = RpcServer(
@@ -198,6 +200,7 @@ async def serving(
                 methods(),
                 RequestIds(journal, keys.derived("digests of requests")),
                 gate,
+                redactor,
                 timing.rpc,
             ),
             health=Health(hosts, service_names()),
@@ -211,6 +214,7 @@ async def serving(
                 paginator,
                 signer,
                 slicer,
+                redactor,
             ),
             containers=ContainerService(
                 provisioning,

@@ -24,6 +24,7 @@ from proad.policy import Policy
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SCOPES, SERVICES, methods
+from proad.rpc.redaction import Redactor
 from proad.rpc.request_ids import RequestIds
 from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
 from unit.core.requests.memory_records import MemoryRecords, ScriptedJudge
@@ -243,7 +244,9 @@ async def test_method_without_scope_option_is_denied_to_everyone(settings):
         codec = ProtoAnswerCodec(methods())
         journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, ScriptedJudge())
         gate = PolicyGate(Policy(), Inventory([]))
-        interceptor = CallInterceptor(authenticator, methods(), RequestIds(journal, []), gate)
+        interceptor = CallInterceptor(
+            authenticator, methods(), RequestIds(journal, []), gate, Redactor([])
+        )
         server = grpc.aio.server(interceptors=[interceptor])
         handlers: dict[str, Any] = {"Do": grpc.unary_unary_rpc_method_handler(do)}
         server.add_generic_rpc_handlers(

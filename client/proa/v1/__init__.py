@@ -302,6 +302,10 @@ from proa.v1.options_pb2 import (
     JOURNAL_UNSPECIFIED,
     Journal,
     MethodAccess,
+    REDACTION_COMMAND,
+    REDACTION_HOST,
+    REDACTION_UNSPECIFIED,
+    Redaction,
     access,
     journal,
     max_items,
@@ -309,6 +313,7 @@ from proa.v1.options_pb2 import (
     max_length,
     max_request_bytes,
     output_only,
+    redaction,
     secret,
 )
 from proa.v1.resource_pb2 import (
@@ -761,6 +766,9 @@ __all__ = [
     "PullImageRequest",
     "PullImageResponse",
     "PullProgress",
+    "REDACTION_COMMAND",
+    "REDACTION_HOST",
+    "REDACTION_UNSPECIFIED",
     "REQUEST_STATE_FAILED",
     "REQUEST_STATE_RUNNING",
     "REQUEST_STATE_SUCCEEDED",
@@ -797,6 +805,7 @@ __all__ = [
     "REVERT_STATE_UNSPECIFIED",
     "RecreateContainerRequest",
     "RecreateContainerResponse",
+    "Redaction",
     "Request",
     "RequestFailure",
     "RequestState",
@@ -907,5 +916,6 @@ __all__ = [
     "max_length",
     "max_request_bytes",
     "output_only",
+    "redaction",
     "secret",
 ]

@@ -26,7 +26,7 @@ from proa.v1 import container_spec_pb2 as proa_dot_v1_dot_container__spec__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17proa/v1/container.proto\x12\x07proa.v1\x1a\x1cproa/v1/container_spec.proto\x1a\x15proa/v1/options.proto\"\x9f\x04\n\tContainer\x12$\n\x04spec\x18\x01 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12\x12\n\nspec_omits\x18\x02 \x03(\t\x12\r\n\x05image\x18\x03 \x01(\t\x12\x10\n\x08image_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x05 \x03(\t\x12%\n\x05ports\x18\x06 \x03(\x0b\x32\x16.proa.v1.PublishedPort\x12\x1e\n\x06mounts\x18\x07 \x03(\x0b\x32\x0e.proa.v1.Mount\x12,\n\x08networks\x18\x08 \x03(\x0b\x32\x1a.proa.v1.NetworkAttachment\x12\x30\n\x03\x65nv\x18\t \x03(\x0b\x32\x1b.proa.v1.Container.EnvEntryB\x06\xb0\x8d\xdf\x82\n\x01\x12\x13\n\x0bworking_dir\x18\n \x01(\t\x12\x0c\n\x04user\x18\x0b \x01(\t\x12\x10\n\x08hostname\x18\x0c \x01(\t\x12\x13\n\x0bstop_signal\x18\r \x01(\t\x12\x15\n\rrestart_count\x18\x0e \x01(\x05\x12%\n\x06health\x18\x0f \x01(\x0e\x32\x15.proa.v1.HealthStatus\x12\x0b\n\x03pid\x18\x10 \x01(\x05\x12\x12\n\nprivileged\x18\x11 \x01(\x08\x12*\n\x07\x64isplay\x18\x12 \x01(\x0b\x32\x19.proa.v1.ContainerDisplay\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x9a\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16HEALTH_STATUS_STARTING\x10\x01\x12\x19\n\x15HEALTH_STATUS_HEALTHY\x10\x02\x12\x1b\n\x17HEALTH_STATUS_UNHEALTHY\x10\x03\x12\x17\n\x13HEALTH_STATUS_OTHER\x10\x04\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17proa/v1/container.proto\x12\x07proa.v1\x1a\x1cproa/v1/container_spec.proto\x1a\x15proa/v1/options.proto\"\xa7\x04\n\tContainer\x12$\n\x04spec\x18\x01 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12\x12\n\nspec_omits\x18\x02 \x03(\t\x12\r\n\x05image\x18\x03 \x01(\t\x12\x10\n\x08image_id\x18\x04 \x01(\t\x12\x17\n\x07\x63ommand\x18\x05 \x03(\tB\x06\xa8\xb0\xe7\xb3\x06\x02\x12%\n\x05ports\x18\x06 \x03(\x0b\x32\x16.proa.v1.PublishedPort\x12\x1e\n\x06mounts\x18\x07 \x03(\x0b\x32\x0e.proa.v1.Mount\x12,\n\x08networks\x18\x08 \x03(\x0b\x32\x1a.proa.v1.NetworkAttachment\x12\x30\n\x03\x65nv\x18\t \x03(\x0b\x32\x1b.proa.v1.Container.EnvEntryB\x06\xb0\x8d\xdf\x82\n\x01\x12\x13\n\x0bworking_dir\x18\n \x01(\t\x12\x0c\n\x04user\x18\x0b \x01(\t\x12\x10\n\x08hostname\x18\x0c \x01(\t\x12\x13\n\x0bstop_signal\x18\r \x01(\t\x12\x15\n\rrestart_count\x18\x0e \x01(\x05\x12%\n\x06health\x18\x0f \x01(\x0e\x32\x15.proa.v1.HealthStatus\x12\x0b\n\x03pid\x18\x10 \x01(\x05\x12\x12\n\nprivileged\x18\x11 \x01(\x08\x12*\n\x07\x64isplay\x18\x12 \x01(\x0b\x32\x19.proa.v1.ContainerDisplay\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x9a\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16HEALTH_STATUS_STARTING\x10\x01\x12\x19\n\x15HEALTH_STATUS_HEALTHY\x10\x02\x12\x1b\n\x17HEALTH_STATUS_UNHEALTHY\x10\x03\x12\x17\n\x13HEALTH_STATUS_OTHER\x10\x04\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_CONTAINER_ENVENTRY']._loaded_options = None
   _globals['_CONTAINER_ENVENTRY']._serialized_options = b'8\001'
+  _globals['_CONTAINER'].fields_by_name['command']._loaded_options = None
+  _globals['_CONTAINER'].fields_by_name['command']._serialized_options = b'\250\260\347\263\006\002'
   _globals['_CONTAINER'].fields_by_name['env']._loaded_options = None
   _globals['_CONTAINER'].fields_by_name['env']._serialized_options = b'\260\215\337\202\n\001'
-  _globals['_HEALTHSTATUS']._serialized_start=636
-  _globals['_HEALTHSTATUS']._serialized_end=790
+  _globals['_HEALTHSTATUS']._serialized_start=644
+  _globals['_HEALTHSTATUS']._serialized_end=798
   _globals['_CONTAINER']._serialized_start=90
-  _globals['_CONTAINER']._serialized_end=633
-  _globals['_CONTAINER_ENVENTRY']._serialized_start=591
-  _globals['_CONTAINER_ENVENTRY']._serialized_end=633
+  _globals['_CONTAINER']._serialized_end=641
+  _globals['_CONTAINER_ENVENTRY']._serialized_start=599
+  _globals['_CONTAINER_ENVENTRY']._serialized_end=641
 # @@protoc_insertion_point(module_scope)

@@ -164,7 +164,7 @@ class BindMount(_message.Message):
 
     SOURCE_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Absolute path on the host. It must exist.
+    """Absolute path on the host. It must exist. Shown with SCOPE_ADVANCED alone.
     At most 4096 characters.
     """
     def __init__(
@@ -466,7 +466,7 @@ class Device(_message.Message):
     CONTAINER_PATH_FIELD_NUMBER: _builtins.int
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     host_path: _builtins.str
-    """Path on the host.
+    """Path on the host. Shown with SCOPE_ADVANCED alone.
     At most 4096 characters.
     """
     container_path: _builtins.str

@@ -28,7 +28,7 @@ from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import volume_ref_pb2 as proa_dot_v1_dot_volume__ref__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/domain.proto\x12\x07proa.v1\x1a\x19proa/v1/disk_format.proto\x1a\x19proa/v1/domain_spec.proto\x1a\x15proa/v1/options.proto\x1a\x18proa/v1/volume_ref.proto\"\x85\x02\n\x04\x44isk\x12\x0e\n\x06target\x18\x01 \x01(\t\x12#\n\x06\x64\x65vice\x18\x02 \x01(\x0e\x32\x13.proa.v1.DiskDevice\x12\x1d\n\x03\x62us\x18\x03 \x01(\x0e\x32\x10.proa.v1.DiskBus\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\"\n\x06volume\x18\x06 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x07 \x01(\x03\x12\x18\n\x10\x61llocation_bytes\x18\x08 \x01(\x03\x12\x11\n\tread_only\x18\t \x01(\x08\x12\r\n\x05owned\x18\n \x01(\x08\"o\n\x10NetworkInterface\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\x13\n\x0bmac_address\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x13\n\x0bhost_device\x18\x04 \x01(\t\x12\x11\n\taddresses\x18\x05 \x03(\t\"M\n\x08Graphics\x12#\n\x04type\x18\x01 \x01(\x0e\x32\x15.proa.v1.GraphicsType\x12\x0e\n\x06listen\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\x05\"\x9c\x03\n\x06\x44omain\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\x12\n\nspec_omits\x18\x02 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x18\n\x10max_memory_bytes\x18\x04 \x01(\x03\x12\r\n\x05vcpus\x18\x05 \x01(\x05\x12\x11\n\tautostart\x18\x06 \x01(\x08\x12$\n\tvirt_type\x18\x07 \x01(\x0e\x32\x11.proa.v1.VirtType\x12\x0f\n\x07machine\x18\x08 \x01(\t\x12\x1c\n\x05\x64isks\x18\t \x03(\x0b\x32\r.proa.v1.Disk\x12+\n\x08networks\x18\n \x03(\x0b\x32\x19.proa.v1.NetworkInterface\x12#\n\x08graphics\x18\x0b \x01(\x0b\x32\x11.proa.v1.Graphics\x12\x1d\n\x15guest_agent_connected\x18\x0c \x01(\x08\x12\x17\n\x0fhas_saved_state\x18\r \x01(\x08\x12\x16\n\x0esnapshot_count\x18\x0e \x01(\x05\x12\x12\n\nruntime_id\x18\x0f \x01(\x05*}\n\x08VirtType\x12\x19\n\x15VIRT_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVIRT_TYPE_KVM\x10\x01\x12\x12\n\x0eVIRT_TYPE_QEMU\x10\x02\x12\x12\n\x0eVIRT_TYPE_TEST\x10\x03\x12\x1b\n\x0fVIRT_TYPE_OTHER\x10\x04\x1a\x06\xb0\xef\xd6\x90\x0f\x01*\x8d\x01\n\nDiskDevice\x12\x1b\n\x17\x44ISK_DEVICE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ISK_DEVICE_DISK\x10\x01\x12\x15\n\x11\x44ISK_DEVICE_CDROM\x10\x02\x12\x16\n\x12\x44ISK_DEVICE_FLOPPY\x10\x03\x12\x1d\n\x11\x44ISK_DEVICE_OTHER\x10\x04\x1a\x06\xb0\xef\xd6\x90\x0f\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/domain.proto\x12\x07proa.v1\x1a\x19proa/v1/disk_format.proto\x1a\x19proa/v1/domain_spec.proto\x1a\x15proa/v1/options.proto\x1a\x18proa/v1/volume_ref.proto\"\x8d\x02\n\x04\x44isk\x12\x0e\n\x06target\x18\x01 \x01(\t\x12#\n\x06\x64\x65vice\x18\x02 \x01(\x0e\x32\x13.proa.v1.DiskDevice\x12\x1d\n\x03\x62us\x18\x03 \x01(\x0e\x32\x10.proa.v1.DiskBus\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12\x14\n\x04path\x18\x05 \x01(\tB\x06\xa8\xb0\xe7\xb3\x06\x01\x12\"\n\x06volume\x18\x06 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x07 \x01(\x03\x12\x18\n\x10\x61llocation_bytes\x18\x08 \x01(\x03\x12\x11\n\tread_only\x18\t \x01(\x08\x12\r\n\x05owned\x18\n \x01(\x08\"o\n\x10NetworkInterface\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\x13\n\x0bmac_address\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x13\n\x0bhost_device\x18\x04 \x01(\t\x12\x11\n\taddresses\x18\x05 \x03(\t\"M\n\x08Graphics\x12#\n\x04type\x18\x01 \x01(\x0e\x32\x15.proa.v1.GraphicsType\x12\x0e\n\x06listen\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\x05\"\x9c\x03\n\x06\x44omain\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\x12\n\nspec_omits\x18\x02 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x18\n\x10max_memory_bytes\x18\x04 \x01(\x03\x12\r\n\x05vcpus\x18\x05 \x01(\x05\x12\x11\n\tautostart\x18\x06 \x01(\x08\x12$\n\tvirt_type\x18\x07 \x01(\x0e\x32\x11.proa.v1.VirtType\x12\x0f\n\x07machine\x18\x08 \x01(\t\x12\x1c\n\x05\x64isks\x18\t \x03(\x0b\x32\r.proa.v1.Disk\x12+\n\x08networks\x18\n \x03(\x0b\x32\x19.proa.v1.NetworkInterface\x12#\n\x08graphics\x18\x0b \x01(\x0b\x32\x11.proa.v1.Graphics\x12\x1d\n\x15guest_agent_connected\x18\x0c \x01(\x08\x12\x17\n\x0fhas_saved_state\x18\r \x01(\x08\x12\x16\n\x0esnapshot_count\x18\x0e \x01(\x05\x12\x12\n\nruntime_id\x18\x0f \x01(\x05*}\n\x08VirtType\x12\x19\n\x15VIRT_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVIRT_TYPE_KVM\x10\x01\x12\x12\n\x0eVIRT_TYPE_QEMU\x10\x02\x12\x12\n\x0eVIRT_TYPE_TEST\x10\x03\x12\x1b\n\x0fVIRT_TYPE_OTHER\x10\x04\x1a\x06\xb0\xef\xd6\x90\x0f\x01*\x8d\x01\n\nDiskDevice\x12\x1b\n\x17\x44ISK_DEVICE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ISK_DEVICE_DISK\x10\x01\x12\x15\n\x11\x44ISK_DEVICE_CDROM\x10\x02\x12\x16\n\x12\x44ISK_DEVICE_FLOPPY\x10\x03\x12\x1d\n\x11\x44ISK_DEVICE_OTHER\x10\x04\x1a\x06\xb0\xef\xd6\x90\x0f\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,16 +40,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VIRTTYPE'].values_by_name["VIRT_TYPE_OTHER"]._serialized_options = b'\260\357\326\220\017\001'
   _globals['_DISKDEVICE'].values_by_name["DISK_DEVICE_OTHER"]._loaded_options = None
   _globals['_DISKDEVICE'].values_by_name["DISK_DEVICE_OTHER"]._serialized_options = b'\260\357\326\220\017\001'
-  _globals['_VIRTTYPE']._serialized_start=1007
-  _globals['_VIRTTYPE']._serialized_end=1132
-  _globals['_DISKDEVICE']._serialized_start=1135
-  _globals['_DISKDEVICE']._serialized_end=1276
+  _globals['_DISK'].fields_by_name['path']._loaded_options = None
+  _globals['_DISK'].fields_by_name['path']._serialized_options = b'\250\260\347\263\006\001'
+  _globals['_VIRTTYPE']._serialized_start=1015
+  _globals['_VIRTTYPE']._serialized_end=1140
+  _globals['_DISKDEVICE']._serialized_start=1143
+  _globals['_DISKDEVICE']._serialized_end=1284
   _globals['_DISK']._serialized_start=137
-  _globals['_DISK']._serialized_end=398
-  _globals['_NETWORKINTERFACE']._serialized_start=400
-  _globals['_NETWORKINTERFACE']._serialized_end=511
-  _globals['_GRAPHICS']._serialized_start=513
-  _globals['_GRAPHICS']._serialized_end=590
-  _globals['_DOMAIN']._serialized_start=593
-  _globals['_DOMAIN']._serialized_end=1005
+  _globals['_DISK']._serialized_end=406
+  _globals['_NETWORKINTERFACE']._serialized_start=408
+  _globals['_NETWORKINTERFACE']._serialized_end=519
+  _globals['_GRAPHICS']._serialized_start=521
+  _globals['_GRAPHICS']._serialized_end=598
+  _globals['_DOMAIN']._serialized_start=601
+  _globals['_DOMAIN']._serialized_end=1013
 # @@protoc_insertion_point(module_scope)

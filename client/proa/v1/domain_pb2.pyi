@@ -115,7 +115,7 @@ class Disk(_message.Message):
     format: _disk_format_pb2.DiskFormat.ValueType
     """What libvirt takes it for: raw where its XML does not say."""
     path: _builtins.str
-    """Path on the host, if it is a file or a block device."""
+    """Path on the host, if it is a file or a block device. Shown with SCOPE_ADVANCED alone."""
     capacity_bytes: _builtins.int
     """Size that the guest sees, in bytes; 0: unknown."""
     allocation_bytes: _builtins.int

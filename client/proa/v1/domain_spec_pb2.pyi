@@ -385,7 +385,8 @@ class CdromSpec(_message.Message):
     path: _builtins.str
     """Absolute path of an ISO image on the host: a regular file, links resolved, in a
     folder of the daemon's setting media_dirs or of a storage pool, which QEMU's user
-    can read as it is; its owner stays. Not with a libvirt on another host.
+    can read as it is; its owner stays. Not with a libvirt on another host. Shown with
+    SCOPE_ADVANCED alone.
     At most 4096 characters.
     """
     @_builtins.property

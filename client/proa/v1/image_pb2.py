@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/image.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x03\n\x05Image\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\x12\x0f\n\x07\x64igests\x18\x03 \x03(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12*\n\x06labels\x18\x06 \x03(\x0b\x32\x1a.proa.v1.Image.LabelsEntry\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\n\n\x02os\x18\x08 \x01(\t\x12\x12\n\nentrypoint\x18\t \x03(\t\x12\x0f\n\x07\x63ommand\x18\n \x03(\t\x12$\n\x03\x65nv\x18\x0b \x03(\x0b\x32\x17.proa.v1.Image.EnvEntry\x12\x15\n\rexposed_ports\x18\x0c \x03(\t\x12\x0c\n\x04host\x18\r \x01(\t\x12\x11\n\ttruncated\x18\x0e \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/image.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15proa/v1/options.proto\"\xcd\x03\n\x05Image\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\x12\x0f\n\x07\x64igests\x18\x03 \x03(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12*\n\x06labels\x18\x06 \x03(\x0b\x32\x1a.proa.v1.Image.LabelsEntry\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\n\n\x02os\x18\x08 \x01(\t\x12\x1a\n\nentrypoint\x18\t \x03(\tB\x06\xa8\xb0\xe7\xb3\x06\x02\x12\x17\n\x07\x63ommand\x18\n \x03(\tB\x06\xa8\xb0\xe7\xb3\x06\x02\x12,\n\x03\x65nv\x18\x0b \x03(\x0b\x32\x17.proa.v1.Image.EnvEntryB\x06\xb0\x8d\xdf\x82\n\x01\x12\x15\n\rexposed_ports\x18\x0c \x03(\t\x12\x0c\n\x04host\x18\r \x01(\t\x12\x11\n\ttruncated\x18\x0e \x01(\x08\x12\x10\n\x08redacted\x18\x0f \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_IMAGE_ENVENTRY']._loaded_options = None
   _globals['_IMAGE_ENVENTRY']._serialized_options = b'8\001'
-  _globals['_IMAGE']._serialized_start=66
-  _globals['_IMAGE']._serialized_end=485
-  _globals['_IMAGE_LABELSENTRY']._serialized_start=396
-  _globals['_IMAGE_LABELSENTRY']._serialized_end=441
-  _globals['_IMAGE_ENVENTRY']._serialized_start=443
-  _globals['_IMAGE_ENVENTRY']._serialized_end=485
+  _globals['_IMAGE'].fields_by_name['entrypoint']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['entrypoint']._serialized_options = b'\250\260\347\263\006\002'
+  _globals['_IMAGE'].fields_by_name['command']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['command']._serialized_options = b'\250\260\347\263\006\002'
+  _globals['_IMAGE'].fields_by_name['env']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['env']._serialized_options = b'\260\215\337\202\n\001'
+  _globals['_IMAGE']._serialized_start=89
+  _globals['_IMAGE']._serialized_end=550
+  _globals['_IMAGE_LABELSENTRY']._serialized_start=461
+  _globals['_IMAGE_LABELSENTRY']._serialized_end=506
+  _globals['_IMAGE_ENVENTRY']._serialized_start=508
+  _globals['_IMAGE_ENVENTRY']._serialized_end=550
 # @@protoc_insertion_point(module_scope)

@@ -79,6 +79,7 @@ class Image(_message.Message):
     EXPOSED_PORTS_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    REDACTED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id, with its algorithm: "sha256:…"."""
     size_bytes: _builtins.int
@@ -93,6 +94,10 @@ class Image(_message.Message):
     """Whether something was left out, because all of it would have more than 3 MiB, and clients
     take 4 MiB in a message by default: labels first; where that is not enough env, command,
     entrypoint, exposed_ports, digests and tags, in this order.
+    """
+    redacted: _builtins.bool
+    """Whether something was left out because the caller lacks SCOPE_ADVANCED: the values of env, or a
+    command line that looks like it carries a secret.
     """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -120,7 +125,7 @@ class Image(_message.Message):
 
     @_builtins.property
     def env(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Environment. GetImage only."""
+        """Environment. GetImage only; values with SCOPE_ADVANCED alone."""
 
     @_builtins.property
     def exposed_ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -143,10 +148,11 @@ class Image(_message.Message):
         exposed_ports: _abc.Iterable[_builtins.str] | None = ...,
         host: _builtins.str = ...,
         truncated: _builtins.bool = ...,
+        redacted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "command", b"command", "create_time", b"create_time", "digests", b"digests", "entrypoint", b"entrypoint", "env", b"env", "exposed_ports", b"exposed_ports", "host", b"host", "id", b"id", "labels", b"labels", "os", b"os", "size_bytes", b"size_bytes", "tags", b"tags", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "command", b"command", "create_time", b"create_time", "digests", b"digests", "entrypoint", b"entrypoint", "env", b"env", "exposed_ports", b"exposed_ports", "host", b"host", "id", b"id", "labels", b"labels", "os", b"os", "redacted", b"redacted", "size_bytes", b"size_bytes", "tags", b"tags", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from proa.v1 import error_reason_pb2 as proa_dot_v1_dot_error__reason__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fproa/v1/operation_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aproa/v1/error_reason.proto\x1a\x15proa/v1/options.proto\"\xbf\x01\n\x0eRequestFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12$\n\x06reason\x18\x02 \x01(\x0e\x32\x14.proa.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x37\n\x08metadata\x18\x04 \x03(\x0b\x32%.proa.v1.RequestFailure.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9f\x02\n\x07Request\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmethod_name\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.proa.v1.RequestState\x12\x0c\n\x04path\x18\x04 \x01(\t\x12(\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x17.proa.v1.RequestFailure\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\x11GetRequestRequest\x12\x1a\n\nrequest_id\x18\x01 \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\"7\n\x12GetRequestResponse\x12!\n\x07request\x18\x01 \x01(\x0b\x32\x10.proa.v1.Request\"t\n\x13ListRequestsRequest\x12-\n\x06states\x18\x01 \x03(\x0e\x32\x15.proa.v1.RequestStateB\x06\xf8\xc4\xa9\x82\x03\x08\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80 \"S\n\x14ListRequestsResponse\x12\"\n\x08requests\x18\x01 \x03(\x0b\x32\x10.proa.v1.Request\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x14\x43\x61ncelRequestRequest\x12\x1a\n\nrequest_id\x18\x01 \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\":\n\x15\x43\x61ncelRequestResponse\x12!\n\x07request\x18\x01 \x01(\x0b\x32\x10.proa.v1.Request*\x7f\n\x0cRequestState\x12\x1d\n\x19REQUEST_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REQUEST_STATE_RUNNING\x10\x01\x12\x1b\n\x17REQUEST_STATE_SUCCEEDED\x10\x02\x12\x18\n\x14REQUEST_STATE_FAILED\x10\x03\x32\xbc\x02\n\x10OperationService\x12Z\n\nGetRequest\x12\x1a.proa.v1.GetRequestRequest\x1a\x1b.proa.v1.GetRequestResponse\"\x13\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\x12`\n\x0cListRequests\x12\x1c.proa.v1.ListRequestsRequest\x1a\x1d.proa.v1.ListRequestsResponse\"\x13\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\x12j\n\rCancelRequest\x12\x1d.proa.v1.CancelRequestRequest\x1a\x1e.proa.v1.CancelRequestResponse\"\x1a\x90\x02\x02\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fproa/v1/operation_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aproa/v1/error_reason.proto\x1a\x15proa/v1/options.proto\"\xcf\x01\n\x0eRequestFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12$\n\x06reason\x18\x02 \x01(\x0e\x32\x14.proa.v1.ErrorReason\x12\x17\n\x07message\x18\x03 \x01(\tB\x06\xa8\xb0\xe7\xb3\x06\x01\x12?\n\x08metadata\x18\x04 \x03(\x0b\x32%.proa.v1.RequestFailure.MetadataEntryB\x06\xa8\xb0\xe7\xb3\x06\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9f\x02\n\x07Request\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmethod_name\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.proa.v1.RequestState\x12\x0c\n\x04path\x18\x04 \x01(\t\x12(\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x17.proa.v1.RequestFailure\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\x11GetRequestRequest\x12\x1a\n\nrequest_id\x18\x01 \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\"7\n\x12GetRequestResponse\x12!\n\x07request\x18\x01 \x01(\x0b\x32\x10.proa.v1.Request\"t\n\x13ListRequestsRequest\x12-\n\x06states\x18\x01 \x03(\x0e\x32\x15.proa.v1.RequestStateB\x06\xf8\xc4\xa9\x82\x03\x08\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80 \"S\n\x14ListRequestsResponse\x12\"\n\x08requests\x18\x01 \x03(\x0b\x32\x10.proa.v1.Request\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x14\x43\x61ncelRequestRequest\x12\x1a\n\nrequest_id\x18\x01 \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\":\n\x15\x43\x61ncelRequestResponse\x12!\n\x07request\x18\x01 \x01(\x0b\x32\x10.proa.v1.Request*\x7f\n\x0cRequestState\x12\x1d\n\x19REQUEST_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REQUEST_STATE_RUNNING\x10\x01\x12\x1b\n\x17REQUEST_STATE_SUCCEEDED\x10\x02\x12\x18\n\x14REQUEST_STATE_FAILED\x10\x03\x32\xbc\x02\n\x10OperationService\x12Z\n\nGetRequest\x12\x1a.proa.v1.GetRequestRequest\x1a\x1b.proa.v1.GetRequestResponse\"\x13\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\x12`\n\x0cListRequests\x12\x1c.proa.v1.ListRequestsRequest\x1a\x1d.proa.v1.ListRequestsResponse\"\x13\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\x12j\n\rCancelRequest\x12\x1d.proa.v1.CancelRequestRequest\x1a\x1e.proa.v1.CancelRequestResponse\"\x1a\x90\x02\x02\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_REQUESTFAILURE_METADATAENTRY']._loaded_options = None
   _globals['_REQUESTFAILURE_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_REQUESTFAILURE'].fields_by_name['message']._loaded_options = None
+  _globals['_REQUESTFAILURE'].fields_by_name['message']._serialized_options = b'\250\260\347\263\006\001'
+  _globals['_REQUESTFAILURE'].fields_by_name['metadata']._loaded_options = None
+  _globals['_REQUESTFAILURE'].fields_by_name['metadata']._serialized_options = b'\250\260\347\263\006\001'
   _globals['_GETREQUESTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_GETREQUESTREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_LISTREQUESTSREQUEST'].fields_by_name['states']._loaded_options = None
@@ -51,26 +55,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSERVICE'].methods_by_name['ListRequests']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\002\020\001'
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelRequest']._loaded_options = None
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelRequest']._serialized_options = b'\220\002\002\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002\240\305\317\202\013\001'
-  _globals['_REQUESTSTATE']._serialized_start=1033
-  _globals['_REQUESTSTATE']._serialized_end=1160
+  _globals['_REQUESTSTATE']._serialized_start=1049
+  _globals['_REQUESTSTATE']._serialized_end=1176
   _globals['_REQUESTFAILURE']._serialized_start=129
-  _globals['_REQUESTFAILURE']._serialized_end=320
-  _globals['_REQUESTFAILURE_METADATAENTRY']._serialized_start=273
-  _globals['_REQUESTFAILURE_METADATAENTRY']._serialized_end=320
-  _globals['_REQUEST']._serialized_start=323
-  _globals['_REQUEST']._serialized_end=610
-  _globals['_GETREQUESTREQUEST']._serialized_start=612
-  _globals['_GETREQUESTREQUEST']._serialized_end=659
-  _globals['_GETREQUESTRESPONSE']._serialized_start=661
-  _globals['_GETREQUESTRESPONSE']._serialized_end=716
-  _globals['_LISTREQUESTSREQUEST']._serialized_start=718
-  _globals['_LISTREQUESTSREQUEST']._serialized_end=834
-  _globals['_LISTREQUESTSRESPONSE']._serialized_start=836
-  _globals['_LISTREQUESTSRESPONSE']._serialized_end=919
-  _globals['_CANCELREQUESTREQUEST']._serialized_start=921
-  _globals['_CANCELREQUESTREQUEST']._serialized_end=971
-  _globals['_CANCELREQUESTRESPONSE']._serialized_start=973
-  _globals['_CANCELREQUESTRESPONSE']._serialized_end=1031
-  _globals['_OPERATIONSERVICE']._serialized_start=1163
-  _globals['_OPERATIONSERVICE']._serialized_end=1479
+  _globals['_REQUESTFAILURE']._serialized_end=336
+  _globals['_REQUESTFAILURE_METADATAENTRY']._serialized_start=289
+  _globals['_REQUESTFAILURE_METADATAENTRY']._serialized_end=336
+  _globals['_REQUEST']._serialized_start=339
+  _globals['_REQUEST']._serialized_end=626
+  _globals['_GETREQUESTREQUEST']._serialized_start=628
+  _globals['_GETREQUESTREQUEST']._serialized_end=675
+  _globals['_GETREQUESTRESPONSE']._serialized_start=677
+  _globals['_GETREQUESTRESPONSE']._serialized_end=732
+  _globals['_LISTREQUESTSREQUEST']._serialized_start=734
+  _globals['_LISTREQUESTSREQUEST']._serialized_end=850
+  _globals['_LISTREQUESTSRESPONSE']._serialized_start=852
+  _globals['_LISTREQUESTSRESPONSE']._serialized_end=935
+  _globals['_CANCELREQUESTREQUEST']._serialized_start=937
+  _globals['_CANCELREQUESTREQUEST']._serialized_end=987
+  _globals['_CANCELREQUESTRESPONSE']._serialized_start=989
+  _globals['_CANCELREQUESTRESPONSE']._serialized_end=1047
+  _globals['_OPERATIONSERVICE']._serialized_start=1179
+  _globals['_OPERATIONSERVICE']._serialized_end=1495
 # @@protoc_insertion_point(module_scope)

@@ -84,10 +84,10 @@ class RequestFailure(_message.Message):
     reason: _error_reason_pb2.ErrorReason.ValueType
     """Why, for programs."""
     message: _builtins.str
-    """Why, for people."""
+    """Why, for people. Shown with SCOPE_ADVANCED alone."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values for programs, as in google.rpc.ErrorInfo."""
+        """For programs, as in google.rpc.ErrorInfo; values with SCOPE_ADVANCED alone."""
 
     def __init__(
         self,

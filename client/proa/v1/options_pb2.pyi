@@ -50,6 +50,36 @@ interrupted call has left half done could not be told without.
 """
 Global___Journal: _TypeAlias = Journal  # noqa: Y015
 
+class _Redaction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RedactionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Redaction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REDACTION_UNSPECIFIED: _Redaction.ValueType  # 0
+    """Not set: nothing is left out."""
+    REDACTION_HOST: _Redaction.ValueType  # 1
+    """All of it: it tells of the host, as a path on it does, or may do so, as an engine's words may."""
+    REDACTION_COMMAND: _Redaction.ValueType  # 2
+    """All of it where it looks like it carries a secret, by the daemon's setting secret_patterns:
+    a command line.
+    """
+
+class Redaction(_Redaction, metaclass=_RedactionEnumTypeWrapper):
+    """What a caller without SCOPE_ADVANCED does not read of a field that is no secret. Of a map the keys
+    stay, each with an empty value.
+    """
+
+REDACTION_UNSPECIFIED: Redaction.ValueType  # 0
+"""Not set: nothing is left out."""
+REDACTION_HOST: Redaction.ValueType  # 1
+"""All of it: it tells of the host, as a path on it does, or may do so, as an engine's words may."""
+REDACTION_COMMAND: Redaction.ValueType  # 2
+"""All of it where it looks like it carries a secret, by the daemon's setting secret_patterns:
+a command line.
+"""
+Global___Redaction: _TypeAlias = Redaction  # noqa: Y015
+
 @_typing.final
 class MethodAccess(_message.Message):
     """All options of the contract. The daemon reads them from the descriptors: who may call a method,
@@ -99,6 +129,7 @@ MAX_ITEMS_FIELD_NUMBER: _builtins.int
 MAX_LENGTH_FIELD_NUMBER: _builtins.int
 MAX_KEY_LENGTH_FIELD_NUMBER: _builtins.int
 SECRET_FIELD_NUMBER: _builtins.int
+REDACTION_FIELD_NUMBER: _builtins.int
 OUTPUT_ONLY_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___MethodAccess]
 """What a caller needs. A method without it is denied to everyone."""
@@ -115,7 +146,12 @@ each value of a map, of each path of a mask. Each of these has it.
 max_key_length: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
 """Characters of each key of a map. Every map has it."""
 secret: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
-"""The field, of a map its values, is a secret: it is neither logged nor stored."""
+"""The field, of a map its values, is a secret: it is neither logged nor stored, and a caller
+without SCOPE_ADVANCED does not read it, unless it is the answer that the caller asked for,
+such as a token. The keys of a map stay, each with an empty value.
+"""
+redaction: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Redaction.ValueType]
+"""What a caller without SCOPE_ADVANCED does not read of the field."""
 output_only: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.bool]
 """The value only tells what an engine has. A request that sets it is refused with
 INVALID_ARGUMENT and its field.

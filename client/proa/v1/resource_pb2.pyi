@@ -298,7 +298,7 @@ class StateDetail(_message.Message):
     """
     message: _builtins.str
     """The engine's own words, for people. Of a container in the FULL view alone,
-    unless the state is OTHER.
+    unless the state is OTHER. Shown with SCOPE_ADVANCED alone.
     """
     exit_code: _builtins.int
     """How the process of a container that is STOPPED or STARTING has ended, and in the FULL
@@ -425,6 +425,7 @@ class Resource(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
+    REDACTED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The engine's own full id: 64 hexadecimal digits, or a UUID."""
     kind: Global___ResourceKind.ValueType
@@ -463,6 +464,11 @@ class Resource(_message.Message):
     """
     deletion_protection: _builtins.bool
     """Whether delete, prune, recreate and deletes of its disks are refused with DELETION_PROTECTED."""
+    redacted: _builtins.bool
+    """Whether something was left out because the caller lacks SCOPE_ADVANCED: values of environments,
+    log options, paths on the host, the engine's words, or command lines that look like they carry
+    a secret.
+    """
     @_builtins.property
     def state_detail(self) -> Global___StateDetail:
         """What is behind the state."""
@@ -533,10 +539,11 @@ class Resource(_message.Message):
         epoch: _builtins.str = ...,
         owner: _builtins.str = ...,
         deletion_protection: _builtins.bool = ...,
+        redacted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "deletion_protection", b"deletion_protection", "details", b"details", "domain", b"domain", "engine", b"engine", "epoch", b"epoch", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "owner", b"owner", "path", b"path", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "deletion_protection", b"deletion_protection", "details", b"details", "domain", b"domain", "engine", b"engine", "epoch", b"epoch", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "owner", b"owner", "path", b"path", "redacted", b"redacted", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_details: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
     _WhichOneofArgType_details: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015

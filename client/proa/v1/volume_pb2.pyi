@@ -36,7 +36,7 @@ class Volume(_message.Message):
     name: _builtins.str
     """Name, unique in the pool."""
     path: _builtins.str
-    """Path on the host."""
+    """Path on the host. Shown with SCOPE_ADVANCED alone."""
     format: _disk_format_pb2.DiskFormat.ValueType
     """How it is stored: as Proa made it, else as it looks like to libvirt, which a guest
     can make it look like.
@@ -46,7 +46,9 @@ class Volume(_message.Message):
     allocation_bytes: _builtins.int
     """Bytes that it takes in the pool."""
     base_path: _builtins.str
-    """Path of the volume that it stores its differences from; empty: none."""
+    """Path of the volume that it stores its differences from; empty: none. Shown with SCOPE_ADVANCED
+    alone.
+    """
     host: _builtins.str
     """Host connection that it is on."""
     def __init__(

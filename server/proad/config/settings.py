@@ -123,6 +123,24 @@ def _proxy(value: object) -> Proxy:
         ) from None
 
 
+SECRET_PATTERNS = (
+    r"(?i)passw|passphrase|passcode|secret|token|credential|bearer|authorization",
+    r"(?i)(api|access|private)[-_]?key|-----BEGIN",
+    r"(?i)(pass|pwd|auth)\s*[=:]",
+    # A password in a URL.
+    r"://[^/\s:@]*:[^/\s@]+@",
+)
+"""What a command line has that carries a secret, as far as a pattern can tell."""
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
@@ -231,6 +249,8 @@ class Settings(BaseSettings):
         password_min_length: minimum number of characters of a new password.
         allowed_registries: another place for `policy.allowed_registries`, with a variable.
         policy: what callers may ask of the host.
+        secret_patterns: regular expressions; callers without the scope `advanced` do not read a
+            command line in which one of these is found.
         drain_timeout: how long running calls may take when the daemon stops.
         grpc_max_message_bytes: maximum size of a sent message; each method has a limit of its
             own for requests. Pages and their items have at most 3 MiB.
@@ -269,6 +289,10 @@ class Settings(BaseSettings):
 
     allowed_registries: Annotated[Registries, NoDecode] = ("*",)
     policy: Annotated[Policy, Field(validate_default=True)] = Policy()
+
+    secret_patterns: Annotated[
+        tuple[Annotated[str, AfterValidator(_pattern)], ...], NoDecode, BeforeValidator(texts)
+    ] = SECRET_PATTERNS
 
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(
         seconds=30

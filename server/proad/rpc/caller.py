@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from proad.auth.service import Caller
 from proad.core.actor import act_for
 from proad.model import Subject
+from proad.model.scope import Scope
 
 # Set by the authorizer. grpc.aio runs interceptor and servicer in one context.
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -34,3 +35,8 @@ def name() -> str | None:
     """Return the caller's user name; None in a PUBLIC call or without a valid token."""
     known = _caller.get(None)
     return None if known is None else known.username
+
+
+def reads_all() -> bool:
+    """Return whether the caller reads also secrets and what tells of the host."""
+    return Scope.ADVANCED in _caller.get().scopes

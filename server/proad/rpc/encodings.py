@@ -8,6 +8,7 @@ from weakref import ref
 from proa import v1
 from proad.model import Resource
 from proad.rpc.encode import encode
+from proad.rpc.redaction import Redact, nothing
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -86,12 +87,14 @@ class EncodingCache:
         return made
 
 
-def first_field(resource: Resource) -> bytes:
+def first_field(resource: Resource, redact: Redact = nothing) -> bytes:
     """Encode a resource as field 1 of a message, its number in every response with a resource.
 
     To concatenate encoded messages is to merge them: an encoded list is its resources, joined.
     """
-    return v1.GetResourceResponse(resource=encode(v1.Resource, resource)).SerializeToString()
+    message = encode(v1.Resource, resource)
+    redact(message)
+    return v1.GetResourceResponse(resource=message).SerializeToString()
 
 
 def renumbered(field: bytes, number: int) -> bytes:

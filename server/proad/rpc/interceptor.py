@@ -28,6 +28,7 @@ from proad.rpc.authorizer import Authorizer, forwarded, header, headers
 from proad.rpc.deadline import deadline
 from proad.rpc.methods import Method
 from proad.rpc.read_limiter import ReadLimiter
+from proad.rpc.redaction import Redactor
 from proad.rpc.request_ids import RequestIds
 from proad.rpc.request_reader import RequestReader
 from proad.rpc.status import internal_status, repeated_status, to_status
@@ -75,6 +76,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         methods: the methods of the contract by their paths; calls of others are refused.
         request_ids: serves requests that have an id.
         gate: knows the profiles of the host's policy.
+        redactor: leaves out of responses what their callers may not read.
         timing: durations.
     """
 
@@ -84,10 +86,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         methods: Mapping[str, Method],
         request_ids: RequestIds,
         gate: PolicyGate,
+        redactor: Redactor,
         timing: RpcTiming = RpcTiming(),
     ) -> None:
         self._methods = methods
         self._request_ids = request_ids
+        self._redactor = redactor
         self._timing = timing
         self._authorizer = Authorizer(authenticator, gate)
         self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
@@ -160,6 +164,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             write = self._streams.writer(method, servicer.stream_stream)
             return lambda context: write(reader.each(context), context)
         unary, stream = servicer.unary_unary, servicer.unary_stream
+        if not method.standard:
+            unary = unary and self._redactor.unary(method, unary)
+            stream = stream and self._redactor.stream(method, stream)
         if method.journalled:
             unary = unary and self._request_ids.unary(method, unary)
             stream = stream and self._request_ids.stream(method, stream)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import grpc
@@ -42,6 +43,7 @@ from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodingCache, first_field
 from proad.rpc.masks import ReadMask
 from proad.rpc.paging import PageBudget, Paginator
+from proad.rpc.redaction import Redact, Redactor, nothing
 from proad.rpc.signing import Signer
 from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder, point_of, point_text
 
@@ -68,6 +70,28 @@ def _update(request: v1.UpdateResourceRequest) -> ResourceUpdate:
             raise InvalidArgumentError.of("", "set container or domain, with the new values")
 
 
+def _piece(resource: Resource, mask: ReadMask, encodings: "_Encodings") -> bytes:
+    """Return a resource as an encoded ListResourcesResponse has it."""
+    if not mask:
+        return encodings.resources.get(resource)
+    masked = mask.apply(encode(v1.Resource, resource))
+    encodings.redact(masked)
+    return v1.ListResourcesResponse(resources=[masked]).SerializeToString()
+
+
+class _Encodings:
+    """The encodings of resources and events for callers who may read the same.
+
+    Args:
+        redact: leaves out what they may not read.
+    """
+
+    def __init__(self, redact: Redact) -> None:
+        self.redact = redact
+        self.resources = EncodingCache(partial(first_field, redact=redact))
+        self.events = WatchEncoder(self.resources, redact)
+
+
 class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     """Converts, delegates to the core, converts."""
 
@@ -81,6 +105,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         paginator: Paginator,
         signer: Signer,
         slicer: TimeSlicer,
+        redactor: Redactor,
     ) -> None:
         self._slicer = slicer
         self._lister = lister
@@ -88,8 +113,9 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._watch_service = watch_service
         self._stats_service = stats_service
         self._waits = wait_service
-        self._encoded = EncodingCache(first_field)
-        self._events = WatchEncoder(self._encoded)
+        self._whole = _Encodings(nothing)
+        self._redacted = _Encodings(redactor.redact)
+        self._encoded = self._whole.resources
         self._paginator = paginator
         self._signer = signer
 
@@ -112,10 +138,11 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             resources = full.resources
             unreachable += full.unreachable
         budget = PageBudget()
+        encodings = self._encodings()
         pieces: list[bytes] = []
         last = order.position(listing.resources[-1]) if listing.more else None
         async for resource in self._slicer.each(resources):
-            piece = self._piece(resource, mask)
+            piece = _piece(resource, mask, encodings)
             if not budget.take(len(piece)):
                 # By the SUMMARY: the sort values of the FULL view may have changed since.
                 last = order.position(_same(resources[len(pieces) - 1], listing.resources))
@@ -133,19 +160,16 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         )
         return b"".join([*pieces, rest.SerializeToString()])
 
-    def _piece(self, resource: Resource, mask: ReadMask) -> bytes:
-        """Return a resource as an encoded ListResourcesResponse has it."""
-        if not mask:
-            return self._encoded.get(resource)
-        masked = mask.apply(encode(v1.Resource, resource))
-        return v1.ListResourcesResponse(resources=[masked]).SerializeToString()
+    def _encodings(self) -> _Encodings:
+        """Return the encodings for the caller."""
+        return self._whole if caller.reads_all() else self._redacted
 
     async def GetResource(self, request: v1.GetResourceRequest, context: _Context) -> _Answer:
         view = chosen(ResourceView, request, "view", ResourceView.FULL)
         mask = ReadMask(request.read_mask, v1.Resource)
         resource = await self._lifecycle.get(required_text(request, "id"), view)
         if not mask:
-            return self._encoded.get(resource)
+            return self._encodings().resources.get(resource)
         return v1.GetResourceResponse(resource=mask.apply(encode(v1.Resource, resource)))
 
     async def WatchResources(
@@ -159,7 +183,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             heartbeat=options.heartbeat_interval,
             after=tokens.read(request.resume_token),
         )
-        async for response in self._events.responses(batches, mask, tokens):
+        async for response in self._encodings().events.responses(batches, mask, tokens):
             yield response
 
     def _resume_tokens(self, filter: v1.ResourceFilter) -> ResumeTokens:

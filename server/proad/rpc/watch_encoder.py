@@ -12,6 +12,7 @@ from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodingCache, LruCache, embedded, renumbered
 from proad.rpc.masks import ReadMask
 from proad.rpc.names import enum_number
+from proad.rpc.redaction import Redact, nothing
 from proad.rpc.signing import Signer
 
 # Bytes of cached events: most watchers get the same ones at about the same time.
@@ -25,10 +26,12 @@ class WatchEncoder:
 
     Args:
         resources: encodes a resource as field 1 of a message.
+        redact: leaves out of an event what the watchers may not read.
     """
 
-    def __init__(self, resources: EncodingCache) -> None:
+    def __init__(self, resources: EncodingCache, redact: Redact = nothing) -> None:
         self._resources = resources
+        self._redact = redact
         self._cached: LruCache[tuple[int, str], bytes] = LruCache(_ROOM)
         self._existing = EncodingCache(self._exists)
 
@@ -54,6 +57,7 @@ class WatchEncoder:
             message = encode(v1.WatchEvent, event)
             if message.HasField("change"):
                 message.change.resource.CopyFrom(mask.apply(message.change.resource))
+            self._redact(message)
             return _response(message).SerializeToString()
         if event.change is None:
             return _response(encode(v1.WatchEvent, event)).SerializeToString()

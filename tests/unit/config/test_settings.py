@@ -65,6 +65,7 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "tls_cert_file": str(pem),
         "tls_key_file": str(pem),
         "tls_client_ca_file": str(pem),
+        "secret_patterns": "pin=,(?i)salt",
         "token_issuer": "i",
         "token_audience": "a",
         "token_lifetime": "90",
