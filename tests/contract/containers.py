@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
@@ -23,6 +23,7 @@ from proad.model import (
     Container,
     ContainerResources,
     ContainerSpec,
+    EnvSecret,
     Lifetime,
     Mount,
     NetworkAttachment,
@@ -303,6 +304,30 @@ class ContainersContract:
         await harness.driver.delete(made.id)
         with pytest.raises(ResourceNotFoundError):
             await harness.containers.layer_size(made.id)
+
+    async def test_env_secret_is_shown_without_its_value(self, harness: DriverHarness):
+        spec = ContainerSpec(
+            image=IMAGE,
+            name=harness.new_name(),
+            command=IDLE,
+            env={"PLAIN": "x"},
+            env_secret={"PASSWORD": EnvSecret(value="hunter2"), "EMPTY": EnvSecret()},
+        )
+        made = (await harness.containers.create_container(spec, start=True)).resource
+
+        listed = await harness.driver.list_resources(ResourceView.FULL)
+        for shown in (made, *(each for each in listed if each.id == made.id)):
+            assert shown.container is not None
+            has = spec_of(shown)
+            assert has.env_secret == dict.fromkeys(spec.env_secret, EnvSecret(redacted=True))
+            assert has.env == spec.env
+            assert (shown.container.env["PLAIN"], shown.container.env["PASSWORD"]) == ("x", "")
+            assert "hunter2" not in str(asdict(shown))
+        assert await harness.containers.env_secrets(made.id) == {"PASSWORD": "hunter2", "EMPTY": ""}
+
+    async def test_env_secrets_of_what_is_not_there_are_not_found(self, harness: DriverHarness):
+        with pytest.raises(ResourceNotFoundError):
+            await harness.containers.env_secrets("0" * 64)
 
     async def test_transient_container_not_started_stays(self, harness: DriverHarness):
         made = await harness.make(lifetime=Lifetime.TRANSIENT)

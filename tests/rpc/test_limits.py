@@ -30,6 +30,15 @@ def is_text(field):
     return field.type in {field.TYPE_STRING, field.TYPE_BYTES}
 
 
+def message_in(field):
+    """The message type of a field, of a map that of its values; None if there is none."""
+    return (
+        field.message_type.fields_by_name["value"].message_type
+        if is_map(field)
+        else field.message_type
+    )
+
+
 def request_messages():
     """Every message type that a request has in it, by its full name."""
     found, left = {}, [rpc.request.DESCRIPTOR for rpc in RPCS.values()]
@@ -38,7 +47,7 @@ def request_messages():
         if message.full_name in found or message.full_name.startswith("google."):
             continue
         found[message.full_name] = message
-        left += [f.message_type for f in message.fields if f.message_type and not is_map(f)]
+        left += [inner for inner in map(message_in, message.fields) if inner]
     return found
 
 
@@ -54,6 +63,8 @@ def limits(field):
 def limit_sentence(field):
     """Return the sentence at the end of a field's comment, or None if nothing is limited."""
     items, key, length = limits(field)
+    if is_map(field) and message_in(field):
+        return f"At most {items} entries, keys of {key} characters."
     if is_map(field):
         return f"At most {items} entries, keys of {key} and values of {length} characters."
     if is_mask(field):
@@ -116,7 +127,7 @@ def test_limits_of_every_request_field_are_in_its_comment(comments, name):
 
     many = field.is_repeated or is_mask(field)
     assert (items > 0, key > 0) == (many, is_map(field))
-    texts = is_text(field) or is_mask(field) or is_map(field)
+    texts = is_text(field) or is_mask(field) or (is_map(field) and not message_in(field))
     assert (length > 0) == texts
     if sentence is None:
         assert not re.search(r"At most \d+ (characters|items|entries|paths)", comments[name])
@@ -133,9 +144,9 @@ def chain(target):
             if message is target:
                 return rpc, path
             left += [
-                (field.message_type, (*path, field))
+                (message_in(field), (*path, field))
                 for field in message.fields
-                if field.message_type and not is_map(field) and not is_mask(field)
+                if message_in(field) and not is_mask(field)
             ]
     raise AssertionError(target.full_name)
 
@@ -146,7 +157,8 @@ def over(field):
     if is_map(field):
         yield {str(number): "" for number in range(items + 1)}
         yield {"k" * (key + 1): ""}
-        yield {"k": "v" * (length + 1)}
+        if length:
+            yield {"k": "v" * (length + 1)}
     elif is_mask(field):
         yield ["name"] * (items + 1)
         yield ["p" * (length + 1)]
@@ -160,7 +172,10 @@ def over(field):
 
 def fill(message, field, value):
     there = getattr(message, field.name)
-    if is_map(field):
+    if is_map(field) and message_in(field):
+        for key in value:
+            there[key].SetInParent()
+    elif is_map(field):
         there.update(value)
     elif is_mask(field):
         there.paths.extend(value)
@@ -188,6 +203,10 @@ async def test_request_field_over_its_limit_is_refused_with_the_path(daemon, nam
         message, where = request, []
         for step in path:
             message = getattr(message, step.name)
+            if is_map(step):
+                message = message["k"]
+                where.append(f"{step.name}.k")
+                continue
             message = message.add() if step.is_repeated else message
             where.append(f"{step.name}[0]" if step.is_repeated else step.name)
         fill(message, field, value)

@@ -190,6 +190,17 @@ def run(
     env_unset: Annotated[
         Texts, typer.Option(metavar="NAME", help="Variable of the image to leave out.")
     ] = None,
+    env_secret: Annotated[
+        Texts,
+        typer.Option(
+            metavar="NAME[=@FILE]",
+            help="Variable that is never shown; @- is standard input, NAME alone a variable of yours.",
+        ),
+    ] = None,
+    secrets_from: Annotated[
+        str,
+        typer.Option(metavar="ID", help="Container that --env-secret NAME takes its value from."),
+    ] = "",
     protect: Annotated[Flag, typer.Option("--protect", help="Refuse to delete it.")] = False,
     no_start: Annotated[Flag, typer.Option("--no-start", help="Create it only.")] = False,
     pull: Annotated[Pull, typer.Option(help="When to pull the image.")] = Pull.MISSING,
@@ -244,6 +255,7 @@ def run(
         deletion_protection=protect,
         display=display,
         env_unset=env_unset or (),
+        env_secret=parse.env_secrets(env_secret, kept=bool(secrets_from)),
     )
     check = v1.HealthCheck(
         shell_command=health_cmd,
@@ -255,7 +267,9 @@ def run(
     )
     if check != v1.HealthCheck():
         spec.health_check.CopyFrom(check)
-    request = v1.CreateContainerRequest(spec=spec, start=not no_start, host=host)
+    request = v1.CreateContainerRequest(
+        spec=spec, start=not no_start, host=host, secrets_from=secrets_from
+    )
     with session.connect() as client:
         response = _create(client, request, pull, quiet=session.as_json)
     for warning in response.warnings:

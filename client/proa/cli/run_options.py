@@ -2,7 +2,9 @@
 
 import os
 import re
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import typer
 from google.protobuf.duration_pb2 import Duration
@@ -174,6 +176,39 @@ def environment(texts: list[str] | None) -> Mapping[str, str]:
         elif name in os.environ:
             found[name] = os.environ[name]
     return found
+
+
+def env_secrets(texts: list[str] | None, *, kept: bool) -> Mapping[str, v1.EnvSecret]:
+    """Parse NAME=@FILE, NAME=@- for standard input, or NAME alone.
+
+    Of NAME alone, the container that has it keeps it, or gives it, if `kept`; otherwise the value
+    is that in our own environment. A value itself would show in lists of processes.
+    """
+    found = {}
+    for text in texts or ():
+        name, equals, source = text.partition("=")
+        if equals and not source.startswith("@"):
+            raise typer.BadParameter(
+                f"others could read the value of {name} in a list of processes; write {name}=@FILE, "
+                f"or {name}=@- for standard input"
+            )
+        if not equals and kept:
+            found[name] = v1.EnvSecret(redacted=True)
+        elif not equals and name not in os.environ:
+            raise typer.BadParameter(f"there is no variable {name} here; write {name}=@FILE")
+        else:
+            value = _content(source[1:]) if equals else os.environ[name]
+            found[name] = v1.EnvSecret(value=value)
+    return found
+
+
+def _content(path: str) -> str:
+    """Return what is in a file, or in standard input for "-", without its last line break."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path!r} cannot be read: {error}") from None
+    return text.removesuffix("\n")
 
 
 def hosts(texts: list[str] | None) -> Mapping[str, str]:

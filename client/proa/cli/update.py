@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 import proa
 from proa import v1
 from proa.cli.output import write_line, write_message, write_warning
-from proa.cli.run_options import environment
+from proa.cli.run_options import env_secrets, environment
 from proa.cli.run_options import restart as restart_policy
 from proa.cli.session import Etag, Id, Output, Session
 from proa.cli.text import MOST, pairs, signed_size, size
@@ -168,6 +168,13 @@ def recreate(
         list[str] | None,
         typer.Option("--env", "-e", metavar="NAME=VALUE", help="This environment and no other."),
     ] = None,
+    env_secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=@FILE]",
+            help="These secrets and no others; NAME alone keeps the one that it has.",
+        ),
+    ] = None,
     command: Annotated[
         list[str] | None, typer.Argument(metavar="CMD", help="Another command.")
     ] = None,
@@ -180,6 +187,7 @@ def recreate(
         {
             "image": image,
             "env": environment(env) if env is not None else None,
+            "env_secret": env_secrets(env_secret, kept=True) if env_secret is not None else None,
             "command": command or None,
         }
     )

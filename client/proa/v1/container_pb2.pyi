@@ -154,7 +154,9 @@ class Container(_message.Message):
 
     @_builtins.property
     def env(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Environment, the image's included. What was unset when it was made is not in it."""
+        """Environment, the image's included; of `spec.env_secret` the keys, without values. What was unset
+        when it was made is not in it.
+        """
 
     @_builtins.property
     def display(self) -> _container_spec_pb2.ContainerDisplay:

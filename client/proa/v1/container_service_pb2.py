@@ -29,7 +29,7 @@ from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fproa/v1/container_service.proto\x12\x07proa.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cproa/v1/container_spec.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\x97\x01\n\x16\x43reateContainerRequest\x12$\n\x04spec\x18\x01 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"P\n\x17\x43reateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\xe0\x01\n\x18RecreateContainerRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12$\n\x04spec\x18\x02 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12?\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"R\n\x19RecreateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\x9d\x02\n\x16PruneContainersRequest\x12R\n\x06labels\x18\x01 \x03(\x0b\x32+.proa.v1.PruneContainersRequest.LabelsEntryB\x15\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x80\x04\xc8\x9a\xf6\xc4\x0e\x80\x08\x12\x36\n\x12\x63reate_time_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x17PruneContainersResponse\x12\x15\n\rcontainer_ids\x18\x01 \x03(\t\x12\x17\n\x0freclaimed_bytes\x18\x02 \x01(\x03\x32\xd9\x02\n\x10\x43ontainerService\x12g\n\x0f\x43reateContainer\x12\x1f.proa.v1.CreateContainerRequest\x1a .proa.v1.CreateContainerResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12s\n\x11RecreateContainer\x12!.proa.v1.RecreateContainerRequest\x1a\".proa.v1.RecreateContainerResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x02\x12g\n\x0fPruneContainers\x12\x1f.proa.v1.PruneContainersRequest\x1a .proa.v1.PruneContainersResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fproa/v1/container_service.proto\x12\x07proa.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cproa/v1/container_spec.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\xb6\x01\n\x16\x43reateContainerRequest\x12$\n\x04spec\x18\x01 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1d\n\x0csecrets_from\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"P\n\x17\x43reateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\xe0\x01\n\x18RecreateContainerRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12$\n\x04spec\x18\x02 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12?\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"R\n\x19RecreateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\x9d\x02\n\x16PruneContainersRequest\x12R\n\x06labels\x18\x01 \x03(\x0b\x32+.proa.v1.PruneContainersRequest.LabelsEntryB\x15\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x80\x04\xc8\x9a\xf6\xc4\x0e\x80\x08\x12\x36\n\x12\x63reate_time_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x17PruneContainersResponse\x12\x15\n\rcontainer_ids\x18\x01 \x03(\t\x12\x17\n\x0freclaimed_bytes\x18\x02 \x01(\x03\x32\xd9\x02\n\x10\x43ontainerService\x12g\n\x0f\x43reateContainer\x12\x1f.proa.v1.CreateContainerRequest\x1a .proa.v1.CreateContainerResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12s\n\x11RecreateContainer\x12!.proa.v1.RecreateContainerRequest\x1a\".proa.v1.RecreateContainerResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x02\x12g\n\x0fPruneContainers\x12\x1f.proa.v1.PruneContainersRequest\x1a .proa.v1.PruneContainersResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_CREATECONTAINERREQUEST'].fields_by_name['host']._loaded_options = None
   _globals['_CREATECONTAINERREQUEST'].fields_by_name['host']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_CREATECONTAINERREQUEST'].fields_by_name['secrets_from']._loaded_options = None
+  _globals['_CREATECONTAINERREQUEST'].fields_by_name['secrets_from']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_CREATECONTAINERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATECONTAINERREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_RECREATECONTAINERREQUEST'].fields_by_name['id']._loaded_options = None
@@ -64,19 +66,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTAINERSERVICE'].methods_by_name['PruneContainers']._loaded_options = None
   _globals['_CONTAINERSERVICE'].methods_by_name['PruneContainers']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_CREATECONTAINERREQUEST']._serialized_start=189
-  _globals['_CREATECONTAINERREQUEST']._serialized_end=340
-  _globals['_CREATECONTAINERRESPONSE']._serialized_start=342
-  _globals['_CREATECONTAINERRESPONSE']._serialized_end=422
-  _globals['_RECREATECONTAINERREQUEST']._serialized_start=425
-  _globals['_RECREATECONTAINERREQUEST']._serialized_end=649
-  _globals['_RECREATECONTAINERRESPONSE']._serialized_start=651
-  _globals['_RECREATECONTAINERRESPONSE']._serialized_end=733
-  _globals['_PRUNECONTAINERSREQUEST']._serialized_start=736
-  _globals['_PRUNECONTAINERSREQUEST']._serialized_end=1021
-  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_start=976
-  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_end=1021
-  _globals['_PRUNECONTAINERSRESPONSE']._serialized_start=1023
-  _globals['_PRUNECONTAINERSRESPONSE']._serialized_end=1096
-  _globals['_CONTAINERSERVICE']._serialized_start=1099
-  _globals['_CONTAINERSERVICE']._serialized_end=1444
+  _globals['_CREATECONTAINERREQUEST']._serialized_end=371
+  _globals['_CREATECONTAINERRESPONSE']._serialized_start=373
+  _globals['_CREATECONTAINERRESPONSE']._serialized_end=453
+  _globals['_RECREATECONTAINERREQUEST']._serialized_start=456
+  _globals['_RECREATECONTAINERREQUEST']._serialized_end=680
+  _globals['_RECREATECONTAINERRESPONSE']._serialized_start=682
+  _globals['_RECREATECONTAINERRESPONSE']._serialized_end=764
+  _globals['_PRUNECONTAINERSREQUEST']._serialized_start=767
+  _globals['_PRUNECONTAINERSREQUEST']._serialized_end=1052
+  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_start=1007
+  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_end=1052
+  _globals['_PRUNECONTAINERSRESPONSE']._serialized_start=1054
+  _globals['_PRUNECONTAINERSRESPONSE']._serialized_end=1127
+  _globals['_CONTAINERSERVICE']._serialized_start=1130
+  _globals['_CONTAINERSERVICE']._serialized_end=1475
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,7 @@ class CreateContainerRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    SECRETS_FROM_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     start: _builtins.bool
@@ -38,6 +39,11 @@ class CreateContainerRequest(_message.Message):
     host: _builtins.str
     """Host connection; empty: the first one.
     At most 255 characters.
+    """
+    secrets_from: _builtins.str
+    """Container whose values those entries of spec.env_secret take that are redacted, as in
+    ResourceService. It may be on another host. Required if there are such entries.
+    At most 512 characters.
     """
     request_id: _builtins.str
     """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
@@ -56,12 +62,13 @@ class CreateContainerRequest(_message.Message):
         spec: _container_spec_pb2.ContainerSpec | None = ...,
         start: _builtins.bool = ...,
         host: _builtins.str = ...,
+        secrets_from: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "request_id", b"request_id", "spec", b"spec", "start", b"start", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "request_id", b"request_id", "secrets_from", b"secrets_from", "spec", b"spec", "start", b"start", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,7 +71,7 @@ class ContainerServiceServicer(object):
 
     def RecreateContainer(self, request, context):
         """Makes a container again, from its own specification with changes: the name, the owner, the
-        labels and the volumes stay, the id is another one. With no change it takes up the image that
+        labels, the volumes and the secrets stay, the id is another one. With no change it takes up the image that
         its image name means now. It is stopped first if it is active, as StopResource does it without
         a mode, and the new one is started if the old one was active. All or nothing: if the new one
         cannot be made or started, the old one is as it was, but if it was stopped already it is

@@ -44,7 +44,7 @@ class ContainerServiceStub:
     """
     RecreateContainer: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.RecreateContainerRequest, _container_service_pb2.RecreateContainerResponse]
     """Makes a container again, from its own specification with changes: the name, the owner, the
-    labels and the volumes stay, the id is another one. With no change it takes up the image that
+    labels, the volumes and the secrets stay, the id is another one. With no change it takes up the image that
     its image name means now. It is stopped first if it is active, as StopResource does it without
     a mode, and the new one is started if the old one was active. All or nothing: if the new one
     cannot be made or started, the old one is as it was, but if it was stopped already it is
@@ -85,7 +85,7 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     """
     RecreateContainer: _aio.UnaryUnaryMultiCallable[_container_service_pb2.RecreateContainerRequest, _container_service_pb2.RecreateContainerResponse]  # type: ignore[assignment]
     """Makes a container again, from its own specification with changes: the name, the owner, the
-    labels and the volumes stay, the id is another one. With no change it takes up the image that
+    labels, the volumes and the secrets stay, the id is another one. With no change it takes up the image that
     its image name means now. It is stopped first if it is active, as StopResource does it without
     a mode, and the new one is started if the old one was active. All or nothing: if the new one
     cannot be made or started, the old one is as it was, but if it was stopped already it is
@@ -135,7 +135,7 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_container_service_pb2.RecreateContainerResponse, _abc.Awaitable[_container_service_pb2.RecreateContainerResponse]]:
         """Makes a container again, from its own specification with changes: the name, the owner, the
-        labels and the volumes stay, the id is another one. With no change it takes up the image that
+        labels, the volumes and the secrets stay, the id is another one. With no change it takes up the image that
         its image name means now. It is stopped first if it is active, as StopResource does it without
         a mode, and the new one is started if the old one was active. All or nothing: if the new one
         cannot be made or started, the old one is as it was, but if it was stopped already it is

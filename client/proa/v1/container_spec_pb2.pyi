@@ -592,6 +592,36 @@ class ContainerDisplay(_message.Message):
 Global___ContainerDisplay: _TypeAlias = ContainerDisplay  # noqa: Y015
 
 @_typing.final
+class EnvSecret(_message.Message):
+    """The value of an environment variable that is never shown, whoever asks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    REDACTED_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value. Never shown.
+    At most 65536 characters.
+    """
+    redacted: _builtins.bool
+    """Shown in place of a value. In a request: the value that the container has which is made again,
+    or the one that `secrets_from` names.
+    """
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        redacted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["redacted", b"redacted", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnvSecret: _TypeAlias = EnvSecret  # noqa: Y015
+
+@_typing.final
 class ContainerSpec(_message.Message):
     """What to make a container from: `docker run`, typed."""
 
@@ -697,6 +727,27 @@ class ContainerSpec(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class EnvSecretEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___EnvSecret: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___EnvSecret | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     IMAGE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
@@ -735,6 +786,7 @@ class ContainerSpec(_message.Message):
     DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
     DISPLAY_FIELD_NUMBER: _builtins.int
     ENV_UNSET_FIELD_NUMBER: _builtins.int
+    ENV_SECRET_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Image: a name with an optional tag or digest, or an id. Required.
     At most 1024 characters.
@@ -919,6 +971,14 @@ class ContainerSpec(_message.Message):
         At most 1000 items of 1024 characters each.
         """
 
+    @_builtins.property
+    def env_secret(self) -> _containers.MessageMap[_builtins.str, Global___EnvSecret]:
+        """Environment variables beside `env` whose values the daemon never shows: each is shown as
+        redacted. Processes in the container have them, and Docker's own tools show them to whoever may
+        use Docker.
+        At most 1000 entries, keys of 1024 characters.
+        """
+
     def __init__(
         self,
         *,
@@ -960,10 +1020,11 @@ class ContainerSpec(_message.Message):
         deletion_protection: _builtins.bool = ...,
         display: Global___ContainerDisplay | None = ...,
         env_unset: _abc.Iterable[_builtins.str] | None = ...,
+        env_secret: _abc.Mapping[_builtins.str, Global___EnvSecret] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "display", b"display", "health_check", b"health_check", "init", b"init", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "display", b"display", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "env_unset", b"env_unset", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "display", b"display", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "env_secret", b"env_secret", "env_unset", b"env_unset", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__init: _TypeAlias = _typing.Literal["init"]  # noqa: Y015
     _WhichOneofArgType__init: _TypeAlias = _typing.Literal["_init", b"_init"]  # noqa: Y015

@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from proad.core.engine_connection import EngineConnection
+from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.requests import announce
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
+from proad.errors import InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     Action,
     ContainerSpec,
@@ -19,6 +21,7 @@ from proad.model import (
     DomainXml,
     Footprint,
     Resource,
+    Verb,
 )
 from proad.ports import AnnounceFootprint, Containers, Domains
 
@@ -45,17 +48,41 @@ class Provisioning:
 
     @shielded
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool, host: str
+        self, spec: ContainerSpec, *, start: bool, host: str, secrets_from: str = ""
     ) -> CreatedContainer:
-        """Create a container on a host."""
+        """Create a container on a host.
+
+        Args:
+            spec: what to create.
+            start: whether to start the container.
+            host: name of the host; empty: the first one.
+            secrets_from: reference of the container whose values the redacted secrets take.
+        """
         connection, driver = self._hosts.offering(Containers, host)
         spec = await self._gate.admit_container(connection, spec)
+        if redacted(spec):
+            spec = await self._with_secrets(spec, secrets_from)
         async with self._creating(
             connection, Action.CREATE_CONTAINER, deletion_protection=spec.deletion_protection
         ) as begin:
             created = await driver.create_container(spec, start=start, announce=begin)
             resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
+
+    async def _with_secrets(self, spec: ContainerSpec, ref: str) -> ContainerSpec:
+        if not ref:
+            raise InvalidArgumentError.of(
+                "secrets_from",
+                f"is required: {', '.join(redacted(spec))} of spec.env_secret has no value; give "
+                "values, or name the container that has them",
+            )
+        source = await self._resolver.find(ref)
+        entry = self._inventory.entry(source.connection, source.resource.id)
+        if entry is None:
+            raise ResourceNotFoundError(ref)
+        # Who may not make a container may not have its secrets either.
+        await self._gate.check_entry(source.connection, entry, Verb.RECREATE)
+        return await with_secrets(spec, source)
 
     @shielded
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
@@ -63,6 +64,8 @@ class Recreator:
         async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
             spec = _changed(await run.driver.get_resource(run.id), update)
             spec = await self._gate.admit_container(connection, spec)
+            if redacted(spec):
+                spec = await with_secrets(spec, resolved)
             async with self._inventory.recorder.creating(
                 connection,
                 deletion_protection=spec.deletion_protection,

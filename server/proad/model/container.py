@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Annotated
+from itertools import combinations
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -226,7 +227,27 @@ class ContainerDisplay:
     port: Port
 
 
-def _environment(env: Mapping[str, str]) -> Mapping[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvSecret:
+    """The value of an environment variable that is never shown.
+
+    A `redacted` one has no value here: that of an existing container is meant.
+    """
+
+    value: Text = field(default="", repr=False)
+    redacted: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "EnvSecret":
+        if self.redacted and self.value:
+            raise ValueError("value and redacted exclude each other")
+        return self
+
+
+_Env = TypeVar("_Env", Mapping[str, str], Mapping[str, EnvSecret])
+
+
+def _environment(env: _Env) -> _Env:
     _names_of_variables(tuple(env))
     return env
 
@@ -274,7 +295,9 @@ class ContainerSpec:
     name: ContainerName = ""
     command: tuple[Text, ...] = ()
     entrypoint: tuple[Text, ...] = ()
-    env: Annotated[Mapping[Text, Text], AfterValidator(_environment)] = field(default_factory=dict)
+    env: Annotated[Mapping[Text, Text], AfterValidator(_environment)] = field(
+        default_factory=dict, repr=False
+    )
     working_dir: AbsolutePath | None = None
     user: Text = ""
     hostname: Annotated[HostName, Field(max_length=63)] = ""
@@ -306,10 +329,13 @@ class ContainerSpec:
     stop_timeout: Annotated[timedelta, Field(ge=timedelta(0), le=GRACE_LIMIT)] | None = None
     lifetime: Lifetime = Lifetime.PERSISTENT
     log_driver: Text = ""
-    log_options: Mapping[Text, Text] = field(default_factory=dict)
+    log_options: Mapping[Text, Text] = field(default_factory=dict, repr=False)
     deletion_protection: bool = False
     display: ContainerDisplay | None = None
     env_unset: Annotated[tuple[Text, ...], AfterValidator(_names_of_variables)] = ()
+    env_secret: Annotated[Mapping[Text, EnvSecret], AfterValidator(_environment)] = field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ContainerSpec":
@@ -332,8 +358,9 @@ class ContainerSpec:
         alone = [each.network for each in self.networks if each.stands_alone]
         if alone and len(self.networks) > 1:
             raise ValueError(f"the network {alone[0]!r} stands alone")
-        if both := sorted(set(self.env_unset) & self.env.keys()):
-            raise ValueError(f"env and env_unset exclude each other: {', '.join(both)}")
+        for one, other in combinations(("env", "env_unset", "env_secret"), 2):
+            if both := sorted({*getattr(self, one)} & {*getattr(self, other)}):
+                raise ValueError(f"{one} and {other} exclude each other: {', '.join(both)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +378,7 @@ class Container:
     ports: tuple[PublishedPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
     networks: tuple[NetworkAttachment, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     working_dir: str = ""
     user: str = ""
     hostname: str = ""

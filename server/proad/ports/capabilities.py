@@ -63,7 +63,7 @@ class Containers(Protocol):
     async def create_container(
         self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> CreatedContainer:
-        """Create a container; with `start`, start it.
+        """Create a container; with `start`, start it. No entry of `env_secret` is redacted.
 
         Raises:
             InvalidArgumentError: the engine refuses a value; with its field.
@@ -74,6 +74,9 @@ class Containers(Protocol):
 
     async def layer_size(self, id: str) -> int:
         """Return the bytes on disk that a container's own layer takes, without its volumes."""
+
+    async def env_secrets(self, id: str) -> Mapping[str, str]:
+        """Return the values of a container's `env_secret`, which no view of the container has."""
 
 
 @runtime_checkable

@@ -49,8 +49,12 @@ def _reduce(message: Any) -> None:
     for field, value in message.ListFields():
         if field.GetOptions().Extensions[v1.secret] or not (shown is None or field.name in shown):
             message.ClearField(field.name)
-        elif field.message_type is None or field.message_type.GetOptions().map_entry:
+        elif field.message_type is None:
             continue
+        elif field.message_type.GetOptions().map_entry:
+            if field.message_type.fields_by_name["value"].message_type is not None:
+                for each in value.values():
+                    _reduce(each)
         elif field.is_repeated:
             for each in value:
                 _reduce(each)

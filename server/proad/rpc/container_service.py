@@ -31,7 +31,10 @@ class ContainerService(container_service_pb2_grpc.ContainerServiceServicer):
     ) -> v1.CreateContainerResponse:
         spec = decode(ContainerSpec, required(request, "spec"), prefix="spec")
         created = await self._provisioning.create_container(
-            spec, start=request.start, host=request.host
+            spec,
+            start=request.start,
+            host=request.host,
+            secrets_from=plain_text(request, "secrets_from"),
         )
         return encode(v1.CreateContainerResponse, created)
 

@@ -147,7 +147,10 @@ def _raw(message: Message, path: str) -> dict[str, Any]:
 
 def _field(field: FieldDescriptor, value: Any, path: str) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return dict(value)
+        inner = field.message_type.fields_by_name["value"]
+        if inner.message_type is None:
+            return dict(value)
+        return {key: _raw(each, f"{path}.{key}") for key, each in value.items()}
     if field.is_repeated:
         return tuple(_single(field, item, f"{path}[{i}]") for i, item in enumerate(value))
     return _single(field, value, path)

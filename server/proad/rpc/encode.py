@@ -100,7 +100,7 @@ def plan(descriptor: Descriptor, cls: type) -> _Plan:
 def _setter(field: FieldDescriptor) -> _Setter:
     name = field.name
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return lambda message, value: getattr(message, name).update(value)
+        return _entries(field)
     if field.is_repeated:
         return _repeated(field)
     if field.message_type is not None:
@@ -108,6 +108,20 @@ def _setter(field: FieldDescriptor) -> _Setter:
     if (enum := field.enum_type) is not None:
         return lambda message, value: setattr(message, name, enum_number(enum, value))
     return lambda message, value: setattr(message, name, value)
+
+
+def _entries(field: FieldDescriptor) -> _Setter:
+    name = field.name
+    entry: Any = field.message_type
+    if entry.fields_by_name["value"].message_type is None:
+        return lambda message, value: getattr(message, name).update(value)
+
+    def add(message: Message, values: Any) -> None:
+        entries = getattr(message, name)
+        for key, value in values.items():
+            _put_message(entries[key], value)
+
+    return add
 
 
 def _repeated(field: FieldDescriptor) -> _Setter:

@@ -50,7 +50,9 @@ def _check_of(field: FieldDescriptor) -> _Check | None:
     items, length = options[v1.max_items], options[v1.max_length]
     inner = field.message_type
     if inner is not None and inner.GetOptions().map_entry:
-        return _entries(items, options[v1.max_key_length], length)
+        value = inner.fields_by_name["value"].message_type
+        each = _text(length) if value is None else FieldLimits(value).check
+        return _entries(items, options[v1.max_key_length], each)
     if inner is not None and inner.full_name == _MASK:
         return _paths(items, length)
     single = FieldLimits(inner).check if inner is not None else _text(length) if length else None
@@ -77,18 +79,15 @@ def _items(most: int, single: _Check | None) -> _Check:
     return check
 
 
-def _entries(most: int, key_length: int, value_length: int) -> _Check:
-    def check(entries: Mapping[str, str], path: str) -> None:
+def _entries(most: int, key_length: int, single: _Check) -> _Check:
+    def check(entries: Mapping[str, Any], path: str) -> None:
         _count(entries, most, "entries", path)
         for key, value in entries.items():
             if len(key) > key_length:
                 raise InvalidArgumentError.of(
                     path, f"a key must have at most {key_length} characters"
                 )
-            if len(value) > value_length:
-                raise InvalidArgumentError.of(
-                    f"{path}.{key}", f"must have at most {value_length} characters"
-                )
+            single(value, f"{path}.{key}")
 
     return check
 

@@ -61,6 +61,7 @@ async def check_unreachable(driver: DockerDriver) -> None:
         driver.list_images(),
         driver.get_image("x"),
         driver.layer_size(SOME_ID),
+        driver.env_secrets(SOME_ID),
         anext(aiter(driver.pull_image("127.0.0.1:1/x"))),
     ):
         async with at_most(5):

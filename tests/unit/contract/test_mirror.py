@@ -68,6 +68,13 @@ def inner_types(hint: Any):
             yield from inner_types(argument)
 
 
+def message_in(field):
+    """The message type of a field; of a map that of its values."""
+    message = field.message_type
+    is_map = message.GetOptions().map_entry
+    return message.fields_by_name["value"].message_type if is_map else message
+
+
 def walk():
     """Every (message descriptor, dataclass) and (enum descriptor, StrEnum) that belong together."""
     waiting = [(m.DESCRIPTOR, cls) for m, cls in [*WHOLE, *SERVICERS_OWN]]
@@ -83,7 +90,7 @@ def walk():
                 if issubclass(inner, StrEnum):
                     enums.add((field.enum_type, inner))
                 else:
-                    waiting.append((field.message_type, inner))
+                    waiting.append((message_in(field), inner))
     return pairs, enums
 
 

@@ -70,6 +70,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
     "recreate_container": lambda d, id: d.recreate_container(id, ContainerSpec(image=IMAGE)),
     "layer_size": lambda d, id: d.layer_size(id),
+    "env_secrets": lambda d, id: d.env_secrets(id),
     "list_images": lambda d, _: d.list_images(),
     "get_image": lambda d, _: d.get_image(IMAGE),
     "pull_image": lambda d, _: _all(d.pull_image("nginx")),

@@ -191,6 +191,7 @@ async def test_driver_calls_on_odd_engine_raise_own_errors_only(
             lambda: driver.stop(id, StopOptions(mode=StopMode.FORCE)),
             lambda: driver.delete(id),
             lambda: driver.layer_size(id),
+            lambda: driver.env_secrets(id),
             lambda: driver.create_container(spec, start=True),
         )
         with capture_logs():

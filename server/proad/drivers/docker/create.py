@@ -15,8 +15,10 @@ from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import (
     CREATION_LABEL,
     LIFETIME_LABEL,
+    SECRETS_LABEL,
     VOLUMES_LABEL,
     lifetime_label,
+    secrets_label,
     volumes_label,
 )
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
@@ -79,6 +81,8 @@ class ContainerCreator:
         body = creation(spec, nonce)
         image_id, networks = await self._check(spec, start=start)
         body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
+        if spec.env_secret:
+            body["Labels"][SECRETS_LABEL] = secrets_label(spec.env_secret, image_id)
         if carried:
             body["Labels"][VOLUMES_LABEL] = volumes_label(carried, image_id)
         # Docker tells of the container before it answers with its id.

@@ -272,6 +272,10 @@ class DockerDriver:
         """Return the bytes that a container has written to its own layer."""
         return await self._reader.layer_size(id)
 
+    async def env_secrets(self, id: str) -> Mapping[str, str]:
+        """Return the secrets in a container's environment."""
+        return await self._reader.env_secrets(id)
+
     async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
         """List images."""
         return await self._images.find(which)

@@ -3,6 +3,7 @@
 from proad.drivers.docker.labels import (
     labelled_creation,
     labelled_display,
+    labelled_secrets,
     labelled_volumes,
     visible,
 )
@@ -22,6 +23,7 @@ from proad.drivers.docker.view import (
     moment,
     mounted,
     to_the_second,
+    without,
 )
 from proad.drivers.tolerant import INT32, Value
 from proad.model import (
@@ -70,7 +72,7 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
             ports=merged(ports_of(item["NetworkSettings"]["Ports"])) if active else (),
             mounts=in_order([*mounted(item["Mounts"]), *in_memory(host, item["Mounts"])]),
             networks=attached(item, id, active=active),
-            env=environment(config["Env"].texts()),
+            env=without(labelled_secrets(labels, image_id), environment(config["Env"].texts())),
             working_dir=config["WorkingDir"].text(),
             user=config["User"].text(),
             hostname=config["Hostname"].text(),

@@ -1,5 +1,6 @@
 """The labels that this driver puts on what it makes, and hides from callers."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 
@@ -25,6 +26,11 @@ VOLUMES_LABEL = "proa.driver.volumes"
 the id of its image: Docker takes them for named ones, and would not remove them with it.
 """
 
+SECRETS_LABEL = "proa.driver.secrets"
+"""The id of a container's image, and the names of the environment variables that are secrets, as
+JSON. Their values are nowhere but in the environment.
+"""
+
 DISPLAY_LABEL = "proa.display"
 """How the screen of a container is reached inside, such as "vnc:5900"; images may have it, too."""
 
@@ -43,6 +49,23 @@ def labelled_volumes(labels: Mapping[str, str], image_id: str) -> frozenset[str]
     """Return the nameless volumes that go with a container that this driver has made again."""
     own, *volumes = labels.get(VOLUMES_LABEL, "").split(" ")
     return frozenset(filter(_NAMELESS.fullmatch, volumes if own == image_id else ()))
+
+
+def secrets_label(names: Iterable[str], image_id: str) -> str:
+    """Return the value of SECRETS_LABEL."""
+    return f"{image_id} {json.dumps(sorted(names))}"
+
+
+def labelled_secrets(labels: Mapping[str, str], image_id: str) -> frozenset[str]:
+    """Return the names of the environment variables of a container that are secrets."""
+    own, _, names = labels.get(SECRETS_LABEL, "").partition(" ")
+    if own != image_id:
+        return frozenset()
+    try:
+        found = json.loads(names)
+    except ValueError:
+        return frozenset()
+    return frozenset(map(str, found if isinstance(found, list) else ()))
 
 
 def is_nameless(volume: str) -> bool:

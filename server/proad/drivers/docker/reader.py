@@ -12,11 +12,12 @@ from proad.drivers.docker.full_view import full
 from proad.drivers.docker.http.api import Answer, filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.image_names import ImageConfigs, ImageNames
-from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL, labelled_secrets
 from proad.drivers.docker.request_fields import Wish
 from proad.drivers.docker.summary_cache import SummaryCache
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.docker.timing import DockerTiming
+from proad.drivers.docker.view import environment
 from proad.drivers.tolerant import NOTHING, Value
 from proad.errors import (
     EngineConflictError,
@@ -229,6 +230,21 @@ class ContainerReader:
         if answer.status == HTTPStatus.NOT_FOUND:
             raise ResourceNotFoundError(id)
         return answer.value(id)["SizeRw"].count()
+
+    async def env_secrets(self, id: str) -> dict[str, str]:
+        """Return the secrets in a container's environment.
+
+        Raises:
+            ResourceNotFoundError: there is no such container.
+        """
+        answer = await self._engine.get(path(id, "/json"))
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise ResourceNotFoundError(id)
+        item = answer.value(id)
+        config = item["Config"]
+        names = labelled_secrets(config["Labels"].mapping(), item["Image"].text())
+        env = environment(config["Env"].texts())
+        return {name: value for name, value in env.items() if name in names}
 
     async def listed_id_of(self, name: str) -> str:
         """Return the id of the container of that name, or an empty string.

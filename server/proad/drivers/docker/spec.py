@@ -62,7 +62,11 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
             "Cmd": list(spec.command),
             "Entrypoint": list(spec.entrypoint),
             # A name alone keeps the variable of the image away.
-            "Env": [*(f"{name}={value}" for name, value in spec.env.items()), *spec.env_unset],
+            "Env": [
+                *(f"{name}={value}" for name, value in spec.env.items()),
+                *(f"{name}={secret.value}" for name, secret in spec.env_secret.items()),
+                *spec.env_unset,
+            ],
             "WorkingDir": spec.working_dir,
             "User": spec.user,
             "Hostname": spec.hostname,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from proad.drivers.docker.labels import (
     DISPLAY_LABEL,
     labelled_display,
+    labelled_secrets,
     labelled_volumes,
     visible,
 )
@@ -21,6 +22,7 @@ from proad.model import (
     ContainerResources,
     ContainerSpec,
     Device,
+    EnvSecret,
     HealthCheck,
     Lifetime,
     Mount,
@@ -63,13 +65,19 @@ def spec_of(item: Value, image: Value, id: str) -> ContainerSpec:
     hostname = config["Hostname"].text()
     lines = config["Env"].texts()
     env, given = environment(lines), set(image["Env"].texts())
+    secrets = labelled_secrets(labels, item["Image"].text()) & env.keys()
     mode = host["NetworkMode"].text()
     return ContainerSpec(
         image=config["Image"].text(),
         name=item["Name"].text().removeprefix("/"),
         command=command,
         entrypoint=entrypoint,
-        env={name: value for name, value in env.items() if f"{name}={value}" not in given},
+        env={
+            name: value
+            for name, value in env.items()
+            if f"{name}={value}" not in given and name not in secrets
+        },
+        env_secret={name: EnvSecret(redacted=True) for name in sorted(secrets)},
         env_unset=tuple(line for line in lines if line not in {*env, *given} and "=" not in line),
         working_dir=_unless_given(config["WorkingDir"].text(), image["WorkingDir"].text()) or None,
         user=_unless_given(config["User"].text(), image["User"].text()),

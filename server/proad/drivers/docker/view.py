@@ -1,6 +1,6 @@
 """What both views of a container have in common: states, ports, mounts, networks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -61,6 +61,11 @@ def environment(entries: Iterable[str]) -> dict[str, str]:
     """
     lines = (entry.partition("=") for entry in entries)
     return {name: value for name, equals, value in lines if equals}
+
+
+def without(secrets: Collection[str], env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without the values of some of its variables."""
+    return {name: "" if name in secrets else value for name, value in env.items()}
 
 
 def moment(value: Value) -> datetime | None:

@@ -20,6 +20,7 @@ from proad.model import (
     Container,
     ContainerSpec,
     CreatedContainer,
+    EnvSecret,
     Footprint,
     Image,
     Lifetime,
@@ -124,7 +125,8 @@ class MemoryContainers:
         for index, attachment in enumerate(spec.networks if start else ()):
             if is_missing(attachment.network):
                 raise _no_network(index, f"no network {attachment.network!r}")
-        return Workload(resource, behaviour)
+        values = {name: secret.value for name, secret in spec.env_secret.items()}
+        return Workload(resource, behaviour, secrets=values)
 
     def _refuse_taken(self, name: str) -> None:
         if (other := self._engine.named(ResourceKind.CONTAINER, name)) is not None:
@@ -156,6 +158,7 @@ def _own(spec: ContainerSpec, image: Image) -> ContainerSpec:
         entrypoint=entrypoint,
         command=() if not entrypoint and spec.command == image.command else spec.command,
         env=dict(spec.env.items() - image.env.items()),
+        env_secret={name: EnvSecret(redacted=True) for name in sorted(spec.env_secret)},
         labels=dict(spec.labels.items() - image.labels.items()),
         resources=replace(
             limits,
@@ -175,7 +178,7 @@ def _container(
 ) -> Container:
     entrypoint = spec.entrypoint or image.entrypoint
     command = spec.command or (() if spec.entrypoint else image.command)
-    env = {**image.env, **spec.env}
+    env = {**image.env, **spec.env, **dict.fromkeys(spec.env_secret, "")}
     return Container(
         spec=_own(spec, image),
         image=spec.image,

@@ -225,6 +225,10 @@ class MemoryDriver:
         self._engine.workload(id)
         return 0
 
+    async def env_secrets(self, id: str) -> Mapping[str, str]:
+        """Return the secrets in a container's environment."""
+        return self._engine.workload(id).secrets
+
     async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
         """Return the images."""
         return await self._images.list_images(which)

@@ -1,6 +1,7 @@
 """The workloads of the imitated engine."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from proad.drivers.memory.behaviour import Behaviour
@@ -27,6 +28,7 @@ class Workload:
         over: set when the present run ends.
         snapshots: by name, oldest first.
         current: name of the snapshot that the present state descends from.
+        secrets: the values of a container's `env_secret`.
     """
 
     resource: Resource
@@ -35,6 +37,7 @@ class Workload:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     snapshots: dict[str, TakenSnapshot] = field(default_factory=dict)
     current: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def shown(self, view: ResourceView = ResourceView.FULL) -> Resource:
         """Return the resource in as much detail as `view` wants."""
