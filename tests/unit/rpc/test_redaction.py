@@ -153,8 +153,8 @@ def test_changing_method_with_an_answer_to_redact_needs_advanced(method):
 
 
 SECRET_NAMES = ("password", "secret", "token", "ticket", "credential", "private_key")
-# They name a position, or are a specification or an output that has no value in it.
-NO_SECRETS = {"page_token", "next_page_token", "resume_token"}
+# They name a position, or a container.
+NO_SECRETS = {"page_token", "next_page_token", "resume_token", "secrets_from"}
 
 
 @pytest.mark.parametrize(
