@@ -48,7 +48,7 @@ SCOPES: Mapping["v1.Scope.ValueType", Scope] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class MethodAccess:
     """The requirements on the caller of an RPC. Without any, nobody may call it.
 
     Attributes:
@@ -83,7 +83,7 @@ class Method:
     path: str
     request: type[Message] = Empty
     response: type[Message] = Empty
-    access: Access = Access()
+    access: MethodAccess = MethodAccess()
     max_request_bytes: int = 0
     changes: bool = False
     journalled: bool = False
@@ -124,11 +124,11 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
     )
 
 
-def _access(option: v1.MethodAccess) -> Access:
+def _access(option: v1.MethodAccess) -> MethodAccess:
     """Return the requirements of an option; none for an option with an unknown scope."""
     if not all(number in SCOPES for number in option.scopes):
-        return Access()
-    return Access(
+        return MethodAccess()
+    return MethodAccess(
         public=option.public,
         authenticated=option.authenticated,
         scopes=tuple(SCOPES[number] for number in option.scopes),
@@ -139,7 +139,7 @@ def _standard(service: ServiceDescriptor, method: Any) -> Method:
     return Method(
         f"/{service.full_name}/{method.name}",
         request=GetMessageClass(method.input_type),
-        access=Access(public=True),
+        access=MethodAccess(public=True),
         max_request_bytes=_STANDARD_REQUEST_BYTES,
         endless=method.server_streaming,
         standard=True,
