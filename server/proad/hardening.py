@@ -14,6 +14,8 @@ def harden() -> None:
     program. Files created from now on are accessible to the owner alone.
     """
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Linux only, as the daemon is. Python has no other way to this call.
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the kernel does not deny others this process's memory")
+    # Child processes have this limit, too.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
