@@ -14,6 +14,7 @@ from proad.auth.passwords import Passwords, check_new_password
 from proad.commands.options import Config
 from proad.config import Settings, load_settings
 from proad.errors import InvalidArgumentError
+from proad.model import DEFAULT_PROFILE
 from proad.model.scope import Scope, write_scopes
 from proad.state import prepare_state_dir
 from proad.store.database import Database
@@ -38,6 +39,9 @@ Scopes = Annotated[
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
+ProfileName = Annotated[
+    str, typer.Option("--profile", help="The user's profile in the host's policy.")
+]
 
 
 @app.command()
@@ -45,16 +49,18 @@ def add(
     name: Name,
     *,
     scope: Scopes = None,
+    profile: ProfileName = DEFAULT_PROFILE,
     password_stdin: PasswordStdin = False,
     config: Config = None,
 ) -> None:
     """Add a user. Works before the daemon's first start."""
     settings = load_settings(config)
     check_username(name)
+    _check_profile(profile, settings)
     password = _password(settings, from_stdin=password_stdin)
 
     async def change(users: UserStore) -> None:
-        await users.add(name, await _hash(password), scope or [])
+        await users.add(name, await _hash(password), scope or [], profile=profile)
 
     _run(settings, change)
     _say(name, f"added with {_scopes(scope or [])}")
@@ -66,11 +72,12 @@ def list_users(config: Config = None) -> None:
     settings = load_settings(config)
 
     async def show(users: UserStore) -> None:
-        rows = [("NAME", "SCOPES", "STATUS", "CREATED")]
+        rows = [("NAME", "SCOPES", "PROFILE", "STATUS", "CREATED")]
         rows += [
             (
                 user.name,
                 write_scopes(user.scopes).replace(" ", ",") or "-",
+                user.profile,
                 "disabled" if user.disabled else "enabled",
                 f"{user.create_time:%Y-%m-%d %H:%M:%S}Z",
             )
@@ -111,6 +118,23 @@ def scopes(name: Name, scope: Scopes = None, config: Config = None) -> None:
     _say(name, f"now has {_scopes(scope or [])}; tokens given before are no longer good")
 
 
+@app.command("set-profile")
+def set_profile(
+    name: Name,
+    profile: Annotated[str, typer.Argument(help="Name of the profile.", show_default=False)],
+    config: Config = None,
+) -> None:
+    """Set a user's profile in the host's policy. Ends the user's tokens."""
+    settings = load_settings(config)
+    _check_profile(profile, settings)
+
+    async def change(users: UserStore) -> None:
+        await users.set_profile(name, profile)
+
+    _run(settings, change)
+    _say(name, f"now has profile {profile}; tokens given before are no longer good")
+
+
 @app.command()
 def enable(name: Name, config: Config = None) -> None:
     """Let a user log in again."""
@@ -149,6 +173,15 @@ def remove(name: Name, config: Config = None) -> None:
 
     _run(load_settings(config), change)
     _say(name, "removed")
+
+
+def _check_profile(profile: str, settings: Settings) -> None:
+    """Refuse a profile that the configuration has not; such a user could change nothing."""
+    known = settings.policy.effective()
+    if profile not in known:
+        raise InvalidArgumentError.of(
+            "profile", f"{profile!r} is not configured; there are {', '.join(sorted(known))}"
+        )
 
 
 def _set_disabled(name: str, config: Config, *, disabled: bool) -> None:

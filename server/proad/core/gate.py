@@ -214,7 +214,7 @@ def _unknown(profile: str) -> Violation:
     return Violation(
         rule="profile not configured",
         setting=f"profiles.{profile}",
-        message=f"the host has no profile {profile!r}: 'proad user profile' gives another one",
+        message=f"the host has no profile {profile!r}: 'proad user set-profile' gives another one",
     )
 
 

@@ -116,10 +116,10 @@ def test_user_commands_change_what_a_login_gets(proad, state):
     proad("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="password one")
     proad("user", "add", "bob", "--password-stdin", stdin="password two")
     lines = proad("user", "list").splitlines()
-    assert [line.split()[:3] for line in lines] == [
-        ["NAME", "SCOPES", "STATUS"],
-        ["ann", "basic", "enabled"],
-        ["bob", "-", "enabled"],
+    assert [line.split()[:4] for line in lines] == [
+        ["NAME", "SCOPES", "PROFILE", "STATUS"],
+        ["ann", "basic", "default", "enabled"],
+        ["bob", "-", "default", "enabled"],
     ]
 
     said = proad(
@@ -136,8 +136,8 @@ def test_user_commands_change_what_a_login_gets(proad, state):
         log_in(state, "ann", "password one")
 
     proad("user", "disable", "ann")
-    assert ["ann", "-", "disabled"] in [
-        line.split()[:3] for line in proad("user", "list").splitlines()
+    assert ["ann", "-", "default", "disabled"] in [
+        line.split()[:4] for line in proad("user", "list").splitlines()
     ]
     with pytest.raises(BadCredentialsError):
         log_in(state, "ann", "password three")
@@ -146,6 +146,23 @@ def test_user_commands_change_what_a_login_gets(proad, state):
 
     proad("user", "remove", "ann")
     assert "ann" not in proad("user", "list")
+
+
+def test_user_profile_is_one_of_the_configured(proad, tmp_path):
+    config = tmp_path / "proa.toml"
+    config.write_text("[policy.profiles.ci]\nmax_cpus = 2\n")
+    add = ("user", "add", "ann", "--password-stdin", "--profile")
+
+    refused = proad(*add, "ci", stdin="password", code=1)
+    proad(*add, "ci", "--config", str(config), stdin="password")
+    assert "'ci' is not configured; there are default, desktop" in refused
+    assert proad("user", "list").splitlines()[1].split()[2] == "ci"
+
+    assert "'x' is not configured" in proad("user", "set-profile", "ann", "x", code=1)
+    said = proad("user", "set-profile", "ann", "desktop")
+    assert said.startswith("user ann now has profile desktop;")
+    assert proad("user", "list").splitlines()[1].split()[2] == "desktop"
+    assert "no user 'bob'" in proad("user", "set-profile", "bob", "desktop", code=1)
 
 
 def test_user_commands_that_fail_print_one_line(proad, state):
