@@ -157,10 +157,18 @@ class PolicyGate:
         except ValueError as error:
             raise InvalidArgumentError.of("registry", str(error)) from None
 
-    async def check_entry(self, connection: EngineConnection, entry: Entry, verb: Verb) -> None:
+    async def check_entry(
+        self, connection: EngineConnection, entry: Entry, verb: Verb, *, snapshot: str = ""
+    ) -> None:
         """Check that a verb on what exists lends the caller nothing that the profile denies.
 
         Call this under the lock of the verb: what is judged is what the verb finds.
+
+        Args:
+            connection: the engine.
+            entry: what exists.
+            verb: the verb.
+            snapshot: the snapshot that the verb is about; empty: none.
 
         Raises:
             PolicyDeniedError: what exists was made outside Proa, and the verb is not for that, or
@@ -171,12 +179,13 @@ class PolicyGate:
             return
         found = list(_foreign(entry, verb, profile))
         if not found and verb in LENDING:
-            found = await self._judge_live(connection, entry, profile)
+            found = await self._judge_live(connection, entry, profile, snapshot)
         self._deny(found)
 
     async def _judge_live(
-        self, connection: EngineConnection, entry: Entry, profile: Profile
+        self, connection: EngineConnection, entry: Entry, profile: Profile, snapshot: str
     ) -> list[Violation]:
+        del snapshot
         full: Resource = await self._inventory.full(connection, entry.observed.id)
         if full.kind is ResourceKind.CONTAINER:
             return containers.judge_live(full.container, profile)

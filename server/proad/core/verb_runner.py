@@ -196,7 +196,7 @@ class VerbRunner:
             async with self._lock_for(resolved, verb, force=force, etag=etag) as alone:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 connection.check()
-                await self._gate.check_entry(connection, entry, verb)
+                await self._gate.check_entry(connection, entry, verb, snapshot=name)
                 self.tasks.shield()
                 if announces:
                     await announce(intent)

@@ -1,0 +1,308 @@
+"""What the host's policy denies to whom, and that no engine hears of a denied request."""
+
+from contextlib import suppress
+
+import pytest
+
+from proad import ports
+from proad.core.gate import PolicyGate
+from proad.drivers.memory.behaviour import IGNORES_STOP
+from proad.model import ContainerSpec, DomainSpec, ResourceKind, SnapshotSpec
+from proad.rpc.methods import methods
+from rpc.daemon import BOTH, IMAGE, MEMORY_BYTES, RPCS, changing, refusal
+from rpc.engines import engine
+from rpc.policed import JUDGED, OUTER, READS, TIGHT, UNJUDGED
+from rpc.test_validate_only import EFFECTIVE
+
+
+async def denied(engines, call):
+    """Return the refusal of a call that the policy denies, and that no engine acted on."""
+    for each in engines:
+        each.asked.clear()
+    refused = await refusal(call)
+    assert (refused.code, refused.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
+    for each in engines:
+        assert set(each.asked) <= READS
+    return refused
+
+
+@pytest.fixture
+def boxes():
+    offers = (ports.Containers, ports.Images, ports.Recreation, ports.Updates)
+    return engine("boxes", ResourceKind.CONTAINER, offers=offers)
+
+
+@pytest.fixture
+def engines(boxes, machines):
+    return boxes, machines
+
+
+@pytest.fixture
+def policed(serve, engines, quick):
+    """Start a daemon on the two engines with a policy; without one, it is the default."""
+
+    async def start(**policy):
+        return await serve(*(("local", each) for each in engines), timing=quick, policy=policy)
+
+    return start
+
+
+@pytest.fixture
+async def foreign(engines):
+    """Containers "web" and "paused" and a domain "vm" that run, and "old", made outside Proa."""
+    boxes, machines = engines
+    spec = ContainerSpec(name="web", image=IMAGE, labels={IGNORES_STOP: "true"})
+    await boxes.behind.create_container(spec, start=True)
+    await boxes.behind.create_container(ContainerSpec(name="old", image=IMAGE), start=False)
+    domain = await machines.behind.create_domain(
+        DomainSpec(name="vm", memory_bytes=MEMORY_BYTES), start=True
+    )
+    await machines.behind.create_snapshot(domain.id, SnapshotSpec(name="first"))
+    paused = await boxes.behind.create_container(
+        ContainerSpec(name="paused", image=IMAGE), start=True
+    )
+    await boxes.behind.pause(paused.resource.id)
+
+
+LIFECYCLE = {
+    "StopResource": {"id": "web", "mode": "STOP_MODE_FORCE"},
+    "PauseResource": {"id": "web"},
+    "DeleteResource": {"id": "old"},
+}
+BEYOND = {
+    "StartResource": {"id": "old"},
+    "RestartResource": {"id": "web", "mode": "RESTART_MODE_FORCE"},
+    "RecreateContainer": {"id": "web"},
+    "UpdateResource": {"id": "web", **changing("container", name="other")},
+    "CreateSnapshot": {"id": "vm", "name": "new"},
+}
+
+
+@pytest.mark.parametrize("name", [*LIFECYCLE, *BEYOND])
+async def test_foreign_resource_under_view_can_only_be_read(policed, engines, foreign, name):
+    daemon = await policed(foreign="view")
+
+    refused = await denied(engines, daemon.call(name, **(LIFECYCLE | BEYOND)[name]))
+
+    assert refused.metadata["rule"] == "made outside Proa"
+    assert refused.metadata["setting"] == "foreign"
+    assert (await daemon.call("GetResource", id="web", view="RESOURCE_VIEW_FULL")).resource.id
+
+
+@pytest.mark.parametrize("name", BEYOND)
+async def test_foreign_resource_by_default_cannot_be_started(policed, engines, foreign, name):
+    daemon = await policed()
+
+    refused = await denied(engines, daemon.call(name, **BEYOND[name]))
+
+    assert refused.metadata["setting"] == "foreign"
+    assert refused.metadata["profile"] == "default"
+
+
+@pytest.mark.parametrize("name", LIFECYCLE)
+async def test_foreign_resource_by_default_can_be_stopped(policed, foreign, name):
+    daemon = await policed()
+
+    await daemon.call(name, **LIFECYCLE[name])
+
+
+async def test_foreign_resource_by_default_can_be_resumed_and_its_snapshot_deleted(
+    policed, foreign
+):
+    daemon = await policed()
+    await daemon.call("PauseResource", id="vm")
+    await daemon.call("ResumeResource", id="vm")
+    (snapshot,) = (await daemon.call("ListSnapshots", id="vm")).snapshots
+
+    await daemon.call("DeleteSnapshot", id="vm", name=snapshot.name)
+
+
+@pytest.mark.parametrize("name", BEYOND)
+async def test_foreign_resource_under_full_is_as_any_other(policed, foreign, name):
+    daemon = await policed(foreign="full", profiles={"default": {"foreign": "full"}})
+
+    await daemon.call(name, **BEYOND[name])
+
+
+async def test_prune_under_view_leaves_foreign_containers(policed, engines, foreign):
+    daemon = await policed(foreign="view")
+
+    pruned = await daemon.call("PruneContainers")
+
+    assert list(pruned.container_ids) == []
+    assert set(engines[0].asked) <= READS
+
+
+async def test_force_restart_that_is_denied_preempts_nothing(policed, engines, foreign):
+    daemon = await policed()
+    stop = daemon.call("StopResource", id="web", mode="STOP_MODE_GRACEFUL")
+    await daemon.under_way("web")
+
+    await denied(engines, daemon.call("RestartResource", id="web", mode="RESTART_MODE_FORCE"))
+
+    assert not stop.done()
+    await daemon.call("StopResource", id="web", mode="STOP_MODE_FORCE")
+    with suppress(Exception):
+        await stop
+
+
+@pytest.fixture
+async def tight(policed):
+    """A daemon with the container `outer` of ann's and a user eve with the profile `tight`."""
+    daemon = await policed(profiles={"tight": TIGHT | {"foreign": "lifecycle"}})
+    await daemon.call("CreateContainer", spec=OUTER, start=True)
+    eve = await daemon.users.add("eve", "x", BOTH, profile="tight")
+    daemon.versions["eve"] = eve.token_version
+    return daemon
+
+
+def as_eve(daemon, name, /, **fields):
+    rpc = RPCS[name]
+    return daemon.send(rpc, rpc.request(**fields), token=daemon.token(*BOTH, username="eve"))
+
+
+async def test_create_of_what_the_profile_denies_names_field_rule_and_setting(tight, engines):
+    refused = await denied(engines, as_eve(tight, "CreateContainer", spec=OUTER))
+
+    assert refused.metadata == {
+        "rule": "network not listed",
+        "setting": "allowed_container_networks",
+        "profile": "tight",
+    }
+    (violation,) = refused.details["PreconditionFailure"].violations
+    assert (violation.type, violation.subject) == ("network not listed", "spec.networks[0].network")
+    assert "setting allowed_container_networks" in violation.description
+    assert "'net'" in refused.message
+
+
+LENT = {
+    "StartResource": {"id": "outer"},
+    "RestartResource": {"id": "outer", "mode": "RESTART_MODE_FORCE"},
+    "RecreateContainer": {"id": "outer"},
+}
+
+
+@pytest.mark.parametrize("name", LENT)
+async def test_verb_that_lends_what_the_profile_denies_is_denied(tight, engines, name):
+    if name == "StartResource":
+        await tight.call("StopResource", id="outer")
+    before = await tight.call("GetResource", id="outer")
+
+    refused = await denied(engines, as_eve(tight, name, **LENT[name]))
+
+    assert refused.metadata["rule"] == "network not listed"
+    assert refused.metadata["path"] == before.resource.path
+    assert (await tight.call("GetResource", id="outer")).resource.state == before.resource.state
+    await tight.call(name, **LENT[name])  # whose profile allows it
+
+
+@pytest.mark.parametrize(
+    ("name", "request_"),
+    [
+        ("PauseResource", {"id": "outer"}),
+        ("StopResource", {"id": "outer", "mode": "STOP_MODE_FORCE"}),
+        ("DeleteResource", {"id": "outer", "force": True}),
+        ("GetResource", {"id": "outer", "view": "RESOURCE_VIEW_FULL"}),
+        ("UpdateResource", {"id": "outer", **changing("container", name="other")}),
+    ],
+)
+async def test_verb_that_lends_nothing_is_allowed(tight, name, request_):
+    await as_eve(tight, name, **request_)
+
+
+async def test_start_with_a_fresh_full_view_asks_the_engine_for_none(tight, boxes):
+    await tight.call("StopResource", id="outer")
+    await tight.call("GetResource", id="outer", view="RESOURCE_VIEW_FULL")
+    boxes.asked.clear()
+
+    await tight.call("StartResource", id="outer")
+
+    assert boxes.asked == ["start"]
+
+
+async def test_recreate_into_what_the_profile_denies_is_denied(tight, engines):
+    await as_eve(tight, "CreateContainer", spec={"image": IMAGE, "name": "mine"})
+    change = {"spec": OUTER, "update_mask": {"paths": ["networks"]}}
+
+    refused = await denied(engines, as_eve(tight, "RecreateContainer", id="mine", **change))
+
+    assert (
+        refused.details["PreconditionFailure"].violations[0].subject == "spec.networks[0].network"
+    )
+
+
+async def test_domain_and_volume_in_a_pool_that_is_denied_are_denied(tight, engines):
+    new = {"new_volume": {"capacity_bytes": 2**20, "pool": "b"}}
+    spec = {"name": "vm", "memory_bytes": MEMORY_BYTES, "disks": [new]}
+    of_domain = await denied(engines, as_eve(tight, "CreateDomain", spec=spec))
+    volume = {"name": "v", "capacity_bytes": 2**20, "pool": "b"}
+    of_volume = await denied(engines, as_eve(tight, "CreateVolume", spec=volume))
+
+    for refused, field in (
+        (of_domain, "spec.disks[0].new_volume.pool"),
+        (of_volume, "spec.pool"),
+    ):
+        assert refused.metadata["setting"] == "allowed_pools"
+        assert refused.details["PreconditionFailure"].violations[0].subject == field
+    assert (await as_eve(tight, "CreateVolume", spec={**volume, "pool": ""})).volume.name == "v"
+
+
+async def test_update_is_judged_on_the_fields_that_change_alone(tight, engines):
+    new = {**changing("container", name="other"), "id": "outer"}
+    await as_eve(tight, "UpdateResource", **new)
+    networks = {"id": "other", "container": OUTER, "update_mask": {"paths": ["networks"]}}
+
+    refused = await denied(engines, as_eve(tight, "UpdateResource", **networks))
+
+    violations = refused.details["PreconditionFailure"].violations
+    assert [each.subject for each in violations] == ["container.networks[0].network"]
+
+
+LOGIN = {"LoginRegistry": {"registry": "reg.example", "username": "u", "password": "p"}}
+
+
+def test_every_method_that_changes_something_is_known_to_the_policy():
+    changing_methods = {m.path.rpartition("/")[2] for m in methods().values() if m.changes}
+
+    assert not JUDGED.keys() & UNJUDGED.keys()
+    assert changing_methods == JUDGED.keys() | UNJUDGED.keys(), (
+        "say in rpc/policed.py how the policy judges this method, or why it need not"
+    )
+
+
+@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("checked", [False, True], ids=["done", "checked"])
+async def test_method_is_judged_where_the_table_says(
+    policed, engines, foreign, monkeypatch, name, checked
+):
+    judged, asked = JUDGED[name], []
+    by = judged.by.__name__
+
+    def note(self, *args, **kwargs):
+        asked.append(by)
+        return judged.by(self, *args, **kwargs)
+
+    monkeypatch.setattr(PolicyGate, by, note)
+    daemon = await policed(profiles={"default": TIGHT})
+    only_checked = {"validate_only": True} if checked and name != "LoginRegistry" else {}
+    call = daemon.call(name, **judged.request, **only_checked)
+
+    await denied(engines, call.read() if RPCS[name].streams else call)
+
+    assert asked == [by]
+
+
+@pytest.mark.parametrize("name", sorted(EFFECTIVE | LOGIN))
+async def test_user_whose_profile_is_gone_changes_nothing(tight, engines, name):
+    eve = await tight.users.set_profile("eve", "gone")
+    tight.versions["eve"] = eve.token_version
+
+    async def call():
+        found = as_eve(tight, name, **(EFFECTIVE | LOGIN)[name])
+        return [each async for each in found] if RPCS[name].streams else await found
+
+    refused = await denied(engines, call())
+
+    assert refused.metadata["rule"] == "profile not configured"
+    assert "proad user set-profile" in refused.message
+    assert (await as_eve(tight, "ListResources")).resources
