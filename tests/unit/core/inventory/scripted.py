@@ -9,6 +9,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.errors import EngineUnreachableError, ResourceNotFoundError
 from proad.model import (
     Container,
+    ContainerSpec,
     EngineEvent,
     EngineInfo,
     EngineRef,
@@ -73,7 +74,9 @@ class Scripted:
         if view is ResourceView.SUMMARY:
             return resource
         command = (self.commands.get(id, "first"),)
-        return replace(resource, container=replace(resource.container, command=command))
+        spec = ContainerSpec(image="i", name=resource.name)
+        full = replace(resource.container, command=command, spec=spec)
+        return replace(resource, container=full)
 
     @asynccontextmanager
     async def subscribe(self, on_event):
