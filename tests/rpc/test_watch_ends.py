@@ -170,7 +170,7 @@ async def test_pull_account_disabled_ends_with_token_invalid(serve):
 async def test_streams_many_ask_the_database_once_for_all(daemon, monkeypatch):
     asked = []
     for store in (UserStore, RevocationStore):
-        for name in ("get", "versions", "among"):
+        for name in ("get", "statuses", "among"):
             if method := getattr(store, name, None):
 
                 async def noted(self, what, *, name=name, method=method):
@@ -187,7 +187,7 @@ async def test_streams_many_ask_the_database_once_for_all(daemon, monkeypatch):
 
     begin = [name for name, _ in asked].index("among")  # the clear may have come amid a look
     looks = [(name, len(what)) for name, what in asked[begin : begin + 4]]
-    assert looks == [("among", 20), ("versions", 1)] * 2
+    assert looks == [("among", 20), ("statuses", 1)] * 2
     for call in calls:
         call.cancel()
 
