@@ -217,7 +217,8 @@ async def test_start_with_a_fresh_full_view_asks_the_engine_for_none(tight, boxe
 
     await tight.call("StartResource", id="outer")
 
-    assert boxes.asked == ["start"]
+    assert "start" in boxes.asked
+    assert "get_resource" not in boxes.asked
 
 
 async def test_recreate_into_what_the_profile_denies_is_denied(tight, engines):
