@@ -3,8 +3,8 @@
 import asyncio
 import resource
 import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
@@ -18,6 +18,7 @@ from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
+from proad.control import controlled
 from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
@@ -41,10 +42,12 @@ from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
 from proad.core.wait_service import WaitService
 from proad.core.watch_service import WatchService
+from proad.errors import SetupError
 from proad.logs import configure_logs
 from proad.model import ServerInfo, ServerLimits
 from proad.ports import Driver
 from proad.ports.records import ResourceRecords, VolumeRecords
+from proad.reload import ReloadableLogLevel, Reloader
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
@@ -59,10 +62,11 @@ from proad.rpc.paging import MOST, Paginator
 from proad.rpc.redaction import Redactor
 from proad.rpc.request_ids import RequestIds
 from proad.rpc.resource_service import ResourceService
-from proad.rpc.server import RpcServer, service_names, tls_credentials
+from proad.rpc.server import RpcServer, service_names
 from proad.rpc.server_service import ServerService
 from proad.rpc.signing import Signer
 from proad.rpc.snapshot_service import SnapshotService
+from proad.rpc.tls_credentials import TlsCredentials
 from proad.rpc.volume_service import VolumeService
 from proad.sockets import claimed
 from proad.state import daemon_id, prepare_state_dir, served
@@ -78,21 +82,25 @@ from proad.tls import read_tls
 _log = structlog.get_logger(__name__)
 
 
-async def run(settings: Settings, *, memory: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def run(settings: Settings, load: Callable[[], Settings], *, memory: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; reload at SIGHUP.
 
     Args:
         settings: all settings.
+        load: loads the settings anew, for a reload.
         memory: serve pretended resources in memory instead of the hosts' engines.
 
     Raises:
         SetupError: the daemon cannot start.
     """
-    configure_logs(settings.log_format, settings.log_level)
-    stop = asyncio.Event()
+    threshold = configure_logs(settings.log_format, settings.log_level)
+    reloader = Reloader(settings, load)
+    reloader.add(ReloadableLogLevel(threshold))
+    stop, hangup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
     _raise_file_limit()
     prepare_state_dir(settings.state_dir)
     with ExitStack() as alone:
@@ -100,11 +108,18 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
         for address in settings.listen:
             if isinstance(address, UnixAddress):
                 alone.enter_context(claimed(address.path))
-        await _serve(settings, stop, memory=memory)
+        await _serve(settings, reloader, stop, hangup, memory=memory)
     _log.info("stopped")
 
 
-async def _serve(settings: Settings, stop: asyncio.Event, *, memory: bool) -> None:
+async def _serve(
+    settings: Settings,
+    reloader: Reloader,
+    stop: asyncio.Event,
+    hangup: asyncio.Event,
+    *,
+    memory: bool,
+) -> None:
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
         serving(
@@ -113,12 +128,33 @@ async def _serve(settings: Settings, stop: asyncio.Event, *, memory: bool) -> No
             _memory_drivers() if memory else _drivers(settings.hosts, VolumeStore(database)),
             # What is in memory alone is no more when the daemon ends.
             records=None if memory else ResourceStore(database, daemon_id(settings.state_dir)),
+            reloader=reloader,
         ) as addresses,
+        controlled(settings.state_dir, reloader),
+        _reloading_at(hangup, reloader),
     ):
         Collector().tame()
         _log.info("serving", addresses=addresses, version=version("proa"))
         await stop.wait()
         _log.info("stopping")
+
+
+@asynccontextmanager
+async def _reloading_at(hangup: asyncio.Event, reloader: Reloader) -> AsyncIterator[None]:
+    """Reload whenever the event is set, also if it was set before."""
+
+    async def reload() -> None:
+        while await hangup.wait():
+            hangup.clear()
+            with suppress(SetupError):  # which is in the log
+                await reloader.reload()
+
+    reloading = asyncio.create_task(reload())
+    try:
+        yield
+    finally:
+        reloading.cancel()
+        await asyncio.gather(reloading, return_exceptions=True)
 
 
 def _raise_file_limit() -> None:
@@ -138,6 +174,7 @@ async def serving(
     checkpoint: Checkpoint = passed,
     *,
     records: ResourceRecords | None = None,
+    reloader: Reloader | None = None,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
 
@@ -150,6 +187,7 @@ async def serving(
         most_requests: requests with an id that are remembered of one user.
         checkpoint: called at each point of a journalled request where the daemon may die.
         records: where the records of resources outlive the daemon; None: nowhere.
+        reloader: lets components take over changed settings; None: nothing is reloaded.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -192,6 +230,9 @@ async def serving(
 
         # The contract over the core
         redactor = Redactor(settings.secret_patterns)
+        tls = TlsCredentials(read_tls(settings.tls) if settings.tls else None)
+        if reloader is not None:
+            reloader.add(tls)
         signer = Signer(keys.derived("page and resume tokens"))
         paginator = Paginator(signer)
         server = RpcServer(
@@ -234,9 +275,7 @@ async def serving(
         )
 
         # Fail for an address that cannot be bound before the engines are asked; answer after.
-        addresses = server.listen(
-            settings.listen, tls_credentials(read_tls(settings.tls)) if settings.tls else None
-        )
+        addresses = server.listen(settings.listen, tls)
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
         failed = await requests.failed_creates(datetime.now(UTC) - RETENTION)

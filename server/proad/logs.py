@@ -16,6 +16,9 @@ _traceback = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
+# Numbers by the names of structlog's methods and of `LogLevel`.
+_SEVERITIES = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
+
 # Created once: json.dumps with an option creates an encoder for every line.
 _encoder = json.JSONEncoder(default=repr)
 
@@ -64,8 +67,32 @@ def _redact(_logger: object, _method: str, line: Any) -> str:
     return redacted(str(line))
 
 
-def configure_logs(form: LogFormat, level: LogLevel) -> None:
+class LogThreshold:
+    """The minimum severity of the lines of this process, which may change while it runs.
+
+    structlog's own filter is made with each logger, and loggers are made once.
+    """
+
+    def __init__(self, level: LogLevel) -> None:
+        self.set(level)
+
+    def set(self, level: LogLevel) -> None:
+        """Log lines of this severity and above from now on."""
+        self._least = _SEVERITIES[level]
+        logging.getLogger().setLevel(self._least)
+
+    def __call__(
+        self, _logger: object, method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        """Drop lines below the threshold: a processor of structlog."""
+        if _SEVERITIES[method] < self._least:
+            raise structlog.DropEvent
+        return event
+
+
+def configure_logs(form: LogFormat, level: LogLevel) -> LogThreshold:
     """Configure structlog and the standard library's loggers for this process."""
+    threshold = LogThreshold(level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -93,14 +120,15 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(handlers=[handler], force=True)
     # Alembic logs every step of a migration, which interests its author alone.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # Its lines contain rows, and hence password hashes.
     logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*shared, *final],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        processors=[threshold, *shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=lambda name="proad": _Lines(stream, name),
         cache_logger_on_first_use=True,
     )
+    return threshold

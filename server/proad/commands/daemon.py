@@ -1,4 +1,4 @@
-"""`proad serve`, `proad init`, `proad check-config`: the daemon and its host."""
+"""`proad serve`, `proad reload`, `proad init`, `proad check-config`: the daemon and its host."""
 
 import asyncio
 import os
@@ -9,6 +9,7 @@ import typer
 from proad.auth.keys import KeyRing
 from proad.commands.options import Config
 from proad.config import Settings, example, load_settings
+from proad.control import ask_to_reload
 from proad.logs import configure_logs
 from proad.state import prepare_state_dir
 from proad.store.database import Database
@@ -23,6 +24,7 @@ def serve(
     ] = False,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
+    config = config and config.absolute()  # where a reload finds it
     settings = load_settings(config)
     configure_logs(settings.log_format, settings.log_level)
     # More verbose levels write a line, in a format of gRPC's own, for each failed handshake,
@@ -37,7 +39,19 @@ def serve(
     from proad import app
 
     # The standard library's loop takes about a tenth longer for every call.
-    uvloop.run(app.run(settings, memory=memory))
+    uvloop.run(app.run(settings, lambda: load_settings(config), memory=memory))
+
+
+def reload(*, config: Config = None) -> None:
+    """Let the running daemon take over changed certificates and settings, all or none.
+
+    The daemon reads the file and the variables that it was started with. What it can take over
+    only when it is restarted is named.
+    """
+    changed, restart = ask_to_reload(load_settings(config).state_dir)
+    typer.echo(f"reloaded; changed settings: {', '.join(changed) or 'none'}")
+    if restart:
+        typer.echo(f"not in force before the daemon is restarted: {', '.join(restart)}")
 
 
 def init(

@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Docker containers and virtual machines behind one gRPC contract.",
 )
 app.command()(daemon.serve)
+app.command()(daemon.reload)
 app.command()(daemon.init)
 app.command("check-config")(daemon.check_config)
 app.add_typer(user.app, name="user")

@@ -39,8 +39,8 @@ from proad.rpc.resource_service import ResourceService
 from proad.rpc.server_service import ServerService
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.timing import RpcTiming
+from proad.rpc.tls_credentials import TlsCredentials
 from proad.rpc.volume_service import VolumeService
-from proad.tls import TlsMaterial
 
 _log = structlog.get_logger(__name__)
 
@@ -130,9 +130,7 @@ class RpcServer:
         add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
         add_reflection(reflection.aio.ReflectionServicer(names), registry)
 
-    def listen(
-        self, addresses: Sequence[ListenAddress], credentials: grpc.ServerCredentials | None
-    ) -> list[str]:
+    def listen(self, addresses: Sequence[ListenAddress], tls: TlsCredentials) -> list[str]:
         """Bind the addresses and return them as they are bound, with real ports.
 
         Raises:
@@ -140,9 +138,10 @@ class RpcServer:
         """
         bound = []
         for address in addresses:
+            # A Unix socket needs no TLS: the permissions of its file decide who may connect.
+            credentials = None if isinstance(address, UnixAddress) else tls.for_address()
             try:
-                # A Unix socket needs no TLS: the permissions of its file decide who may connect.
-                if credentials is None or isinstance(address, UnixAddress):
+                if credentials is None:
                     port = self._server.add_insecure_port(str(address))
                 else:
                     port = self._server.add_secure_port(str(address), credentials)
@@ -196,12 +195,3 @@ class _Registry:
 def service_names() -> list[str]:
     """Return the names of the contract's services."""
     return [service.full_name for service in SERVICES]
-
-
-def tls_credentials(tls: TlsMaterial) -> grpc.ServerCredentials:
-    """Return credentials; with authorities for clients, clients must show a certificate."""
-    return grpc.ssl_server_credentials(
-        [(tls.key, tls.chain)],
-        root_certificates=tls.client_ca,
-        require_client_auth=tls.client_ca is not None,
-    )

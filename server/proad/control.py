@@ -1,0 +1,121 @@
+"""The control socket: commands on the host ask the running daemon, and hear what came of it."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from proad.errors import SetupError
+from proad.reload import Reloader
+
+_NAME = "control.sock"
+_RELOAD = b"reload\n"
+# A command sends its line at once; a reload takes as long as the files take to be read.
+_LINE_TIMEOUT = 10.0
+_ANSWER_TIMEOUT = 60.0
+_MOST_COMMANDS = 8
+
+
+@asynccontextmanager
+async def controlled(state_dir: Path, reloader: Reloader) -> AsyncIterator[None]:
+    """Answer commands on the control socket of a state folder, which this daemon holds.
+
+    The socket is its user's alone: whoever may connect may also send signals to the daemon.
+
+    Raises:
+        SetupError: the socket cannot be made.
+    """
+    limit = asyncio.Semaphore(_MOST_COMMANDS)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with limit:
+                writer.write(await _answer(reader, reloader))
+                await writer.drain()
+        except (OSError, TimeoutError, ValueError):
+            pass  # the command has gone away, or is none of ours
+        finally:
+            writer.close()
+
+    try:
+        listening = _listening(state_dir)
+    except OSError as error:
+        raise SetupError(f"{state_dir / _NAME}: {error.strerror}") from error
+    server = await asyncio.start_unix_server(answer, sock=listening, limit=len(_RELOAD))
+    try:
+        yield
+    finally:
+        server.close()
+        (state_dir / _NAME).unlink(missing_ok=True)
+
+
+def ask_to_reload(state_dir: Path) -> tuple[list[str], list[str]]:
+    """Let the daemon of a state folder reload; return what changed, and what needs a restart.
+
+    Raises:
+        SetupError: no daemon answers there, or it could not reload; then nothing changed.
+    """
+    try:
+        with _address(state_dir) as address, socket.socket(socket.AF_UNIX) as daemon:
+            daemon.settimeout(_ANSWER_TIMEOUT)
+            daemon.connect(address)
+            daemon.sendall(_RELOAD)
+            with daemon.makefile("rb") as answers:
+                line = answers.readline()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise SetupError(
+            f"no daemon runs on {state_dir}; start it, or name its settings with --config"
+        ) from None
+    except TimeoutError:
+        raise SetupError(f"the daemon on {state_dir} does not answer; its log has more") from None
+    except OSError as error:
+        raise SetupError(f"{state_dir / _NAME}: {error.strerror}") from error
+    if not line:
+        raise SetupError("the daemon ended before it answered; its log has more")
+    answer = json.loads(line)
+    if "error" in answer:
+        raise SetupError(f"not reloaded, nothing changed:\n{answer['error']}")
+    return answer["changed"], answer["restart"]
+
+
+async def _answer(reader: asyncio.StreamReader, reloader: Reloader) -> bytes:
+    async with asyncio.timeout(_LINE_TIMEOUT):
+        command = await reader.readline()
+    answer: dict[str, object]
+    if command != _RELOAD:
+        answer = {"error": "unknown command; are proad and the daemon of one version?"}
+    else:
+        try:
+            done = await reloader.reload()
+            answer = {"changed": done.changed, "restart": done.restart}
+        except SetupError as error:
+            answer = {"error": str(error)}
+    return json.dumps(answer).encode() + b"\n"
+
+
+def _listening(state_dir: Path) -> socket.socket:
+    """Return the listening socket, with mode 0600 from its first moment."""
+    (state_dir / _NAME).unlink(missing_ok=True)  # of a daemon that was killed
+    with _address(state_dir) as address:
+        listening = socket.socket(socket.AF_UNIX)
+        try:
+            # Linux gives the file the mode of the socket, less the umask.
+            os.fchmod(listening.fileno(), 0o600)
+            listening.bind(address)
+        except OSError:
+            listening.close()
+            raise
+    return listening
+
+
+@contextmanager
+def _address(state_dir: Path) -> Iterator[str]:
+    """Return an address of the socket that is short, however long the path of the folder is."""
+    folder = os.open(state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{_NAME}"
+    finally:
+        os.close(folder)

@@ -1,0 +1,128 @@
+"""Reload: a running daemon takes over changed settings, all of them or none."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from proad.config import LogLevel, Settings
+from proad.errors import SetupError
+from proad.logs import LogThreshold
+
+_log = structlog.get_logger(__name__)
+
+# Only commands on the host read these.
+_OF_COMMANDS = frozenset({"password_min_length"})
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Changed settings that are read and checked.
+
+    Attributes:
+        take_over: takes them over, on the event loop; cannot fail.
+        changed: names of settings whose files have other contents.
+        restart: names of settings that only a restart can change in this way.
+    """
+
+    take_over: Callable[[], None]
+    changed: frozenset[str] = frozenset()
+    restart: frozenset[str] = frozenset()
+
+
+class Reloadable(Protocol):
+    """A component whose settings may change while the daemon runs."""
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """Names of these settings."""
+
+    def prepare(self, settings: Settings) -> Prepared:
+        """Read and check all that the settings name, without an effect; on a thread.
+
+        Raises:
+            SetupError: something is wrong with it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload did.
+
+    Attributes:
+        changed: names of the settings that have another value now, or whose files have changed.
+        restart: names of the settings whose other value is not in force before a restart.
+    """
+
+    changed: Sequence[str]
+    restart: Sequence[str]
+
+
+class Reloader:
+    """Reads the settings anew, and hands them to the components that can take them over.
+
+    Args:
+        settings: the settings that the daemon was started with.
+        load: loads the settings, with the errors of `load_settings`.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._load = load
+        self._parts: list[Reloadable] = []
+        self._running = asyncio.Lock()
+
+    def add(self, part: Reloadable) -> None:
+        """Let a component take part in reloads."""
+        self._parts.append(part)
+
+    async def reload(self) -> Reloaded:
+        """Reload.
+
+        Raises:
+            SetupError: something is wrong with the settings or what they name; nothing changed.
+        """
+        async with self._running:
+            try:
+                new, prepared = await asyncio.to_thread(self._prepare)
+            except SetupError as error:
+                _log.error("not reloaded", cause=str(error))
+                raise
+            differing = {
+                name
+                for name in Settings.model_fields
+                if getattr(self._settings, name) != getattr(new, name)
+            } - _OF_COMMANDS
+            restart = (differing - self._reloadable()).union(*(each.restart for each in prepared))
+            for each in prepared:
+                each.take_over()
+            self._settings = self._settings.model_copy(
+                update={name: getattr(new, name) for name in differing - restart}
+            )
+            changed = differing.union(*(each.changed for each in prepared)) - restart
+            done = Reloaded(sorted(changed), sorted(restart))
+            _log.info("reloaded", changed=done.changed, restart_needed=done.restart)
+            return done
+
+    def _prepare(self) -> tuple[Settings, list[Prepared]]:
+        settings = self._load()
+        return settings, [part.prepare(settings) for part in self._parts]
+
+    def _reloadable(self) -> frozenset[str]:
+        return frozenset().union(*(part.settings for part in self._parts))
+
+
+class ReloadableLogLevel:
+    """Takes over the setting `log_level`."""
+
+    settings = frozenset({"log_level"})
+
+    def __init__(self, threshold: LogThreshold) -> None:
+        self._threshold = threshold
+
+    def prepare(self, settings: Settings) -> Prepared:
+        """Return what sets the threshold."""
+        level: LogLevel = settings.log_level
+        return Prepared(lambda: self._threshold.set(level))
