@@ -11,6 +11,7 @@ from importlib.metadata import version
 import structlog
 
 from proad.auth.client_address import ClientAddressResolver
+from proad.auth.client_certificates import ClientCertificates
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.auth.service import Authenticator
@@ -77,7 +78,7 @@ from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore
 from proad.store.volumes import VolumeStore
 from proad.timing import DaemonTiming
-from proad.tls import read_tls
+from proad.tls import read_client_trust, read_tls
 
 _log = structlog.get_logger(__name__)
 
@@ -230,9 +231,12 @@ async def serving(
 
         # The contract over the core
         redactor = Redactor(settings.secret_patterns)
-        tls = TlsCredentials(read_tls(settings.tls) if settings.tls else None)
+        tls = TlsCredentials(
+            read_tls(settings.tls) if settings.tls else None, settings.tls_client_listen
+        )
         if reloader is not None:
             reloader.add(tls)
+            reloader.add(authenticator.certificates)
         signer = Signer(keys.derived("page and resume tokens"))
         paginator = Paginator(signer)
         server = RpcServer(
@@ -318,6 +322,9 @@ async def authenticating(
             ),
             passwords=passwords,
             addresses=ClientAddressResolver(settings.trusted_proxies),
+            certificates=ClientCertificates(
+                read_client_trust(settings.tls), settings.client_certificates
+            ),
             timing=timing,
         )
         try:

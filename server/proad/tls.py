@@ -1,7 +1,9 @@
 """The TLS files, which are checked here because gRPC reports no cause of a failure."""
 
 import os
+import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +36,19 @@ class TlsMaterial:
     client_ca: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class ClientTrust:
+    """What callers' certificates are held against.
+
+    Attributes:
+        authorities: the authorities.
+        revoked: issuer and serial number of each revoked certificate.
+    """
+
+    authorities: tuple[x509.Certificate, ...]
+    revoked: frozenset[tuple[x509.Name, int]] = frozenset()
+
+
 def read_tls(files: TlsFiles) -> TlsMaterial:
     """Read the files, and check that they are valid now and belong together.
 
@@ -52,6 +67,60 @@ def read_tls(files: TlsFiles) -> TlsMaterial:
             f"({_subject(certificates[0])}); give the files that were made together"
         )
     return TlsMaterial(key, chain, _read_authorities(files.client_ca_file))
+
+
+def read_client_trust(files: TlsFiles | None) -> ClientTrust | None:
+    """Read what callers' certificates are held against; None if callers need none.
+
+    Raises:
+        SetupError: a file cannot be read or has other contents, or a list of revoked
+            certificates is of no authority or out of date.
+    """
+    if files is None or files.client_ca_file is None:
+        return None
+    authorities = _certificates(files.client_ca_file, _read(files.client_ca_file))
+    revoked: set[tuple[x509.Name, int]] = set()
+    if files.client_crl_file is not None:
+        for each in _revocation_lists(files.client_crl_file):
+            _check_list(files.client_crl_file, each, authorities)
+            revoked |= {(each.issuer, entry.serial_number) for entry in each}
+    return ClientTrust(tuple(authorities), frozenset(revoked))
+
+
+def _revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
+    data = _read(path)
+    lists = re.findall(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", data, re.DOTALL)
+    try:
+        if lists:
+            return [x509.load_pem_x509_crl(each) for each in lists]
+    except ValueError:
+        pass
+    raise SetupError(
+        f"{path}: it must have lists of revoked certificates in PEM (-----BEGIN X509 CRL-----)"
+    )
+
+
+def _check_list(
+    path: Path,
+    revoked: x509.CertificateRevocationList,
+    authorities: Sequence[x509.Certificate],
+) -> None:
+    issuer = repr(revoked.issuer.rfc4514_string() or "no name")
+    if not any(
+        each.subject == revoked.issuer and _signed(revoked, each.public_key())
+        for each in authorities
+    ):
+        raise SetupError(f"{path}: the list of {issuer} is of none of the clients' authorities")
+    now, last = datetime.now(UTC), revoked.next_update_utc
+    if last is not None and last < now:
+        raise SetupError(f"{path}: the list of {issuer} is out of date since {_time(last)}")
+
+
+def _signed(revoked: x509.CertificateRevocationList, key: PublicKeyTypes) -> bool:
+    try:
+        return revoked.is_signature_valid(key)  # type: ignore[arg-type]  # TypeError for others
+    except (TypeError, UnsupportedAlgorithm):
+        return False
 
 
 def _read_authorities(path: Path | None) -> bytes | None:

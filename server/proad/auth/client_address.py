@@ -40,9 +40,7 @@ class ClientAddressResolver:
                 caller, and every entry before that may be forged.
         """
         address = _peer_address(peer)
-        if address is None and not self._unix_is_proxy:
-            return UNIX
-        if address is None or self._is_proxy(address):
+        if self.is_proxy(peer):
             for text in reversed(",".join(forwarded).split(",")[-_MAX_HOPS:]):
                 hop = _hop_address(text.strip())
                 if hop is None:
@@ -51,6 +49,11 @@ class ClientAddressResolver:
                 if not self._is_proxy(hop):
                     break
         return UNIX if address is None else _network_of(address)
+
+    def is_proxy(self, peer: str) -> bool:
+        """Return whether the peer of a connection is a trusted proxy."""
+        address = _peer_address(peer)
+        return self._unix_is_proxy if address is None else self._is_proxy(address)
 
     def _is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

@@ -5,18 +5,19 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
 from proad.auth.client_address import ClientAddressResolver
+from proad.auth.client_certificates import ClientCertificates
 from proad.auth.fair_queue import FairQueue
 from proad.auth.login_limiter import LoginLimiter
 from proad.auth.passwords import Passwords, check_password
 from proad.auth.timing import AuthTiming
 from proad.auth.token_status import TokenStatusCache
-from proad.auth.tokens import Claims, IssuedToken, Tokens
+from proad.auth.tokens import Claims, IssuedToken, ShownCertificate, Tokens
 from proad.errors import (
     BadCredentialsError,
     ScopeMissingError,
@@ -55,8 +56,8 @@ class Caller:
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """Scopes of the token."""
-        return self.claims.scopes
+        """Scopes of the token that the user still has."""
+        return self.claims.scopes & self.user.scopes
 
     @property
     def expire_time(self) -> datetime:
@@ -83,6 +84,7 @@ class Authenticator:
         tokens: signs and verifies tokens.
         passwords: hashes and compares passwords.
         addresses: resolves the address of a caller; by default no proxy is trusted.
+        certificates: tells whom client certificates stand for; by default for nobody.
         timing: durations of the cache, the monitor and the pauses.
         clock: monotonic time in seconds, for the cache and the pauses.
     """
@@ -95,13 +97,17 @@ class Authenticator:
         tokens: Tokens,
         passwords: Passwords,
         addresses: ClientAddressResolver | None = None,
+        certificates: ClientCertificates | None = None,
         timing: AuthTiming = AuthTiming(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._users = users
         self._tokens = tokens
         self._passwords = passwords
-        self._token_status = TokenStatusCache(users, revocations, timing=timing, clock=clock)
+        self.certificates = certificates or ClientCertificates()
+        self._token_status = TokenStatusCache(
+            users, revocations, self.certificates, timing=timing, clock=clock
+        )
         self._addresses = addresses or ClientAddressResolver()
         self._limiter = LoginLimiter(clock=clock, timing=timing)
         self._queue = FairQueue(concurrency=passwords.threads, priority=self._limiter.priority)
@@ -152,6 +158,10 @@ class Authenticator:
             raise ScopeMissingError(missing[0], sorted(user.scopes))
         return self._tokens.issue(user.name, wanted, user.token_version)
 
+    def is_proxy(self, peer: str) -> bool:
+        """Return whether the peer of a connection is a trusted proxy."""
+        return self._addresses.is_proxy(peer)
+
     def client_address(self, peer: str, forwarded: Sequence[str] = ()) -> str:
         """Return the address of a caller; see `ClientAddressResolver.resolve`."""
         return self._addresses.resolve(peer, forwarded)
@@ -177,13 +187,21 @@ class Authenticator:
         """
         return hmac.digest(self._log_key, username.encode(), "sha256").hex()[:16]
 
-    async def authenticate(self, authorization: str | None) -> Caller:
-        """Return the caller whose token a call carries.
+    async def authenticate(
+        self, authorization: str | None, shown: ShownCertificate | None = None
+    ) -> Caller:
+        """Return the caller whose token a call carries, or whose certificate it was shown.
+
+        A token goes before a certificate, so that a service can pass on the tokens of its own
+        callers; one that is not valid is refused, and the certificate does not stand in for it.
 
         Args:
             authorization: the header `authorization`, "Bearer TOKEN"; None if it is missing.
+            shown: the client certificate of the connection; None without one.
 
         Raises:
+            CertificateInvalidError: the certificate expired or was revoked, or its user was
+                removed or disabled.
             TokenMissingError: the header is missing or has another scheme.
             TokenInvalidError: the token is not one of ours, or its user was removed, disabled
                 or changed since the login.
@@ -191,12 +209,26 @@ class Authenticator:
             TokenRevokedError: the token was revoked.
             DatabaseUnreachableError: the token's status cannot be read.
         """
+        if authorization is None and shown is not None:
+            return await self._caller_of(shown)
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise TokenMissingError
         claims = self._tokens.verify(token)
         return Caller(claims, await self._token_status.check(claims))
+
+    async def _caller_of(self, shown: ShownCertificate) -> Caller:
+        """Return the caller whom a certificate stands for."""
+        claims = self.certificates.claims(shown)
+        if claims is None:
+            raise TokenMissingError
+        claims.check_time()
+        user = await self._token_status.check(claims)
+        # From now on the call depends on the user as the user is now, as with a token.
+        version = user.token_version
+        bound = replace(claims, token_id=f"{claims.token_id}-{version}", version=version)
+        return Caller(bound, user)
 
     async def check_again(self, caller: Caller) -> None:
         """Check that the caller's token is still valid.
@@ -214,8 +246,11 @@ class Authenticator:
         """Revoke the caller's token.
 
         Raises:
+            TokenMissingError: the call was made by a certificate, and has no token.
             DatabaseUnreachableError: the token may still be valid; try again.
         """
+        if caller.claims.certificate is not None:
+            raise TokenMissingError
         await self._token_status.revoke(caller.claims.token_id, caller.claims.expire_time)
 
     def while_valid(self, caller: Caller, *, expires: bool) -> AbstractAsyncContextManager[None]:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
+from proad.auth.client_certificates import ClientCertificates
 from proad.auth.timing import AuthTiming
 from proad.auth.token_monitor import TokenMonitor
 from proad.auth.tokens import Claims
@@ -58,6 +59,7 @@ class TokenStatusCache:
     Args:
         users: the store of users.
         revocations: the store of revoked tokens.
+        certificates: tells whom client certificates stand for.
         timing: how long a status is reused, and the timing of the monitor.
         clock: monotonic time in seconds.
     """
@@ -66,12 +68,14 @@ class TokenStatusCache:
         self,
         users: UserStore,
         revocations: RevocationStore,
+        certificates: ClientCertificates | None = None,
         *,
         timing: AuthTiming = AuthTiming(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._users = users
         self._revocations = revocations
+        self._certificates = certificates or ClientCertificates()
         self._max_age = timing.status_max_age.total_seconds()
         self._clock = clock
         self._lookups: OrderedDict[str, _Lookup] = OrderedDict()
@@ -140,12 +144,23 @@ class TokenStatusCache:
             user = users.get(claims.username)
             if claims.token_id in revoked:
                 status = TokenStatus(TokenRevokedError)
-            elif user is None or user.token_version != claims.version:
-                status = TokenStatus(TokenInvalidError)
+            elif (
+                user is None
+                or claims.version not in {None, user.token_version}
+                or not self._still_shown(claims)
+            ):
+                status = TokenStatus(claims.refused)
             else:
                 status = TokenStatus(user=user)
             statuses[claims.token_id] = status
         return statuses
+
+    def _still_shown(self, claims: Claims) -> bool:
+        """Return whether a certificate still stands for the user: that may change by a reload."""
+        if claims.certificate is None:
+            return True
+        now = self._certificates.claims(claims.certificate)
+        return now is not None and (now.username, now.scopes) == (claims.username, claims.scopes)
 
     def _remember(self, token_id: str, lookup: _Lookup) -> None:
         self._lookups[token_id] = lookup

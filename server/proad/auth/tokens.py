@@ -12,7 +12,12 @@ from jwt.utils import base64url_decode, base64url_encode
 
 from proad.auth.keys import Key, KeyRing
 from proad.auth.timing import AuthTiming
-from proad.errors import TokenExpiredError, TokenInvalidError
+from proad.errors import (
+    CertificateInvalidError,
+    ProaError,
+    TokenExpiredError,
+    TokenInvalidError,
+)
 from proad.model.scope import Scope, read_scopes, write_scopes
 
 # The only algorithm: a token does not choose its own.
@@ -41,31 +46,52 @@ class IssuedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownCertificate:
+    """The certificate that a caller showed at the handshake, in PEM.
+
+    Attributes:
+        certificate: the caller's own.
+        chain: all that were sent; empty: none but the caller's own.
+    """
+
+    certificate: bytes
+    chain: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a verified token.
+    """The claims of a verified token, or of a client certificate in its place.
 
     Attributes:
         username: name of the user.
-        scopes: the scopes of the token.
+        scopes: the scopes of the token, of which the user may have lost some.
         token_id: unique id of the token.
-        version: the user's token version at the login.
+        version: the user's token version at the login; None: any.
         expire_time: expiry of the token.
+        certificate: the certificate that stands for the user; None: a token does.
     """
 
     username: str
     scopes: frozenset[Scope]
     token_id: str
-    version: int
+    version: int | None
     expire_time: datetime
+    certificate: ShownCertificate | None = None
+
+    @property
+    def refused(self) -> type[ProaError]:
+        """The error of a token, or a certificate, that is not valid any more."""
+        return TokenInvalidError if self.certificate is None else CertificateInvalidError
 
     def check_time(self) -> None:
         """Check that the token has not expired.
 
         Raises:
             TokenExpiredError: the token expired.
+            CertificateInvalidError: the certificate did.
         """
         if self.expire_time <= datetime.now(UTC):
-            raise TokenExpiredError
+            raise TokenExpiredError if self.certificate is None else CertificateInvalidError
 
 
 class Tokens:

@@ -13,7 +13,7 @@ from proad.control import ask_to_reload
 from proad.logs import configure_logs
 from proad.state import prepare_state_dir
 from proad.store.database import Database
-from proad.tls import read_tls
+from proad.tls import read_client_trust, read_tls
 
 
 def serve(
@@ -95,10 +95,16 @@ def check_config(
     settings = load_settings(config)
     if settings.tls is not None:
         read_tls(settings.tls)
-    for name, value in settings.model_dump(mode="json", exclude={"hosts", "listen"}).items():
+        read_client_trust(settings.tls)
+    addresses = {"listen", "tls_client_listen"}
+    tables = {"hosts": "host", "client_certificates": "client_certificate"}
+    plain = settings.model_dump(mode="json", exclude=addresses | tables.keys())
+    for name, value in plain.items():
         if value is not None:
             typer.echo(f"{name} = {value}")
-    typer.echo(f"listen = {', '.join(map(str, settings.listen))}")
-    for host in settings.hosts:
-        fields = host.model_dump(mode="json", exclude_none=True)
-        typer.echo("host " + ", ".join(f"{name} = {value}" for name, value in fields.items()))
+    for name in sorted(addresses):
+        typer.echo(f"{name} = {', '.join(map(str, getattr(settings, name)))}")
+    for name, table in tables.items():
+        for each in getattr(settings, name):
+            fields = each.model_dump(mode="json", exclude_none=True)
+            typer.echo(f"{table} " + ", ".join(f"{key} = {value}" for key, value in fields.items()))

@@ -3,6 +3,7 @@
 The variable of a setting is its name in capitals after `PROA_`.
 """
 
+from proad.config.certificates import ClientCertificateSettings, TlsFiles
 from proad.config.listen import ListenAddress, TcpAddress, UnixAddress, parse_listen_address
 from proad.config.loading import ConfigError, example, load_settings
 from proad.config.settings import (
@@ -13,13 +14,13 @@ from proad.config.settings import (
     LogLevel,
     SecretUrl,
     Settings,
-    TlsFiles,
     VirtTypeSetting,
 )
 
 __all__ = [
     "DEFAULT_HOST",
     "DEFAULT_LISTEN",
+    "ClientCertificateSettings",
     "ConfigError",
     "HostSettings",
     "ListenAddress",

@@ -21,7 +21,8 @@ _LOCAL_VARIABLES = {
     for key in ("docker_url", "libvirt_uri", "virt_type", "media_dirs")
 }
 
-_TABLES = frozenset({"hosts", "policy"})
+# Settings that are tables, and have no variable.
+_TABLES = frozenset({"hosts", "client_certificates", "policy"})
 
 # Variables of the client, its commands, the build and the tests, which a shell may set.
 OTHER_VARIABLES = frozenset(

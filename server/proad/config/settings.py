@@ -30,6 +30,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from proad.config.certificates import ClientCertificateSettings, TlsFiles
 from proad.config.listen import ListenAddress, TcpAddress, parse_listen_address
 from proad.errors import redacted
 from proad.policy import Policy
@@ -95,6 +96,11 @@ def _listen(value: object) -> object:
     if not addresses:
         raise ValueError("give at least one address")
     return addresses
+
+
+def _some_listen(value: object) -> object:
+    """Parse addresses, or none."""
+    return () if value in ("", [], ()) else _listen(value)
 
 
 Proxy = IPv4Network | IPv6Network | Literal["unix"]
@@ -214,20 +220,6 @@ DEFAULT_HOST = HostSettings(
 )
 
 
-class TlsFiles(BaseModel):
-    """PEM files of the listening side.
-
-    Attributes:
-        client_ca_file: authority of callers' certificates (mTLS); None if callers need none.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    cert_file: Path
-    key_file: Path
-    client_ca_file: Path | None
-
-
 def _default_state_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/proa")
@@ -244,6 +236,10 @@ class Settings(BaseSettings):
         database_url: SQLAlchemy URL with an asynchronous driver; may contain a password.
         hosts: the hosts whose engines are served, with unique names. Named `host` as an
             argument and in the file.
+        tls_client_listen: the addresses on which callers must show a certificate; none: all
+            that have TLS.
+        client_certificates: whom client certificates stand for. Named `client_certificate` as
+            an argument and in the file.
         token_lifetime: time from issue to expiry of a token.
         trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
         password_min_length: minimum number of characters of a new password.
@@ -277,6 +273,13 @@ class Settings(BaseSettings):
     tls_cert_file: AbsoluteFile | None = None
     tls_key_file: AbsoluteFile | None = None
     tls_client_ca_file: AbsoluteFile | None = None
+    tls_client_crl_file: AbsoluteFile | None = None
+    tls_client_listen: Annotated[
+        tuple[ListenAddress, ...], NoDecode, BeforeValidator(_some_listen)
+    ] = ()
+    client_certificates: Annotated[
+        tuple[ClientCertificateSettings, ...], Field(alias="client_certificate")
+    ] = ()
 
     token_issuer: Name = "proa"  # noqa: S105 - not a password
     token_audience: Name = "proa"  # noqa: S105 - not a password
@@ -346,6 +349,11 @@ class Settings(BaseSettings):
             raise ValueError("tls_cert_file and tls_key_file go together: set both or none")
         if self.tls_client_ca_file and not self.tls_cert_file:
             raise ValueError("tls_client_ca_file needs tls_cert_file and tls_key_file")
+        for name in ("tls_client_crl_file", "tls_client_listen", "client_certificates"):
+            if getattr(self, name) and not self.tls_client_ca_file:
+                raise ValueError(f"{name} needs tls_client_ca_file")
+        if strange := set(self.tls_client_listen) - set(self.listen):
+            raise ValueError(f"tls_client_listen: {min(map(str, strange))} is not in listen")
         exposed = [str(address) for address in self.listen if not address.is_local]
         if exposed and self.tls is None:
             raise ValueError(
@@ -364,6 +372,7 @@ class Settings(BaseSettings):
             cert_file=self.tls_cert_file,
             key_file=self.tls_key_file,
             client_ca_file=self.tls_client_ca_file,
+            client_crl_file=self.tls_client_crl_file,
         )
 
     @property

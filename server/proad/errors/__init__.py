@@ -6,6 +6,7 @@ status codes. A message says what happened and what to do about it.
 
 from proad.errors.caller import (
     BadCredentialsError,
+    CertificateInvalidError,
     ScopeMissingError,
     TokenExpiredError,
     TokenInvalidError,
@@ -81,6 +82,7 @@ __all__ = [
     "AmbiguousIdError",
     "BadCredentialsError",
     "CapabilityMissingError",
+    "CertificateInvalidError",
     "ConditionImpossibleError",
     "DatabaseUnreachableError",
     "DeletionProtectedError",

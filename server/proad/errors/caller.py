@@ -46,6 +46,18 @@ class TokenRevokedError(ProaError):
         super().__init__("the token was revoked; get a new one from AuthService/CreateToken")
 
 
+class CertificateInvalidError(ProaError):
+    """The client certificate expired or was revoked, or its user was removed or disabled."""
+
+    reason = Reason.TOKEN_INVALID
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the client certificate of this connection is not valid here, or not any more; "
+            "connect with another one, or send a token from AuthService/CreateToken"
+        )
+
+
 class BadCredentialsError(ProaError):
     """Username or password is wrong. The message is the same in every case."""
 

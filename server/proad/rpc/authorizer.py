@@ -7,8 +7,14 @@ from typing import Any
 import grpc
 
 from proad.auth.service import Authenticator, require
+from proad.auth.tokens import ShownCertificate
 from proad.core.gate import PolicyGate
-from proad.errors import ScopeMissingError, ShuttingDownError, TokenInvalidError
+from proad.errors import (
+    CertificateInvalidError,
+    ScopeMissingError,
+    ShuttingDownError,
+    TokenInvalidError,
+)
 from proad.rpc import caller
 from proad.rpc.methods import Method
 
@@ -36,7 +42,7 @@ class Authorizer:
         """Refuse new calls."""
         self._closed = True
 
-    async def authorize(self, method: Method, metadata: Metadata) -> None:
+    async def authorize(self, method: Method, context: _Context) -> None:
         """Authorize a call, and set the current `caller` unless the method is public.
 
         The caller is set also if the scope is missing: the access log names the user.
@@ -44,14 +50,29 @@ class Authorizer:
         Raises:
             ShuttingDownError: the daemon is stopping.
             PolicyDeniedError: the caller's profile is not configured, and the method is a change.
+            CertificateInvalidError: the client certificate of the connection was revoked.
             ProaError: as `Authenticator.authenticate` and `require` raise.
         """
         if self._closed:
             raise ShuttingDownError
+        certificates = self._authenticator.certificates
+        shown = _shown(context) if certificates.may_be_revoked else None
+        if shown is not None and certificates.revoked(shown):
+            raise CertificateInvalidError
         access = method.access
         if access.public:
             return
-        known = await self._authenticator.authenticate(_authorization(metadata))
+        authorization = _authorization(headers(context))
+        # A proxy's certificate tells nothing of who calls through the proxy.
+        if (
+            authorization is None
+            and certificates.identify_callers
+            and not self._authenticator.is_proxy(context.peer())
+        ):
+            shown = shown or _shown(context)
+        else:
+            shown = None
+        known = await self._authenticator.authenticate(authorization, shown)
         caller.enter(known)
         for scope in access.scopes:
             require(known, scope)
@@ -101,6 +122,19 @@ def header(metadata: Metadata, name: str) -> str | None:
 def forwarded(metadata: Metadata) -> list[str]:
     """Return the addresses by which proxies say where a call came from."""
     return [v for key, v in metadata if key == "x-forwarded-for" and isinstance(v, str)]
+
+
+def _shown(context: _Context) -> ShownCertificate | None:
+    """Return the client certificate of a call's connection.
+
+    Only the certificate itself: gRPC puts alternative names of all kinds into one list, leaves
+    some out, and has the common name where it knows none.
+    """
+    known: Any = context.auth_context()
+    found = known.get("x509_pem_cert")
+    if not found:
+        return None
+    return ShownCertificate(found[0], b"".join(known.get("x509_pem_cert_chain", ())))
 
 
 def _authorization(metadata: Metadata) -> str | None:

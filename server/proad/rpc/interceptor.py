@@ -198,7 +198,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         expires = math.inf
         calls.increment()
         try:
-            await self._authorizer.authorize(method, metadata)
+            await self._authorizer.authorize(method, context)
             remaining: float | None = context.time_remaining()
             if remaining is None:
                 return await serve(context)

@@ -139,7 +139,7 @@ class RpcServer:
         bound = []
         for address in addresses:
             # A Unix socket needs no TLS: the permissions of its file decide who may connect.
-            credentials = None if isinstance(address, UnixAddress) else tls.for_address()
+            credentials = None if isinstance(address, UnixAddress) else tls.for_address(address)
             try:
                 if credentials is None:
                     port = self._server.add_insecure_port(str(address))

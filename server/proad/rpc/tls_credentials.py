@@ -1,11 +1,12 @@
 """TLS credentials of the server, whose certificates are taken over by a reload."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import Any
 
 import grpc
 
-from proad.config import Settings
+from proad.config import ListenAddress, Settings
 from proad.reload import Prepared
 from proad.tls import TlsMaterial, read_tls
 
@@ -21,31 +22,34 @@ class TlsCredentials:
 
     Args:
         tls: the keys and certificates to begin with; None without TLS.
+        client_addresses: the addresses on which callers must show a certificate, if there are
+            authorities for them; none: all.
     """
 
     settings = _FILES
 
-    def __init__(self, tls: TlsMaterial | None) -> None:
+    def __init__(
+        self,
+        tls: TlsMaterial | None,
+        client_addresses: Collection[ListenAddress] = (),
+    ) -> None:
         self._tls = tls
+        self._client_addresses = client_addresses
         self._configuration = _configuration(tls) if tls else None
 
-    @property
-    def demands_certificate(self) -> bool:
-        """Whether callers must show a certificate."""
-        return self._tls is not None and self._tls.client_ca is not None
-
-    def for_address(self) -> grpc.ServerCredentials | None:
-        """Return credentials for one address; None without TLS.
+    def for_address(self, address: ListenAddress) -> grpc.ServerCredentials | None:
+        """Return the credentials of an address; None without TLS.
 
         gRPC asks for each handshake whether the configuration is still the same, and asks for
         each address on its own: credentials of two addresses would miss each other's changes.
         """
         given = self._configuration
-        if given is None:
+        if self._tls is None or given is None:
             return None
+        demanded = not self._client_addresses or address in self._client_addresses
 
-        def changed() -> grpc.ServerCertificateConfiguration | None:
-            """Return the configuration if it is another one; on a thread of gRPC."""
+        def changed() -> Any:  # its type in grpc's stubs leaves None out
+            """Return the configuration; None if it is the same. On a thread of gRPC."""
             nonlocal given
             if given is self._configuration:
                 return None
@@ -53,7 +57,9 @@ class TlsCredentials:
             return given
 
         return grpc.dynamic_ssl_server_credentials(
-            given, changed, require_client_authentication=self.demands_certificate
+            given,
+            changed,
+            require_client_authentication=demanded and self._tls.client_ca is not None,
         )
 
     def prepare(self, settings: Settings) -> Prepared:

@@ -59,6 +59,7 @@ class UserStatus(NamedTuple):
     access: Access = Access.ALL
     team_id: str = ""
     profile: str = DEFAULT_PROFILE
+    scopes: frozenset[Scope] = frozenset(Scope)
 
 
 class UserNotFoundError(LookupError):
@@ -163,8 +164,10 @@ class UserStore:
             for some in batched(names):
                 result = await connection.execute(known.where(users.c.name.in_(some)))
                 for row in result:
-                    name, id, version, access, team_id, profile = row
-                    found[name] = UserStatus(id, version, Access(access), team_id, profile)
+                    name, id, version, access, team_id, profile, scopes = row
+                    found[name] = UserStatus(
+                        id, version, Access(access), team_id, profile, read_scopes(scopes)
+                    )
         return found
 
     async def names(self, ids: Collection[str]) -> dict[str, str]:

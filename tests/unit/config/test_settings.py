@@ -66,6 +66,8 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "tls_key_file": str(pem),
         "tls_client_ca_file": str(pem),
         "secret_patterns": "pin=,(?i)salt",
+        "tls_client_crl_file": str(pem),
+        "tls_client_listen": "127.0.0.1:1",
         "token_issuer": "i",
         "token_audience": "a",
         "token_lifetime": "90",
@@ -78,7 +80,8 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "grpc_max_message_bytes": "5000000",
         "grpc_max_concurrent_streams": "7",
     }
-    assert values.keys() == Settings.model_fields.keys() - {"hosts", "policy"}
+    tables = {"hosts", "client_certificates", "policy"}
+    assert values.keys() == Settings.model_fields.keys() - tables
     for name, value in values.items():
         monkeypatch.setenv(f"PROA_{name.upper()}", value)
     settings = load_settings(None)
@@ -315,7 +318,8 @@ def test_example_has_the_defaults(monkeypatch, write):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     lines = re.sub(r"(?m)^# (?=\[{0,2}[a-z_]+(\]{1,2}| = ))", "", example())
     values = tomllib.loads(lines)
-    assert values.keys() == (Settings.model_fields.keys() | {"host"}) - {"hosts"}
+    tables = {"hosts", "client_certificates"}
+    assert values.keys() == (Settings.model_fields.keys() | {"host"}) - tables
     (host,) = values["host"]
     assert host.keys() == type(DEFAULT_HOST).model_fields.keys()
     assert values["policy"].keys() == Profile.model_fields.keys()

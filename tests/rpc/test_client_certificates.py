@@ -1,0 +1,337 @@
+"""Client certificates: whom they stand for, for how long, and what else they open."""
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from ipaddress import IPv4Address
+
+import grpc
+import pytest
+from cryptography import x509
+
+from certificates import DAY, Authority
+from eventually import eventually
+from free_port import free_port
+from proa import v1
+from proad.config import Settings
+from proad.errors import SetupError
+from proad.model.scope import Scope
+from proad.reload import Reloader
+from proad.tls import read_client_trust
+from rpc.daemon import BOTH, RPCS, refusal
+
+DNS = x509.DNSName("backend.example")
+URI = x509.UniformResourceIdentifier("spiffe://example/backend")
+MAPPED = ({"san": "dns:backend.example", "user": "ann"},)
+
+
+class Edge:
+    """A daemon with TLS for callers that show a certificate, and a Unix socket."""
+
+    def __init__(self, folder, serve, settings):
+        self.authority = Authority()
+        self._folder = folder
+        self._serve = serve
+        self._settings = settings
+        self._port = free_port()
+        self._changed = {}
+
+    async def start(self, *mapped, **others):
+        self.authority.server().write(self._folder, "server")
+        self.trust(self.authority)
+        files = {"cert": "server.crt", "key": "server.key", "client_ca": "clients.crt"}
+        self._changed = {f"tls_{kind}_file": self._folder / file for kind, file in files.items()}
+        self._changed |= {
+            "listen": f"unix:{self._folder}/s,127.0.0.1:{self._port}",
+            "client_certificate": mapped,
+            **others,
+        }
+        reloader = Reloader(
+            self._settings(**self._changed), lambda: self._settings(**self._changed)
+        )
+        self.reload = reloader.reload
+        self.daemon = await self._serve(parts={"reloader": reloader}, **self._changed)
+
+    def trust(self, *authorities):
+        pem = b"".join(each.pem for each in authorities)
+        (self._folder / "clients.crt").write_bytes(pem)
+
+    def change(self, **settings):
+        self._changed |= settings
+
+    @asynccontextmanager
+    async def connected(self, issued=None):
+        """Yield a channel that shows a certificate."""
+        credentials = grpc.ssl_channel_credentials(
+            self.authority.pem, issued and issued.pem_key, issued and issued.chain
+        )
+        own = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+        async with grpc.aio.secure_channel(
+            f"127.0.0.1:{self._port}", credentials, options=own
+        ) as channel:
+            yield channel
+
+    def call(self, channel, name="GetCaller", token=None, **fields):
+        rpc = RPCS[name]
+        return self.daemon.send(rpc, rpc.request(**fields), token=token, channel=channel)
+
+    async def reason(self, channel, name="GetCaller", token=None):
+        """Return the reason for which a call is refused; None if it is served."""
+        try:
+            await self.call(channel, name, token)
+        except grpc.aio.AioRpcError:
+            return (await refusal(self.call(channel, name, token))).reason
+        return None
+
+
+@pytest.fixture
+def edge(tmp_path, serve, settings):
+    return Edge(tmp_path, serve, settings)
+
+
+@pytest.mark.parametrize(
+    ("mapped", "shown"),
+    [
+        ("dns:backend.example", DNS),
+        ("uri:spiffe://example/backend", URI),
+        ("email:ops@example", x509.RFC822Name("ops@example")),
+        ("ip:192.0.2.7", x509.IPAddress(IPv4Address("192.0.2.7"))),
+    ],
+)
+async def test_mapped_certificate_without_a_token_acts_as_its_user(edge, mapped, shown):
+    await edge.start({"san": mapped, "user": "Ann"})
+    issued = edge.authority.issue("whatever", x509.DNSName("other.example"), shown)
+    async with edge.connected(issued) as channel:
+        answer = await edge.call(channel)
+
+    assert answer.username == "ann"
+    assert list(answer.scopes) == [v1.SCOPE_BASIC, v1.SCOPE_ADVANCED]
+    assert answer.expire_time.ToDatetime() == issued.certificate.not_valid_after_utc.replace(
+        tzinfo=None
+    )
+
+
+async def test_certificate_without_alternative_names_is_known_by_its_whole_subject(edge):
+    await edge.start({"subject": "CN=backend", "user": "ann"})
+    async with edge.connected(edge.authority.issue("backend")) as channel:
+        assert (await edge.call(channel)).username == "ann"
+
+
+@pytest.mark.parametrize(
+    ("mapped", "name", "alternatives"),
+    [
+        ({"subject": "CN=backend"}, "backend", [x509.DNSName("elsewhere.example")]),
+        ({"subject": "CN=backend"}, "backend", [x509.RegisteredID(x509.NameOID.COMMON_NAME)]),
+        ({"subject": "CN=backend,O=Example"}, "backend", []),
+        ({"san": "dns:backend.example"}, "backend.example", []),
+        ({"san": "dns:backend.example"}, "x", [x509.RFC822Name("backend.example")]),
+        ({"san": "dns:backend.example"}, "x", [x509.DNSName("*.example")]),
+        ({"san": "dns:backend.example"}, "x", [x509.UniformResourceIdentifier("dns:backend.example")]),
+        ({"san": "email:ops@example"}, "x", [x509.DNSName("ops@example")]),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_certificate_with_another_name_stands_for_nobody(edge, mapped, name, alternatives):
+    await edge.start(mapped | {"user": "ann"})
+    async with edge.connected(edge.authority.issue(name, *alternatives)) as channel:
+        assert await edge.reason(channel) == "TOKEN_MISSING"
+        assert await edge.reason(channel, token=edge.daemon.token(*BOTH)) is None
+
+
+async def test_certificate_of_two_users_stands_for_nobody(edge):
+    await edge.start(*MAPPED, {"san": "uri:spiffe://example/backend", "user": "bob"})
+    async with edge.connected(edge.authority.issue("x", DNS, URI)) as channel:
+        assert await edge.reason(channel) == "TOKEN_MISSING"
+
+
+async def test_scopes_of_a_certificate_are_those_named_that_the_user_has(edge):
+    await edge.start(
+        {"san": "dns:backend.example", "user": "ann", "scopes": ["basic", "audit"]},
+        {"san": "uri:spiffe://example/backend", "user": "bob", "scopes": ["advanced"]},
+    )
+    async with (
+        edge.connected(edge.authority.issue("x", DNS)) as some,
+        edge.connected(edge.authority.issue("x", URI)) as none,
+    ):
+        assert list((await edge.call(some)).scopes) == [v1.SCOPE_BASIC]
+        assert await edge.reason(some, "PauseResource") == "SCOPE_MISSING"
+        assert await edge.reason(none, "ListResources") == "SCOPE_MISSING"
+
+
+async def test_token_goes_before_the_certificate_and_is_never_replaced_by_it(edge):
+    await edge.start(*MAPPED)
+    daemon = edge.daemon
+    token = daemon.token(Scope.BASIC, username="bob")
+    async with edge.connected(edge.authority.issue("x", DNS)) as channel:
+        assert (await edge.call(channel, token=token)).username == "bob"
+        await edge.call(channel, "RevokeToken", token=token)
+        assert await edge.reason(channel, token=token) == "TOKEN_REVOKED"
+        assert await edge.reason(channel, token="nonsense") == "TOKEN_INVALID"
+        metadata = [("authorization", "Basic YW5uOng=")]
+        refused = await refusal(
+            daemon.send(
+                RPCS["GetCaller"], v1.GetCallerRequest(), metadata=metadata, channel=channel
+            )
+        )
+        assert refused.reason == "TOKEN_MISSING"
+
+
+async def test_certificate_cannot_be_revoked_as_a_token(edge):
+    await edge.start(*MAPPED)
+    async with edge.connected(edge.authority.issue("x", DNS)) as channel:
+        assert await edge.reason(channel, "RevokeToken") == "TOKEN_MISSING"
+        assert (await edge.call(channel)).username == "ann"
+
+
+@pytest.mark.parametrize("change", ["disabled", "removed", "password", "scopes"])
+async def test_change_of_the_user_ends_streams_and_is_in_force_for_new_calls(edge, change):
+    await edge.start(*MAPPED)
+    users = edge.daemon.users
+    async with edge.connected(edge.authority.issue("x", DNS)) as channel:
+        watch = edge.call(channel, "WatchResources")
+        assert (await watch.read()).events
+        match change:
+            case "disabled":
+                await users.set_disabled("ann", disabled=True)
+            case "removed":
+                await users.remove("ann")
+            case "password":
+                await users.set_password("ann", "x")
+            case "scopes":
+                await users.set_scopes("ann", [])
+
+        refused = await refusal(_end(watch))
+        expected = {"password": None, "scopes": "SCOPE_MISSING"}.get(change, "TOKEN_INVALID")
+
+        async def in_force():
+            return await edge.reason(channel, "ListResources") == expected
+
+        await eventually(in_force)
+    assert refused.reason == "TOKEN_INVALID"
+
+
+async def _end(watch):
+    while await watch.read() is not grpc.aio.EOF:
+        pass
+
+
+@pytest.mark.parametrize("change", ["authority", "mapping", "revoked"])
+async def test_reload_is_in_force_for_connections_that_exist(edge, tmp_path, change):
+    """Their handshake is long over, and gRPC keeps them."""
+    newer = Authority("newer")
+    (tmp_path / "clients.crl").write_bytes(edge.authority.revoke())
+    await edge.start(*MAPPED, tls_client_crl_file=tmp_path / "clients.crl")
+    issued = edge.authority.issue("x", DNS)
+    async with edge.connected(issued) as channel:
+        watch = edge.call(channel, "WatchResources")
+        assert (await watch.read()).events
+        match change:
+            case "authority":
+                edge.trust(newer)
+                (tmp_path / "clients.crl").write_bytes(newer.revoke())
+            case "mapping":
+                edge.change(client_certificate=())
+            case "revoked":
+                (tmp_path / "clients.crl").write_bytes(edge.authority.revoke(issued))
+
+        done = await edge.reload()
+
+        changed = {
+            "authority": ["tls_client_ca_file"],
+            "mapping": ["client_certificates"],
+            "revoked": ["tls_client_crl_file"],
+        }
+        assert done.changed == changed[change]
+        expected = "TOKEN_INVALID" if change == "revoked" else "TOKEN_MISSING"
+        assert await edge.reason(channel) == expected
+        assert (await refusal(_end(watch))).reason == "TOKEN_INVALID"
+
+
+async def test_revoked_certificate_is_refused_with_a_token_too(edge, tmp_path):
+    good, bad = (edge.authority.issue("x", DNS) for _ in range(2))
+    (tmp_path / "clients.crl").write_bytes(edge.authority.revoke(bad))
+    await edge.start(*MAPPED, tls_client_crl_file=tmp_path / "clients.crl")
+    token = edge.daemon.token(*BOTH)
+    async with edge.connected(good) as channel:
+        assert (await edge.call(channel)).username == "ann"
+    async with edge.connected(bad) as channel:
+        assert await edge.reason(channel) == "TOKEN_INVALID"
+        assert await edge.reason(channel, token=token) == "TOKEN_INVALID"
+        assert await edge.reason(channel, "CreateToken") == "TOKEN_INVALID"
+    assert (await edge.daemon.call("GetCaller")).username == "ann"  # on the Unix socket
+
+
+async def test_certificate_below_a_revoked_one_is_revoked(edge, tmp_path):
+    between = Authority("between", above=edge.authority)
+    issued = between.issue("x", DNS)
+    (tmp_path / "clients.crl").write_bytes(edge.authority.revoke())
+    await edge.start(*MAPPED, tls_client_crl_file=tmp_path / "clients.crl")
+    async with edge.connected(issued) as channel:
+        assert (await edge.call(channel)).username == "ann"
+        (tmp_path / "clients.crl").write_bytes(edge.authority.revoke(between))
+        await edge.reload()
+        assert await edge.reason(channel) == "TOKEN_INVALID"
+
+
+async def test_certificate_that_expires_on_an_open_connection_is_refused(edge):
+    await edge.start(*MAPPED)
+    async with edge.connected(edge.authority.issue("x", DNS, end=timedelta(seconds=4))) as channel:
+        watch = edge.call(channel, "WatchResources")
+        assert (await watch.read()).events
+        assert (await refusal(_end(watch))).code == "UNAUTHENTICATED"
+        assert await edge.reason(channel) == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("shown", ["expired", "of the future", "of another authority", "none"])
+async def test_certificate_that_is_not_good_makes_no_connection(edge, shown):
+    await edge.start(*MAPPED)
+    issued = {
+        "expired": edge.authority.issue("x", DNS, end=-DAY / 2),
+        "of the future": edge.authority.issue("x", DNS, begin=DAY / 2),
+        "of another authority": Authority().issue("x", DNS),
+        "none": None,
+    }
+    async with edge.connected(issued[shown]) as channel:
+        assert (await refusal(edge.call(channel))).code == "UNAVAILABLE"
+
+
+async def test_certificate_of_a_trusted_proxy_stands_for_nobody(edge):
+    """Or all who call through the proxy would be that user."""
+    await edge.start(*MAPPED, trusted_proxies="127.0.0.0/8")
+    async with edge.connected(edge.authority.issue("x", DNS)) as channel:
+        assert await edge.reason(channel) == "TOKEN_MISSING"
+
+
+async def test_address_that_demands_no_certificate_asks_for_none(edge, tmp_path):
+    other = f"127.0.0.1:{free_port()}"
+    await edge.start(
+        *MAPPED,
+        listen=f"unix:{tmp_path}/s,127.0.0.1:{edge._port},{other}",
+        tls_client_listen=other,
+    )
+    async with edge.connected() as channel:
+        assert await edge.reason(channel, token=edge.daemon.token(*BOTH)) is None
+    async with edge.connected(edge.authority.issue("x", DNS)) as channel:
+        assert await edge.reason(channel) == "TOKEN_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("made", "cause"),
+    [
+        (lambda _ours: b"nothing", "lists of revoked certificates in PEM"),
+        (lambda _ours: Authority().revoke(), "of none of the clients' authorities"),
+        (lambda ours: ours.revoke(end=-DAY / 2), "out of date since"),
+    ],
+)
+def test_read_client_trust_of_a_bad_list_is_refused(tmp_path, made, cause):
+    ours = Authority()
+    ours.server().write(tmp_path, "server")
+    (tmp_path / "clients.crt").write_bytes(ours.pem)
+    (tmp_path / "clients.crl").write_bytes(made(ours))
+    settings = Settings(
+        tls_cert_file=tmp_path / "server.crt",
+        tls_key_file=tmp_path / "server.key",
+        tls_client_ca_file=tmp_path / "clients.crt",
+        tls_client_crl_file=tmp_path / "clients.crl",
+    )
+    with pytest.raises(SetupError, match=cause):
+        read_client_trust(settings.tls)
