@@ -48,7 +48,7 @@ from proad.logs import configure_logs
 from proad.model import ServerInfo, ServerLimits
 from proad.ports import Driver
 from proad.ports.records import ResourceRecords, VolumeRecords
-from proad.reload import ReloadableLogLevel, Reloader
+from proad.reload import ReloadableSettings, Reloader
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
@@ -96,7 +96,9 @@ async def run(settings: Settings, load: Callable[[], Settings], *, memory: bool 
     """
     threshold = configure_logs(settings.log_format, settings.log_level)
     reloader = Reloader(settings, load)
-    reloader.add(ReloadableLogLevel(threshold))
+    reloader.add(
+        ReloadableSettings("log_level", take_over=lambda each: threshold.set(each.log_level))
+    )
     stop, hangup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -237,6 +239,11 @@ async def serving(
         if reloader is not None:
             reloader.add(tls)
             reloader.add(authenticator.certificates)
+            reloader.add(
+                ReloadableSettings(
+                    *("policy", "allowed_registries"), take_over=lambda each: gate.use(each.policy)
+                )
+            )
         signer = Signer(keys.derived("page and resume tokens"))
         paginator = Paginator(signer)
         server = RpcServer(

@@ -7,9 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from proad.config import LogLevel, Settings
+from proad.config import Settings
 from proad.errors import SetupError
-from proad.logs import LogThreshold
 
 _log = structlog.get_logger(__name__)
 
@@ -114,15 +113,18 @@ class Reloader:
         return frozenset().union(*(part.settings for part in self._parts))
 
 
-class ReloadableLogLevel:
-    """Takes over the setting `log_level`."""
+class ReloadableSettings:
+    """Settings that need no files to be read.
 
-    settings = frozenset({"log_level"})
+    Args:
+        names: their names.
+        take_over: takes them over, on the event loop; cannot fail.
+    """
 
-    def __init__(self, threshold: LogThreshold) -> None:
-        self._threshold = threshold
+    def __init__(self, *names: str, take_over: Callable[[Settings], None]) -> None:
+        self.settings = frozenset(names)
+        self._take_over = take_over
 
     def prepare(self, settings: Settings) -> Prepared:
-        """Return what sets the threshold."""
-        level: LogLevel = settings.log_level
-        return Prepared(lambda: self._threshold.set(level))
+        """Return what takes them over: they were checked when they were loaded."""
+        return Prepared(lambda: self._take_over(settings))
