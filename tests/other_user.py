@@ -1,0 +1,33 @@
+"""What another user of this host may do."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from requirements import skip_or_fail
+
+NOBODY = 65534
+_CONNECT = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as one:
+    one.connect(sys.argv[1])
+"""
+
+
+def may_connect(path: Path, *, group: int = NOBODY) -> bool:
+    """Return whether a user in no other group than this one may connect to a Unix socket.
+
+    The folder of the socket is the working folder, so that the folders above it do not count:
+    pytest's are its user's alone.
+    """
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    if os.geteuid() != 0 or python is None:
+        skip_or_fail("it takes root and a Python for all users to act as another user")
+    done = subprocess.run(
+        [python, "-I", "-S", "-c", _CONNECT, path.name],
+        cwd=path.parent, user=NOBODY, group=group, extra_groups=[],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 or "PermissionError" in done.stderr, done.stderr
+    return done.returncode == 0
