@@ -254,6 +254,7 @@ async def serving(
                 gate,
                 redactor,
                 timing.rpc,
+                public_reflection=settings.public_reflection,
             ),
             health=Health(hosts, service_names()),
             auth=AuthService(authenticator),

@@ -59,6 +59,13 @@ class ClientAddressResolver:
         return any(address in network for network in self._networks)
 
 
+def is_of_this_host(resolved: str) -> bool:
+    """Return whether an address, as resolved, is the Unix socket or on loopback."""
+    if resolved == UNIX:
+        return True
+    return ipaddress.ip_network(resolved).is_loopback
+
+
 def _network_of(address: Address) -> str:
     # All hosts of a link share one link-local network, which tells none of them apart.
     if address.version == 4 or address.is_link_local or address.is_loopback:  # noqa: PLR2004

@@ -241,6 +241,7 @@ class Settings(BaseSettings):
         client_certificates: whom client certificates stand for. Named `client_certificate` as
             an argument and in the file.
         token_lifetime: time from issue to expiry of a token.
+        public_reflection: whether gRPC's reflection needs no token from other hosts either.
         trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
         password_min_length: minimum number of characters of a new password.
         allowed_registries: another place for `policy.allowed_registries`, with a variable.
@@ -287,6 +288,7 @@ class Settings(BaseSettings):
         minutes=30
     )
 
+    public_reflection: bool = False
     trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_proxies)] = ()
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
 

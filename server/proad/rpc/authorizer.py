@@ -6,7 +6,8 @@ from typing import Any
 
 import grpc
 
-from proad.auth.service import Authenticator, require
+from proad.auth.client_address import is_of_this_host
+from proad.auth.service import Authenticator, Caller, require
 from proad.auth.tokens import ShownCertificate
 from proad.core.gate import PolicyGate
 from proad.errors import (
@@ -31,11 +32,15 @@ class Authorizer:
     Args:
         authenticator: verifies tokens.
         gate: knows the profiles of the host's policy.
+        public_reflection: whether reflection needs no token from other hosts either.
     """
 
-    def __init__(self, authenticator: Authenticator, gate: PolicyGate) -> None:
+    def __init__(
+        self, authenticator: Authenticator, gate: PolicyGate, *, public_reflection: bool = False
+    ) -> None:
         self._authenticator = authenticator
         self._gate = gate
+        self._public_reflection = public_reflection
         self._closed = False
 
     def close(self) -> None:
@@ -62,17 +67,7 @@ class Authorizer:
         access = method.access
         if access.public:
             return
-        authorization = _authorization(headers(context))
-        # A proxy's certificate tells nothing of who calls through the proxy.
-        if (
-            authorization is None
-            and certificates.identify_callers
-            and not self._authenticator.is_proxy(context.peer())
-        ):
-            shown = shown or _shown(context)
-        else:
-            shown = None
-        known = await self._authenticator.authenticate(authorization, shown)
+        known = await self._authenticate(context)
         caller.enter(known)
         for scope in access.scopes:
             require(known, scope)
@@ -80,6 +75,28 @@ class Authorizer:
             raise ScopeMissingError("none that exists", sorted(known.scopes))
         if method.changes and access.scopes:
             self._gate.check_profile()
+
+    async def authorize_reflection(self, context: _Context) -> None:
+        """Authorize a call of reflection: by anybody on this host, by users from elsewhere.
+
+        Raises:
+            ProaError: as `Authenticator.authenticate` raises.
+        """
+        if self._public_reflection or is_of_this_host(self.client_address(context)):
+            return
+        await self._authenticate(context)
+
+    async def _authenticate(self, context: _Context) -> Caller:
+        authorization = _authorization(headers(context))
+        shown = None
+        # A proxy's certificate tells nothing of who calls through the proxy.
+        if (
+            authorization is None
+            and self._authenticator.certificates.identify_callers
+            and not self._authenticator.is_proxy(context.peer())
+        ):
+            shown = _shown(context)
+        return await self._authenticator.authenticate(authorization, shown)
 
     async def check_again(self) -> None:
         """Check that the current caller would still be authorized.

@@ -78,6 +78,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         gate: knows the profiles of the host's policy.
         redactor: leaves out of responses what their callers may not read.
         timing: durations.
+        public_reflection: whether reflection needs no token from other hosts either.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         gate: PolicyGate,
         redactor: Redactor,
         timing: RpcTiming = RpcTiming(),
+        *,
+        public_reflection: bool = False,
     ) -> None:
         self._methods = methods
         self._request_ids = request_ids
         self._redactor = redactor
         self._timing = timing
-        self._authorizer = Authorizer(authenticator, gate)
+        self._authorizer = Authorizer(authenticator, gate, public_reflection=public_reflection)
         self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
         self._access = AccessLog(authenticator.client_address, timing)
         # Two limiters, so that callers without a token delay none of those who have one.
@@ -240,9 +243,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return None
 
     async def _handle_standard(self, method: Method, serve: _Serve, context: _Context) -> Any:
-        """Handle a call of health or reflection: without a token, also at shutdown."""
+        """Handle a call of health, or of reflection: also at shutdown."""
         correlation_id = _correlation_id(None)
         try:
+            if method.reflection:
+                await self._authorizer.authorize_reflection(context)
             return await serve(context)
         except ProaError as error:
             status = to_status(error, correlation_id)

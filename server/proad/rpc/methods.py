@@ -78,6 +78,7 @@ class Method:
         endless: a stream that changes nothing and never ends by itself.
         waits: a read that waits for as long as its caller says; ends with the token, too.
         standard: a method of health or reflection, which reveal nothing about workloads.
+        reflection: a method of reflection.
     """
 
     path: str
@@ -91,6 +92,7 @@ class Method:
     endless: bool = False
     waits: bool = False
     standard: bool = False
+    reflection: bool = False
 
 
 def methods() -> Mapping[str, Method]:
@@ -143,4 +145,5 @@ def _standard(service: ServiceDescriptor, method: Any) -> Method:
         max_request_bytes=_STANDARD_REQUEST_BYTES,
         endless=method.server_streaming,
         standard=True,
+        reflection=service.file is reflection_pb2.DESCRIPTOR,
     )

@@ -72,6 +72,7 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "token_audience": "a",
         "token_lifetime": "90",
         "trusted_proxies": "10.0.0.0/8, ::1,unix",
+        "public_reflection": "true",
         "password_min_length": "12",
         "allowed_registries": "docker.io,*.example:5000, [::1]:5000",
         "drain_timeout": "1m",
