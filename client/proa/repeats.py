@@ -1,10 +1,12 @@
-"""Repetitions of calls that changed something, or not: their answer was lost.
+"""Repetitions of calls whose answer was lost, and of those that were too many.
 
 A changing call carries a `request_id`, with which the daemon lets it happen once, however often
 it is made. The client therefore repeats it where no answer came; an answer that is an error is
-the caller's, who makes a new call, with a new id.
+the caller's, who makes a new call, with a new id. Any call is repeated that the daemon refused
+because the user has too many calls under way.
 """
 
+import random
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +17,7 @@ from proa import contract
 from proa.errors import Error, Unavailable
 from proa.timing import ClientTiming
 
+_LIMITED = "TOO_MANY_CALLS"
 _NOTHING_WAS_SENT = "failed to connect to all addresses"
 
 
@@ -33,7 +36,7 @@ class Repeats:
     """The pauses between the attempts of one call.
 
     Args:
-        allowed: whether the call has an id.
+        allowed: whether the call has an id, and is repeated if its answer was lost.
         timing: how long and how often to try.
         deadline: when the call must have ended, by `clock`; None for no such time.
         clock: monotonic time in seconds.
@@ -65,9 +68,14 @@ class Repeats:
 
     def pause(self, error: Error) -> float | None:
         """Return the seconds until the next attempt; None: the error is the answer."""
-        if not (self._allowed and isinstance(error, Unavailable)):
-            return None
-        if error.reason not in {"", "SHUTTING_DOWN"}:
+        # Refused for what else the user has under way: nothing was done.
+        limited = error.reason == _LIMITED and error.retry_after is not None
+        lost = (
+            self._allowed
+            and isinstance(error, Unavailable)
+            and error.reason in {"", "SHUTTING_DOWN"}
+        )
+        if not (limited or lost):
             return None
         now = self._clock()
         since = self._since = now if self._since is None else self._since
@@ -76,6 +84,10 @@ class Repeats:
         pause = min(
             self._timing.first_repeat * 2.0 ** (self._failures - 1), self._timing.longest_repeat
         )
+        if limited and error.retry_after is not None:
+            # Random, so that calls that are refused together do not return together.
+            spread = random.uniform(0, pause)  # noqa: S311 - no secret
+            pause = error.retry_after.total_seconds() + spread
         # Where no daemon was from the start, there is nothing to find out.
         over = (
             now + pause > since + self._timing.repeat_within

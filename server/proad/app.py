@@ -68,6 +68,7 @@ from proad.rpc.server_service import ServerService
 from proad.rpc.signing import Signer
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.tls_credentials import TlsCredentials
+from proad.rpc.user_limiter import UserLimiter, UserLimits
 from proad.rpc.volume_service import VolumeService
 from proad.sockets import claimed
 from proad.state import daemon_id, prepare_state_dir, served
@@ -236,12 +237,19 @@ async def serving(
         tls = TlsCredentials(
             read_tls(settings.tls) if settings.tls else None, settings.tls_client_listen
         )
+        users = UserLimiter(_user_limits(settings))
         if reloader is not None:
             reloader.add(tls)
             reloader.add(authenticator.certificates)
             reloader.add(
                 ReloadableSettings(
                     *("policy", "allowed_registries"), take_over=lambda each: gate.use(each.policy)
+                )
+            )
+            reloader.add(
+                ReloadableSettings(
+                    *("user_calls_per_second", "user_concurrent_calls", "user_unread_bytes"),
+                    take_over=lambda each: users.use(_user_limits(each)),
                 )
             )
         signer = Signer(keys.derived("page and resume tokens"))
@@ -254,6 +262,7 @@ async def serving(
                 gate,
                 redactor,
                 timing.rpc,
+                user_limiter=users,
                 public_reflection=settings.public_reflection,
             ),
             health=Health(hosts, service_names()),
@@ -296,6 +305,14 @@ async def serving(
         await server.start()
         stack.push_async_callback(_drain, server, tasks, settings.drain_timeout)
         yield addresses
+
+
+def _user_limits(settings: Settings) -> UserLimits:
+    return UserLimits(
+        calls_per_second=settings.user_calls_per_second,
+        concurrent_calls=settings.user_concurrent_calls,
+        unread_bytes=settings.user_unread_bytes,
+    )
 
 
 def _server_info(settings: Settings, inventory: Inventory) -> ServerInfo:

@@ -183,6 +183,7 @@ ELSEWHERE = {
     Reason.TOO_MANY_STREAMS,  # test_public_streams
     Reason.POLICY_DENIED, Reason.ETAG_MISMATCH, Reason.REVISION_COMPACTED,  # test_examples
     Reason.DATABASE_UNREACHABLE,  # test_examples
+    Reason.TOO_MANY_CALLS,  # test_user_limiter
     Reason.CONDITION_IMPOSSIBLE, Reason.WAIT_TIMED_OUT,  # test_waits
     Reason.SPEC_INCOMPLETE,  # integration/daemon/test_recreate
     Reason.INTERRUPTED, Reason.REQUEST_NOT_FOUND,  # test_request_ids

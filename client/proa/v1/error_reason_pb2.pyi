@@ -232,6 +232,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED. What was waited for has not come in time.
     Example: WaitResource for PAUSED of a container that nobody pauses.
     """
+    ERROR_REASON_TOO_MANY_CALLS: _ErrorReason.ValueType  # 49
+    """RESOURCE_EXHAUSTED. The user makes more calls in a second, has more of them under way, or has
+    more answers unread than the daemon takes of one user; `setting` in the metadata names the
+    limit. Nothing was done. RetryInfo says when to try again.
+    Example: 1,000 lists of large resources whose answers nobody reads.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -448,5 +454,11 @@ Example: WaitResource for ready of a container that has ended.
 ERROR_REASON_WAIT_TIMED_OUT: ErrorReason.ValueType  # 47
 """DEADLINE_EXCEEDED. What was waited for has not come in time.
 Example: WaitResource for PAUSED of a container that nobody pauses.
+"""
+ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 49
+"""RESOURCE_EXHAUSTED. The user makes more calls in a second, has more of them under way, or has
+more answers unread than the daemon takes of one user; `setting` in the metadata names the
+limit. Nothing was done. RetryInfo says when to try again.
+Example: 1,000 lists of large resources whose answers nobody reads.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

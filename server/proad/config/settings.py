@@ -248,6 +248,9 @@ class Settings(BaseSettings):
         policy: what callers may ask of the host.
         secret_patterns: regular expressions; callers without the scope `advanced` do not read a
             command line in which one of these is found.
+        user_calls_per_second: how many calls of one user begin in a second, on average.
+        user_concurrent_calls: how many calls of one user are under way at a time.
+        user_unread_bytes: how many bytes of answers wait for one user to read them.
         drain_timeout: how long running calls may take when the daemon stops.
         grpc_max_message_bytes: maximum size of a sent message; each method has a limit of its
             own for requests. Pages and their items have at most 3 MiB.
@@ -298,6 +301,10 @@ class Settings(BaseSettings):
     secret_patterns: Annotated[
         tuple[Annotated[str, AfterValidator(_pattern)], ...], NoDecode, BeforeValidator(texts)
     ] = SECRET_PATTERNS
+
+    user_calls_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    user_concurrent_calls: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    user_unread_bytes: Annotated[int, Field(ge=1, le=2**40)] = 64 * 1024**2
 
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(
         seconds=30

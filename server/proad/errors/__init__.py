@@ -16,6 +16,7 @@ from proad.errors.caller import (
     TooManyCallsError,
     TooManyLoginsError,
     TooManyStreamsError,
+    UserLimitError,
 )
 from proad.errors.engine import (
     CapabilityMissingError,
@@ -133,6 +134,7 @@ __all__ = [
     "TooManyRequestsError",
     "TooManyStreamsError",
     "TooManyWaitsError",
+    "UserLimitError",
     "Violation",
     "VolumeNotFoundError",
     "WaitTimedOutError",

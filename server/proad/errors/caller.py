@@ -105,6 +105,26 @@ class TooManyStreamsError(ProaError):
         )
 
 
+class UserLimitError(ProaError):
+    """One user has more under way than the daemon takes of one; nothing was done.
+
+    Args:
+        most: the most of it.
+        setting: the setting that says how much.
+        retry_after: when the same call may succeed.
+    """
+
+    reason = Reason.TOO_MANY_CALLS
+
+    def __init__(self, most: str, setting: str, retry_after: timedelta) -> None:
+        super().__init__(
+            f"this user has {most}, which is the most (the setting {setting}); "
+            f"try again in {retry_after.total_seconds():.3g} s",
+            retry_after=retry_after,
+            metadata={"setting": setting},
+        )
+
+
 class TooManyCallsError(ProaError):
     """The queue of requests to be read is full for a peer or a user."""
 

@@ -34,6 +34,7 @@ from proad.rpc.request_reader import RequestReader
 from proad.rpc.status import internal_status, repeated_status, to_status
 from proad.rpc.stream_handlers import StreamHandlers
 from proad.rpc.timing import RpcTiming
+from proad.rpc.user_limiter import LimitedCall, UserLimiter
 
 _log = structlog.get_logger(__name__)
 
@@ -78,6 +79,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         gate: knows the profiles of the host's policy.
         redactor: leaves out of responses what their callers may not read.
         timing: durations.
+        user_limiter: limits what each user has under way.
         public_reflection: whether reflection needs no token from other hosts either.
     """
 
@@ -90,8 +92,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         redactor: Redactor,
         timing: RpcTiming = RpcTiming(),
         *,
+        user_limiter: UserLimiter | None = None,
         public_reflection: bool = False,
     ) -> None:
+        self._user_limiter = user_limiter or UserLimiter()
         self._methods = methods
         self._request_ids = request_ids
         self._redactor = redactor
@@ -142,18 +146,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _handler(self, method: Method, servicer: Any) -> "grpc.RpcMethodHandler[Any, Any]":
         """Return a handler of a method's calls around the servicer's own handler."""
         handle = self._handle_standard if method.standard else self._handle
-        serve = self._serving(method, servicer)
+        serialize = _unless_encoded(servicer.response_serializer)
+        serve = self._serving(method, servicer, serialize)
 
         async def call(_messages: object, context: _Context) -> Any:
             return await handle(method, serve, context)
 
-        serialize = _unless_encoded(servicer.response_serializer)
         if servicer.unary_unary is not None:
-            return grpc.stream_unary_rpc_method_handler(call, None, serialize)
+            return grpc.stream_unary_rpc_method_handler(call)
         return grpc.stream_stream_rpc_method_handler(call, None, serialize)
 
-    def _serving(self, method: Method, servicer: Any) -> _Serve:
-        """Return what reads the request of a call and passes it to the servicer."""
+    def _serving(self, method: Method, servicer: Any, serialize: Callable[[Any], bytes]) -> _Serve:
+        """Return what reads the request of a call and passes it to the servicer.
+
+        The one answer of a unary call is returned as bytes.
+        """
         public = method.access.public
         reader = RequestReader(
             method.request,
@@ -174,6 +181,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             unary = unary and self._request_ids.unary(method, unary)
             stream = stream and self._request_ids.stream(method, stream)
         serve = unary or self._streams.writer(method, stream)
+        encode = serialize if unary else _as_it_is
 
         async def read_and_serve(context: _Context) -> Any:
             message = await reader.read(context)
@@ -181,9 +189,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 # The token may have ended since: a caller may take its time to send a message.
                 await self._authorizer.check_again()
             if not method.waits:
-                return await serve(message, context)
+                return encode(await serve(message, context))
             async with self._authorizer.while_valid(expires=True):
-                return await serve(message, context)
+                return encode(await serve(message, context))
 
         return read_and_serve
 
@@ -202,15 +210,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         calls.increment()
         try:
             await self._authorizer.authorize(method, context)
+            limited = self._limited(method, context)
             remaining: float | None = context.time_remaining()
-            if remaining is None:
-                return await serve(context)
-            expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
-            if method.endless:
+            if remaining is not None:
+                expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
+            if remaining is None or method.endless:
                 # A watch has no effect that could come later: gRPC ends it at the deadline.
-                return await serve(context)
-            async with deadline(remaining, self._timing.deadline_margin):
-                return await serve(context)
+                answer = await serve(context)
+            else:
+                async with deadline(remaining, self._timing.deadline_margin):
+                    answer = await serve(context)
+            return _counted(limited, answer, refusable=not method.changes)
         except ProaError as error:
             status = to_status(error, correlation_id)
             code, reason = status.code.name, error.reason
@@ -241,6 +251,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             )
         await _abort(context, status)
         return None
+
+    def _limited(self, method: Method, context: _Context) -> LimitedCall | None:
+        """Count a call for its user until gRPC has sent the answer; None for a public one."""
+        if method.access.public:
+            return None  # limited by address
+        limited = self._user_limiter.begin(caller.current().user_id)
+        ended: Any = lambda _context: limited.end()  # noqa: E731 - the stubs' type is private
+        context.add_done_callback(ended)
+        return limited
 
     async def _handle_standard(self, method: Method, serve: _Serve, context: _Context) -> Any:
         """Handle a call of health, or of reflection: also at shutdown."""
@@ -292,8 +311,17 @@ def _correlation_id(own: str | None) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _unless_encoded(serialize: Callable[[Any], bytes] | None) -> Callable[[Any], bytes] | None:
+def _counted(call: LimitedCall | None, answer: Any, *, refusable: bool) -> Any:
+    """Return the answer of a call, counted for its user; None is that of a stream."""
+    if call is not None and answer is not None:
+        call.answer(len(answer), refusable=refusable)
+    return answer
+
+
+def _as_it_is(answer: Any) -> Any:
+    return answer
+
+
+def _unless_encoded(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     """Return a serializer that leaves bytes as they are: some servicers encode themselves."""
-    if serialize is None:
-        return None
     return lambda response: response if type(response) is bytes else serialize(response)

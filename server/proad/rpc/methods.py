@@ -145,5 +145,5 @@ def _standard(service: ServiceDescriptor, method: Any) -> Method:
         max_request_bytes=_STANDARD_REQUEST_BYTES,
         endless=method.server_streaming,
         standard=True,
-        reflection=service.file is reflection_pb2.DESCRIPTOR,
+        reflection=service.file.name == reflection_pb2.DESCRIPTOR.name,
     )

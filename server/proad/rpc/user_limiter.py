@@ -1,0 +1,135 @@
+"""Limits of what one user has under way: calls in a time, calls at a time, unread answers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from proad.errors import UserLimitError
+
+# When others of the user's calls have ended, nobody knows; so long a client waits.
+_NEXT_TRY = timedelta(seconds=1)
+# A client that is told to wait less than a timer takes would only come back too early.
+_SHORTEST_PAUSE = timedelta(milliseconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserLimits:
+    """The most that one user may have, by whatever tokens.
+
+    Attributes:
+        calls_per_second: calls that begin in a second, on average; a pause of up to a second
+            is made up for.
+        concurrent_calls: calls that have not ended, with those whose answers are not read.
+        unread_bytes: answers of reads that wait to be sent, since their callers do not read.
+    """
+
+    calls_per_second: int = 10_000
+    concurrent_calls: int = 10_000
+    unread_bytes: int = 64 * 2**20
+
+
+@dataclass(slots=True)
+class _Share:
+    """What one user has.
+
+    Attributes:
+        due: when the calls so far would have ended if they came evenly, by the limiter's clock.
+        calls: calls under way.
+        unread: bytes of their answers.
+    """
+
+    due: float = 0.0
+    calls: int = 0
+    unread: int = 0
+
+
+class UserLimiter:
+    """Limits each user on its own, so that a busy one takes little from the others.
+
+    Args:
+        limits: the limits.
+        clock: monotonic time in seconds.
+    """
+
+    def __init__(
+        self, limits: UserLimits = UserLimits(), clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._shares: dict[str, _Share] = {}  # few: one for each user who has ever called
+
+    def use(self, limits: UserLimits) -> None:
+        """Hold calls that begin or answer from now on against other limits."""
+        self.limits = limits
+
+    def begin(self, user_id: str) -> "LimitedCall":
+        """Admit a call, and count it until its end.
+
+        Raises:
+            UserLimitError: the user has begun too many calls in this time, has too many under
+                way, or too many answers unread.
+        """
+        limits = self.limits
+        share = self._shares.get(user_id)
+        if share is None:
+            share = self._shares[user_id] = _Share()
+        if share.calls >= limits.concurrent_calls:
+            raise UserLimitError(
+                f"{limits.concurrent_calls} calls at a time", "user_concurrent_calls", _NEXT_TRY
+            )
+        if share.unread >= limits.unread_bytes:
+            raise _unread_error(limits)
+        now = self._clock()
+        due = max(share.due, now) + 1 / limits.calls_per_second
+        if due > now + 1:
+            pause = max(timedelta(seconds=due - now - 1), _SHORTEST_PAUSE)
+            raise UserLimitError(
+                f"{limits.calls_per_second} calls in a second", "user_calls_per_second", pause
+            )
+        share.due = due
+        share.calls += 1
+        return LimitedCall(self, share)
+
+
+class LimitedCall:
+    """A call that is counted until gRPC has sent its answer, or its caller has gone."""
+
+    __slots__ = ("_ended", "_limiter", "_share", "_unread")
+
+    def __init__(self, limiter: UserLimiter, share: _Share) -> None:
+        self._limiter = limiter
+        self._share = share
+        self._unread = 0
+        self._ended = False
+
+    def answer(self, size: int, *, refusable: bool) -> None:
+        """Count an answer, which is sent next.
+
+        Args:
+            size: its bytes.
+            refusable: whether the call has changed nothing, so that it can be made again.
+
+        Raises:
+            UserLimitError: the user has too many unread answers to get this one.
+        """
+        limits = self._limiter.limits
+        # The first answer is always sent: or none larger than the limit ever would be.
+        if refusable and self._share.unread and self._share.unread + size > limits.unread_bytes:
+            raise _unread_error(limits)
+        self._unread += size
+        self._share.unread += size
+
+    def end(self) -> None:
+        """End the count."""
+        if not self._ended:
+            self._ended = True
+            self._share.calls -= 1
+            self._share.unread -= self._unread
+
+
+def _unread_error(limits: UserLimits) -> UserLimitError:
+    """Return the error of a user who does not read."""
+    return UserLimitError(
+        f"{limits.unread_bytes} bytes of answers that are not read", "user_unread_bytes", _NEXT_TRY
+    )

@@ -1,0 +1,142 @@
+"""Limits of one user over the wire: what is refused, what is not, and what a client makes of it."""
+
+import asyncio
+
+import grpc
+
+import proa.aio
+from eventually import eventually
+from proa import v1
+from proad.model.scope import Scope
+from proad.reload import Reloader
+from rpc.daemon import BOTH, IMAGE, RPCS, Refusal, refusal
+from rpc.raw_http2 import DATA, END_STREAM, Connection, frame, message
+
+STALLED = 20
+LONG = {f"label-{n}": "x" * 4000 for n in range(16)}
+
+
+async def stalled_lists(daemon, token, count):
+    """Return a connection with lists whose answers nobody reads."""
+    connection = await Connection.open(daemon.address)
+    request = message(v1.ListResourcesRequest().SerializeToString())
+    for stream in range(1, 2 * count, 2):
+        connection.begin(RPCS["ListResources"].path, stream=stream, authorization=f"Bearer {token}")
+        connection.send(frame(DATA, END_STREAM, stream, request))
+    return connection
+
+
+async def test_call_over_the_rate_is_refused_for_its_user_alone(serve):
+    daemon = await serve(user_calls_per_second=1)
+    await daemon.call("GetCaller")
+
+    refused = await refusal(daemon.call("GetCaller"))
+
+    assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
+    assert refused.metadata == {"setting": "user_calls_per_second"}
+    assert 0 < refused.retry_after <= 1
+    other = daemon.token(Scope.BASIC, username="bob")
+    await daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), token=other)
+
+
+async def test_second_token_of_a_user_shares_the_limit(serve):
+    daemon = await serve(user_calls_per_second=1)
+    reasons = []
+    for _ in range(2):
+        call = daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), token=daemon.token(*BOTH))
+        try:
+            await call
+        except grpc.aio.AioRpcError:
+            reasons.append((await refusal(call)).reason)
+    assert reasons == ["TOO_MANY_CALLS"]
+
+
+async def test_client_waits_and_repeats_calls_that_were_too_many(serve):
+    daemon = await serve(user_calls_per_second=2)
+    async with proa.aio.connect(daemon.address, token=daemon.token(*BOTH)) as client:
+        answers = await asyncio.gather(
+            *(client.auth.GetCaller(v1.GetCallerRequest()) for _ in range(6))
+        )
+        assert [answer.username for answer in answers] == ["ann"] * 6
+        await asyncio.gather(
+            *(
+                client.containers.CreateContainer(
+                    v1.CreateContainerRequest(spec=v1.ContainerSpec(image=IMAGE, name=name))
+                )
+                for name in ("one", "two", "three")
+            )
+        )
+
+
+async def test_calls_at_a_time_are_limited_and_their_end_makes_room(serve):
+    daemon = await serve(user_concurrent_calls=2)
+    watches = [daemon.call("WatchResources") for _ in range(2)]
+    for watch in watches:
+        assert (await watch.read()).events
+
+    refused = await refusal(daemon.call("GetCaller"))
+    assert refused.metadata == {"setting": "user_concurrent_calls"}
+    watches.pop().cancel()
+
+    async def served():
+        try:
+            await daemon.call("GetCaller")
+        except grpc.aio.AioRpcError:
+            return False
+        return True
+
+    await eventually(served)
+
+
+async def test_unread_answers_are_limited_and_the_end_of_their_callers_makes_room(serve):
+    daemon = await serve(user_unread_bytes=2**20)
+    for name in ("one", "two", "three"):
+        await daemon.container(name, labels=LONG)
+    token = daemon.token(*BOTH)
+    size = (await daemon.call("ListResources")).ByteSize()
+    assert STALLED * size > 2**21
+    assert size > 2**17  # more than a window of gRPC's takes
+    connection = await stalled_lists(daemon, token, STALLED)
+
+    async def listed():
+        """Return the limit that a list is refused for; None if it is served."""
+        try:
+            await daemon.call("ListResources")
+        except grpc.aio.AioRpcError as error:
+            return Refusal.of(error).metadata["setting"]
+        return None
+
+    async def is_refused():
+        return await listed() == "user_unread_bytes"
+
+    await eventually(is_refused)
+    await daemon.call("GetCaller")  # for whose answer there is room
+    other = daemon.token(Scope.BASIC, username="bob")
+    await daemon.send(RPCS["ListResources"], v1.ListResourcesRequest(), token=other)
+
+    connection.close()
+
+    async def is_served():
+        return await listed() is None
+
+    await eventually(is_served)
+
+
+async def test_reload_of_the_limits_is_in_force_for_the_next_call(serve, settings):
+    limits = {"user_calls_per_second": 1}
+    reloader = Reloader(settings(**limits), lambda: settings(**limits))
+    daemon = await serve(parts={"reloader": reloader}, **limits)
+    await daemon.call("GetCaller")
+    limits["user_calls_per_second"] = 1000
+
+    assert (await reloader.reload()).changed == ["user_calls_per_second"]
+
+    async def served():
+        try:
+            return await daemon.call("GetCaller")
+        except grpc.aio.AioRpcError:
+            return None
+
+    await eventually(served)
+    for _ in range(5):
+        await daemon.call("GetCaller")
