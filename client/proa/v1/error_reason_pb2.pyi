@@ -236,7 +236,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The user makes more calls in a second, has more of them under way, or has
     more answers unread than the daemon takes of one user; `setting` in the metadata names the
     limit. Nothing was done. RetryInfo says when to try again.
-    Example: 1,000 lists of large resources whose answers nobody reads.
+    Example: GetCaller twice in a second where user_calls_per_second is 1.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -459,6 +459,6 @@ ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 49
 """RESOURCE_EXHAUSTED. The user makes more calls in a second, has more of them under way, or has
 more answers unread than the daemon takes of one user; `setting` in the metadata names the
 limit. Nothing was done. RetryInfo says when to try again.
-Example: 1,000 lists of large resources whose answers nobody reads.
+Example: GetCaller twice in a second where user_calls_per_second is 1.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -114,6 +114,13 @@ async def too_many_streams(serve, _):
     return await refusal(stub.Watch(health_pb2.HealthCheckRequest()).read())
 
 
+@example("GetCaller twice in a second where user_calls_per_second is 1.")
+async def too_many_calls(serve, _):
+    daemon = await serve(user_calls_per_second=1)
+    await daemon.call("GetCaller")
+    return await refusal(daemon.call("GetCaller"))
+
+
 @example("RevokeToken while another program keeps the database locked.")
 async def database_unreachable(serve, settings):
     daemon = await serve()
