@@ -307,3 +307,34 @@ async def test_user_whose_profile_is_gone_changes_nothing(tight, engines, name):
     assert refused.metadata["rule"] == "profile not configured"
     assert "proad user set-profile" in refused.message
     assert (await as_eve(tight, "ListResources")).resources
+
+
+async def test_validate_only_tells_of_all_that_is_wrong(tight, engines):
+    await as_eve(tight, "CreateContainer", spec={"image": IMAGE, "name": "mine"})
+    networks = [{"network": "net"}, {"network": "other"}]
+    spec = {**OUTER, "name": "mine", "networks": networks}
+
+    refused = await denied(
+        engines[1:], as_eve(tight, "CreateContainer", spec=spec, validate_only=True)
+    )
+
+    told = [(each.type, each.subject) for each in refused.details["PreconditionFailure"].violations]
+    assert told == [
+        ("network not listed", "spec.networks[0].network"),
+        ("network not listed", "spec.networks[1].network"),
+        ("ALREADY_EXISTS", ""),
+    ]
+    assert refused.metadata["rule"] == "network not listed"
+    assert "besides, a container 'mine' exists already" in refused.message
+
+
+async def test_validate_only_of_a_verb_tells_of_state_etag_and_policy(tight, engines):
+    request = {"id": "outer", "validate_only": True, "etag": "other"}
+
+    refused = await refusal(as_eve(tight, "RecreateContainer", **request))
+
+    told = {each.type for each in refused.details["PreconditionFailure"].violations}
+    assert told == {"ETAG_MISMATCH", "network not listed"}
+    assert refused.reason == "ETAG_MISMATCH"
+    real = await refusal(as_eve(tight, "RecreateContainer", id="outer", etag="other"))
+    assert (real.code, real.metadata) == (refused.code, refused.metadata)

@@ -51,7 +51,9 @@ class CreateContainerRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def spec(self) -> _container_spec_pb2.ContainerSpec:
         """What to make. Required."""
@@ -130,7 +132,9 @@ class RecreateContainerRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def spec(self) -> _container_spec_pb2.ContainerSpec:
         """The new values, in the fields that update_mask names."""
@@ -233,7 +237,9 @@ class PruneContainersRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Only containers that have all these labels, as Resource.labels shows them.

@@ -42,7 +42,9 @@ class CreateDomainRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def spec(self) -> _domain_spec_pb2.DomainSpec:
         """What to make. Required."""
@@ -123,7 +125,9 @@ class CreateDomainFromXmlRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,

@@ -206,7 +206,9 @@ class PullImageRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,
@@ -317,7 +319,9 @@ class DeleteImageRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,
@@ -449,7 +453,9 @@ class LogoutRegistryRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,

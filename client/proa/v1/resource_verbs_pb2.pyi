@@ -124,7 +124,9 @@ class StartResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,
@@ -189,7 +191,9 @@ class StopResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def grace_period(self) -> _duration_pb2.Duration:
         """How long it may take to follow a graceful request, up to 1 h. Absent: the
@@ -262,7 +266,9 @@ class RestartResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def grace_period(self) -> _duration_pb2.Duration:
         """How long it may take to follow a graceful request, up to 1 h. Absent: as
@@ -329,7 +335,9 @@ class PauseResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,
@@ -388,7 +396,9 @@ class ResumeResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,
@@ -470,7 +480,9 @@ class DeleteResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def ignore_unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who does not count, by the names that the error gives, such as "domain web" or
@@ -554,7 +566,9 @@ class UpdateResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def container(self) -> _container_spec_pb2.ContainerSpec:
         """Values of a container."""

@@ -192,7 +192,9 @@ class CreateSnapshotRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,
@@ -261,7 +263,9 @@ class RevertSnapshotRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,
@@ -332,7 +336,9 @@ class DeleteSnapshotRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     def __init__(
         self,
         *,

@@ -159,7 +159,9 @@ class CreateVolumeRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def spec(self) -> Global___VolumeSpec:
         """What to make. Required."""
@@ -234,7 +236,9 @@ class DeleteVolumeRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty."""
+    """Only check the request, as far as that can be done without effect. The response is empty. The
+    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """
     @_builtins.property
     def ignore_unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who does not count, by the names that the error gives, such as "domain web" or

@@ -12,6 +12,7 @@ from proad.core.actor import current_subject
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.registries import RegistryJudge
+from proad.core.requests import refuse
 from proad.errors import InvalidArgumentError, PolicyDeniedError
 from proad.model import (
     DOCKER_HUB,
@@ -180,7 +181,7 @@ class PolicyGate:
         found = list(_foreign(entry, verb, profile))
         if not found and verb in LENDING:
             found = await self._judge_live(connection, entry, profile, snapshot)
-        self._deny(found)
+        self._deny(found, path=entry.path)
 
     async def _judge_live(
         self, connection: EngineConnection, entry: Entry, profile: Profile, snapshot: str
@@ -212,11 +213,11 @@ class PolicyGate:
             self._deny([_unknown(subject.profile)])
         return profile
 
-    def _deny(self, violations: Iterable[Violation]) -> None:
-        """Raise the error of violations, if there are any."""
+    def _deny(self, violations: Iterable[Violation], *, path: str = "") -> None:
+        """Refuse the request for violations, if there are any."""
         subject, found = current_subject(), list(violations)
         if found and subject is not None:
-            raise PolicyDeniedError(found, profile=subject.profile)
+            refuse(PolicyDeniedError(found, profile=subject.profile, path=path))
 
 
 def _unknown(profile: str) -> Violation:

@@ -12,7 +12,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
-from proad.core.requests import announce, cancellable, is_only_checked
+from proad.core.requests import announce, cancellable, is_only_checked, refuse
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
@@ -259,7 +259,7 @@ class VerbRunner:
         if entry is None:
             raise ResourceNotFoundError(resolved.resource.name)
         if error := refusal(verb, entry.observed, force=force):
-            raise error
+            _refuse(error, entry)
         _check_etag(etag, entry)
         _check_protection(verb, entry)
         return entry
@@ -296,16 +296,22 @@ class VerbRunner:
                 await self._inventory.refresh(run.connection, run.id, reconfigured=True)
 
 
+def _refuse(error: ProaError, entry: Entry) -> None:
+    """Refuse a verb on a resource; see `refuse`."""
+    error.metadata["path"] = entry.path
+    refuse(error)
+
+
 def _check_etag(etag: str, entry: Entry) -> None:
     """Refuse a verb on a resource that has another etag; an empty one stands for any."""
     if etag and etag != entry.published.etag:
-        raise EtagMismatchError(entry.observed.name, current=entry.published.etag)
+        _refuse(EtagMismatchError(entry.observed.name, current=entry.published.etag), entry)
 
 
 def _check_protection(verb: Verb, entry: Entry) -> None:
     """Refuse what a resource with deletion protection is protected from."""
     if verb in PROTECTED_FROM and entry.published.deletion_protection:
-        raise DeletionProtectedError(verb, entry.observed.name)
+        _refuse(DeletionProtectedError(verb, entry.observed.name), entry)
 
 
 class _HasVerbs(Protocol):

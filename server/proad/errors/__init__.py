@@ -60,6 +60,7 @@ from proad.errors.root import (
     ProaError,
     Reason,
     SetupError,
+    together,
 )
 from proad.errors.state import (
     ActivityInProgressError,
@@ -140,4 +141,5 @@ __all__ = [
     "WaitTimedOutError",
     "redacted",
     "remedy",
+    "together",
 ]

@@ -32,16 +32,18 @@ class PolicyDeniedError(ProaError):
     Args:
         violations: what is denied, at least one thing; the metadata tells of the first.
         profile: the caller's profile.
+        path: path of the resource that exists and is judged; empty: none does.
     """
 
     reason = Reason.POLICY_DENIED
 
-    def __init__(self, violations: Sequence[Violation], *, profile: str) -> None:
+    def __init__(self, violations: Sequence[Violation], *, profile: str, path: str = "") -> None:
         first = violations[0]
         told = "; ".join(map(_told, violations))
         super().__init__(
             f"the policy of this host denies this to the profile {profile!r}: {told}",
-            metadata={"rule": first.rule, "setting": first.setting, "profile": profile},
+            metadata={"rule": first.rule, "setting": first.setting, "profile": profile}
+            | ({"path": path} if path else {}),
         )
         self.violations = tuple(violations)
 

@@ -1,5 +1,6 @@
 """The reasons, and the base class of all domain errors."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
@@ -81,9 +82,11 @@ class ProaError(Exception):
         message: what happened and what to do about it, for people.
         metadata: values for programs, which become those of ErrorInfo.
         retry_after: time after which the same call may succeed; None if unknown.
+        others: what else is wrong with a request that was only checked.
     """
 
     reason: ClassVar[Reason]
+    others: tuple["ProaError", ...] = ()
 
     def __init__(
         self,
@@ -97,3 +100,12 @@ class ProaError(Exception):
         super().__init__(self.message)
         self.metadata = {key: redacted(value[:_LONGEST]) for key, value in (metadata or {}).items()}
         self.retry_after = retry_after
+
+
+def together(errors: Sequence[ProaError]) -> ProaError:
+    """Return the first of some errors, which tells of the others, too; each only once."""
+    first, *others = errors
+    told = {(each.reason, each.message): each for each in others}
+    told.pop((first.reason, first.message), None)
+    first.others = tuple(told.values())
+    return first

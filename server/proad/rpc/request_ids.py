@@ -3,7 +3,7 @@
 import hmac
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from proad.core.requests import (
     RequestKey,
     announce_to,
 )
-from proad.errors import InvalidArgumentError
+from proad.errors import InvalidArgumentError, ProaError, together
 from proad.model import Intent
 from proad.rpc import caller
 from proad.rpc.answers import answer_of
@@ -117,10 +117,21 @@ def request_id(message: Any) -> str:
 
 
 async def _check(method: Method, served: Awaitable[Any]) -> bytes:
-    """Serve a request up to its first effect, and return an empty response."""
-    announce_to(_end, only_checked=True)
-    with suppress(_CheckedError):
+    """Serve a request up to its first effect, and return an empty response.
+
+    Raises:
+        ProaError: the first error that the request would meet, with the others that are known.
+    """
+    findings: list[ProaError] = []
+    announce_to(_end, findings=findings)
+    try:
         await served
+    except _CheckedError:
+        pass
+    except ProaError as error:
+        findings.append(error)
+    if findings:
+        raise together(findings)
     return method.response().SerializeToString()
 
 

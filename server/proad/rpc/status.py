@@ -1,6 +1,6 @@
 """From a domain error to a gRPC status with google.rpc details."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,6 @@ from proad.errors import (
     ProaError,
     Reason,
     StateError,
-    Violation,
     remedy,
 )
 
@@ -149,29 +148,44 @@ def failure_of(error: ProaError) -> status_pb2.Status:
                     resource_name=_clip(error.name, _VALUE),
                 )
             )
-        case PolicyDeniedError(violations=violations):
-            details.append(
-                error_details_pb2.PreconditionFailure(
-                    violations=[_denied(each) for each in violations[:_MOST_VIOLATIONS]]
-                )
-            )
-        case StateError():
-            violation = error_details_pb2.PreconditionFailure.Violation(
-                type=error.reason,
-                subject=_clip(error.name, _VALUE),
-                description=_clip(error.message, _VALUE),
-            )
-            details.append(error_details_pb2.PreconditionFailure(violations=[violation]))
         case _:
             pass
-    return _failure(code_of(error), _clip(error.message, _MESSAGE), details)
+    if unmet := list(_unmet(error)):
+        told = unmet[:_MOST_VIOLATIONS]
+        details.append(error_details_pb2.PreconditionFailure(violations=told))
+    message = "; besides, ".join([error.message, *(each.message for each in error.others)])
+    return _failure(code_of(error), _clip(message, _MESSAGE), details)
 
 
-def _denied(violation: Violation) -> "error_details_pb2.PreconditionFailure.Violation":
+def _unmet(error: ProaError) -> Iterator["error_details_pb2.PreconditionFailure.Violation"]:
+    """Yield the preconditions that are not met; where there are several errors, those of each."""
+    if error.others or isinstance(error, StateError | PolicyDeniedError):
+        yield from _preconditions(error)
+    for other in error.others:
+        yield from _preconditions(other)
+
+
+def _preconditions(
+    error: ProaError,
+) -> Iterator["error_details_pb2.PreconditionFailure.Violation"]:
+    match error:
+        case PolicyDeniedError(violations=violations):
+            for each in violations:
+                yield _precondition(each.rule, each.field, f"{remedy(each)}: {each.message}")
+        case InvalidArgumentError():
+            for one in error.violations:
+                yield _precondition(error.reason, one.field, one.description)
+        case StateError():
+            yield _precondition(error.reason, error.name, error.message, _VALUE)
+        case _:
+            yield _precondition(error.reason, "", error.message)
+
+
+def _precondition(
+    type: str, subject: str, description: str, most: int = _VIOLATION
+) -> "error_details_pb2.PreconditionFailure.Violation":
     return error_details_pb2.PreconditionFailure.Violation(
-        type=_clip(violation.rule, _VIOLATION),
-        subject=_clip(violation.field, _VIOLATION),
-        description=_clip(f"{remedy(violation)}: {violation.message}", _VIOLATION),
+        type=_clip(type, most), subject=_clip(subject, most), description=_clip(description, most)
     )
 
 

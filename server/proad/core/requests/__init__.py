@@ -9,6 +9,7 @@ from proad.core.requests.current import (
     announce_to,
     cancellable,
     is_only_checked,
+    refuse,
 )
 from proad.core.requests.entry import NewRequest, Publish, Serve
 from proad.core.requests.index import RETENTION
@@ -50,4 +51,5 @@ __all__ = [
     "cancellable",
     "is_only_checked",
     "passed",
+    "refuse",
 ]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from proad.errors import ProaError
 from proad.model import Intent
 
 Announce = Callable[[Intent], Awaitable[None]]
@@ -28,27 +29,42 @@ def _unwatched(task: "asyncio.Task[Any] | None") -> None:
 
 _announce: ContextVar[Announce] = ContextVar("announce", default=_unheard)
 _on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
-_only_checked: ContextVar[bool] = ContextVar("only_checked", default=False)
+_findings: ContextVar[list[ProaError] | None] = ContextVar("findings", default=None)
 
 
 def announce_to(
-    announce: Announce, on_waiting: OnWaiting = _unwatched, *, only_checked: bool = False
+    announce: Announce,
+    on_waiting: OnWaiting = _unwatched,
+    *,
+    findings: list[ProaError] | None = None,
 ) -> None:
     """Set who hears the intents of the current task and of all tasks that it starts.
 
     Args:
         announce: hears the intents.
         on_waiting: hears which task may be cancelled.
-        only_checked: whether `announce` ends the request, which must have no effect before.
+        findings: receives what `refuse` refuses of a request that is only checked, and that
+            `announce` ends; None: the request is to have its effect.
     """
     _announce.set(announce)
     _on_waiting.set(on_waiting)
-    _only_checked.set(only_checked)
+    _findings.set(findings)
 
 
 def is_only_checked() -> bool:
     """Return whether the current request ends where its first effect would begin."""
-    return _only_checked.get()
+    return _findings.get() is not None
+
+
+def refuse(error: ProaError) -> None:
+    """Raise an error; note the error of a request that is only checked, and return.
+
+    The checks that follow then find what else is wrong, and the caller hears of all at once.
+    """
+    findings = _findings.get()
+    if findings is None:
+        raise error
+    findings.append(error)
 
 
 async def announce(intent: Intent) -> None:
