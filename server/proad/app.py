@@ -70,7 +70,7 @@ from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.tls_credentials import TlsCredentials
 from proad.rpc.user_limiter import UserLimiter, UserLimits
 from proad.rpc.volume_service import VolumeService
-from proad.sockets import claimed
+from proad.sockets import SocketAccess, claimed
 from proad.state import daemon_id, prepare_state_dir, served
 from proad.store.database import Database
 from proad.store.requests import RequestStore
@@ -296,7 +296,9 @@ async def serving(
         )
 
         # Fail for an address that cannot be bound before the engines are asked; answer after.
-        addresses = server.listen(settings.listen, tls)
+        addresses = server.listen(
+            settings.listen, tls, SocketAccess.of(settings.socket_group, settings.socket_mode)
+        )
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
         failed = await requests.failed_creates(datetime.now(UTC) - RETENTION)

@@ -1,14 +1,71 @@
-"""Ownership of the paths of Unix sockets to listen on."""
+"""The Unix sockets to listen on: whose their paths are, and who may connect."""
 
+import grp
+import os
 import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from proad.errors import SetupError
 from proad.locks import locked
 from proad.ownership import check_parent
+
+
+@dataclass(frozen=True, slots=True)
+class SocketAccess:
+    """Who may connect to a Unix socket.
+
+    Attributes:
+        group: id of the group of the socket's file; None for the one of the process.
+        mode: permissions of the file; to connect takes the one to write.
+    """
+
+    group: int | None = None
+    mode: int = 0o660
+
+    @classmethod
+    def of(cls, group: str, mode: str) -> "SocketAccess":
+        """Return the access for a group by its name, and a mode in octal; empty: no group.
+
+        Raises:
+            SetupError: there is no such group.
+        """
+        try:
+            return cls(grp.getgrnam(group).gr_gid if group else None, int(mode, 8))
+        except KeyError:
+            raise SetupError(
+                f"socket_group: there is no group {group!r}; make it: groupadd --system {group}"
+            ) from None
+
+    def open(self, path: Path) -> None:
+        """Let others connect to a socket that was made within `unshared`.
+
+        Raises:
+            SetupError: this process may not give the file to the group.
+        """
+        try:
+            if self.group is not None:
+                # First, while nobody else may connect: never is it open to another group.
+                os.chown(path, -1, self.group, follow_symlinks=False)
+            path.chmod(self.mode)
+        except OSError as error:
+            raise SetupError(
+                f"{path}: cannot be given to the group {self.group}: {error.strerror}; "
+                "run the daemon as root or as a member of socket_group"
+            ) from error
+
+
+@contextmanager
+def unshared() -> Iterator[None]:
+    """Let files that are made within the context be this user's alone, from their first moment."""
+    before = os.umask(0o177)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

@@ -233,6 +233,8 @@ class Settings(BaseSettings):
     Attributes:
         state_dir: the daemon's own folder: keys, and the database by default.
         listen: the addresses to listen on.
+        socket_group: name of the group of the Unix sockets; empty: the daemon's own.
+        socket_mode: permissions of the Unix sockets.
         database_url: SQLAlchemy URL with an asynchronous driver; may contain a password.
         hosts: the hosts whose engines are served, with unique names. Named `host` as an
             argument and in the file.
@@ -269,6 +271,8 @@ class Settings(BaseSettings):
     listen: Annotated[tuple[ListenAddress, ...], NoDecode, BeforeValidator(_listen)] = (
         DEFAULT_LISTEN,
     )
+    socket_group: Annotated[str, Field(max_length=64)] = ""
+    socket_mode: Literal["0600", "0660", "0666"] = "0660"
     database_url: SecretUrl = Field(
         default_factory=lambda data: SecretUrl(sqlite_url(data["state_dir"] / "proa.db"))
     )

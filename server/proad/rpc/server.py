@@ -41,6 +41,7 @@ from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.timing import RpcTiming
 from proad.rpc.tls_credentials import TlsCredentials
 from proad.rpc.volume_service import VolumeService
+from proad.sockets import SocketAccess, unshared
 
 _log = structlog.get_logger(__name__)
 
@@ -130,11 +131,22 @@ class RpcServer:
         add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
         add_reflection(reflection.aio.ReflectionServicer(names), registry)
 
-    def listen(self, addresses: Sequence[ListenAddress], tls: TlsCredentials) -> list[str]:
+    def listen(
+        self,
+        addresses: Sequence[ListenAddress],
+        tls: TlsCredentials,
+        access: SocketAccess = SocketAccess(),
+    ) -> list[str]:
         """Bind the addresses and return them as they are bound, with real ports.
 
+        Args:
+            addresses: the addresses.
+            tls: the credentials of those that are no Unix sockets.
+            access: who may connect to Unix sockets.
+
         Raises:
-            SetupError: an address is in use or does not belong to this host.
+            SetupError: an address is in use or does not belong to this host, or a socket
+                cannot be given to its group.
         """
         bound = []
         for address in addresses:
@@ -142,14 +154,15 @@ class RpcServer:
             credentials = None if isinstance(address, UnixAddress) else tls.for_address(address)
             try:
                 if credentials is None:
-                    port = self._server.add_insecure_port(str(address))
+                    with unshared():
+                        port = self._server.add_insecure_port(str(address))
                 else:
                     port = self._server.add_secure_port(str(address), credentials)
             except RuntimeError:
                 raise SetupError(f"cannot listen on {address}: is it taken?") from None
             match address:
                 case UnixAddress(path):
-                    path.chmod(0o660)
+                    access.open(path)
                     bound.append(str(address))
                 case TcpAddress(host):
                     bound.append(str(TcpAddress(host, port)))

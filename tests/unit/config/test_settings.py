@@ -73,6 +73,8 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "token_lifetime": "90",
         "trusted_proxies": "10.0.0.0/8, ::1,unix",
         "public_reflection": "true",
+        "socket_group": "proa",
+        "socket_mode": "0600",
         "password_min_length": "12",
         "allowed_registries": "docker.io,*.example:5000, [::1]:5000",
         "user_calls_per_second": "5",
