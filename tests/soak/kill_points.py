@@ -34,6 +34,8 @@ def kill_points(times: int, seed: int) -> str:
                 finally:
                     sweep(engines, prefix)
                 outcomes[f"{point}: {outcome}"] += 1
+            seconds = time.monotonic() - begin
+            print(f"kill-points: {case.name} done at {seconds:.0f} s", flush=True)  # noqa: T201 - its output
         killings = daemons.killings
     return (
         f"{killings} killings of {len(CASES)} calls at {len(POINTS)} points, {times} times each, "
