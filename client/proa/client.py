@@ -298,6 +298,14 @@ class Client:
         for page in pages(self.volumes.ListVolumes, request):
             yield from page.volumes
 
+    def list_requests(
+        self, states: Iterable[v1.RequestState.ValueType] = (), *, page_size: int = 0
+    ) -> Iterator[v1.Request]:
+        """Iterate over the user's own calls that carried a request id, newest first."""
+        request = v1.ListRequestsRequest(states=states, page_size=page_size)
+        for page in pages(self.operations.ListRequests, request):
+            yield from page.requests
+
     def close(self) -> None:
         """Close the channel. Running calls end with Cancelled, watches without an error."""
         for stream in list(self._streams):

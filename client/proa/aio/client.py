@@ -243,6 +243,15 @@ class Client:
             for volume in page.volumes:
                 yield volume
 
+    async def list_requests(
+        self, states: Iterable[v1.RequestState.ValueType] = (), *, page_size: int = 0
+    ) -> AsyncIterator[v1.Request]:
+        """Iterate over the user's own calls that carried a request id, newest first."""
+        request = v1.ListRequestsRequest(states=states, page_size=page_size)
+        async for page in async_pages(self.operations.ListRequests, request):
+            for one in page.requests:
+                yield one
+
     async def close(self) -> None:
         """Close the channel. Running calls end with Cancelled, watches without an error."""
         for stream in list(self._streams):

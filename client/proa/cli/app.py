@@ -17,6 +17,7 @@ from proa.cli import (
     images,
     inspect,
     login,
+    requests,
     run,
     snapshots,
     top,
@@ -164,3 +165,4 @@ app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")
 app.add_typer(snapshots.app, name="snapshot")
 app.add_typer(volumes.app, name="volumes")
+app.add_typer(requests.app, name="requests")
