@@ -89,7 +89,7 @@ def filled(message, depth=6):
         if field.message_type is not None and not depth:
             continue
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            getattr(message, field.name)[HOSTILE] = HOSTILE
+            fill_map(field, getattr(message, field.name), depth)
         elif field.message_type is not None and field.is_repeated:
             filled(getattr(message, field.name).add(), depth - 1)
         elif field.message_type is not None:
@@ -104,6 +104,13 @@ def filled(message, depth=6):
             else:
                 setattr(message, field.name, value)
     return message
+
+
+def fill_map(field, there, depth):
+    if field.message_type.fields_by_name["value"].message_type is None:
+        there[HOSTILE] = HOSTILE
+    else:
+        filled(there[HOSTILE], depth - 1)
 
 
 class Hostile(grpc.GenericRpcHandler):
