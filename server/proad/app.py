@@ -73,6 +73,7 @@ from proad.rpc.volume_service import VolumeService
 from proad.sockets import SocketAccess, claimed
 from proad.state import daemon_id, prepare_state_dir, served
 from proad.store.database import Database
+from proad.store.owners import OwnerStore
 from proad.store.requests import RequestStore
 from proad.store.resources import ResourceStore
 from proad.store.revocations import RevocationStore
@@ -210,8 +211,9 @@ async def serving(
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         slicer = TimeSlicer()
+        owners = OwnerStore(database)
         record_cache = RecordCache(
-            records or LocalResourceRecords(), UserStore(database), timing.inventory.records
+            records or LocalResourceRecords(), owners, timing.inventory.records
         )
         store = Store(ChangeHistory(history_size), records=record_cache)
         inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
@@ -266,7 +268,7 @@ async def serving(
                 public_reflection=settings.public_reflection,
             ),
             health=Health(hosts, service_names()),
-            auth=AuthService(authenticator),
+            auth=AuthService(authenticator, owners),
             resources=ResourceService(
                 ResourceLister(hosts, inventory, slicer),
                 Lifecycle(resolver, verbs, inventory, gate),

@@ -14,6 +14,13 @@ import proa.v1.server_service_pb2
 import proa.v1.snapshot_service_pb2
 import proa.v1.volume_service_pb2
 
+from proa.v1.access_pb2 import (
+    ACCESS_ALL,
+    ACCESS_OWN,
+    ACCESS_TEAM,
+    ACCESS_UNSPECIFIED,
+    Access,
+)
 from proa.v1.auth_service_pb2 import (
     CreateTokenRequest,
     CreateTokenResponse,
@@ -508,6 +515,11 @@ from proa.v1.watch_pb2 import (
 )
 
 __all__ = [
+    "ACCESS_ALL",
+    "ACCESS_OWN",
+    "ACCESS_TEAM",
+    "ACCESS_UNSPECIFIED",
+    "Access",
     "Activity",
     "AuthServiceStub",
     "BOOT_DEVICE_CDROM",

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from proa.v1 import access_pb2 as _access_pb2
 from proa.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
 import sys
@@ -119,8 +120,17 @@ class GetCallerResponse(_message.Message):
     USERNAME_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     username: _builtins.str
     """User name."""
+    access: _access_pb2.Access.ValueType
+    """Whose resources the call sees and changes."""
+    team: _builtins.str
+    """Name of the user's team; empty: none."""
+    profile: _builtins.str
+    """Name of the profile in the host's policy by which the user's calls are judged."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Scope.ValueType]:
         """Scopes of the token."""
@@ -135,10 +145,13 @@ class GetCallerResponse(_message.Message):
         username: _builtins.str = ...,
         scopes: _abc.Iterable[_scope_pb2.Scope.ValueType] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        access: _access_pb2.Access.ValueType = ...,
+        team: _builtins.str = ...,
+        profile: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "scopes", b"scopes", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "profile", b"profile", "scopes", b"scopes", "team", b"team", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -459,8 +459,9 @@ class Resource(_message.Message):
     epoch: _builtins.str
     """Run of the daemon that `revision` belongs to: it is another one after each restart. Opaque."""
     owner: _builtins.str
-    """Name of the user whose call made it; empty: it was not made through this daemon, or the user
-    is no more.
+    """Name of the user or the team that it belongs to: the user whose call made it, or that user's
+    team (see Access), unless the daemon's host has handed it over. Empty: it was not made through
+    this daemon, or the owner is no more.
     """
     deletion_protection: _builtins.bool
     """Whether delete, prune, recreate and deletes of its disks are refused with DELETION_PROTECTED."""
@@ -629,7 +630,7 @@ class ResourceFilter(_message.Message):
 
     @_builtins.property
     def owners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of owners, in upper or lower case; empty: all.
+        """Names of owners, users or teams, in upper or lower case; empty: all.
         At most 100 items of 255 characters each.
         """
 

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
-from proad.commands import daemon, user
+from proad.commands import daemon, team, user
 from proad.config import ConfigError, LogFormat, LogLevel
 from proad.errors import ProaError, SetupError, redacted
 from proad.hardening import harden
 from proad.logs import configure_logs
+from proad.store.teams import TeamNotEmptyError, TeamNotFoundError
 from proad.store.users import UserNotFoundError
+
+# Errors of commands on the host alone, which no RPC has.
+_OF_COMMANDS = (UserNotFoundError, TeamNotFoundError, TeamNotEmptyError)
 
 app = typer.Typer(
     name="proad",
@@ -26,6 +30,7 @@ app.command()(daemon.reload)
 app.command()(daemon.init)
 app.command("check-config")(daemon.check_config)
 app.add_typer(user.app, name="user")
+app.add_typer(team.app, name="team")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
@@ -52,7 +57,7 @@ def run() -> None:
         app()
     except ConfigError as error:
         _fail(str(error), code=2)
-    except (SetupError, ProaError, UserNotFoundError) as error:
+    except (SetupError, ProaError, *_OF_COMMANDS) as error:
         _fail(str(error), code=1)
     except ModuleNotFoundError:
         raise  # the importing module reports what is not installed

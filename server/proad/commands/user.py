@@ -1,23 +1,21 @@
-"""`proad user …`: administration of users and their scopes."""
+"""`proad user …`: administration of users, their scopes and their access."""
 
-import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
-from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords, check_new_password
+from proad.commands.database import print_table, run_on_database
 from proad.commands.options import Config
 from proad.config import Settings, load_settings
 from proad.errors import InvalidArgumentError
-from proad.model import DEFAULT_PROFILE
+from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope, write_scopes
-from proad.state import prepare_state_dir
 from proad.store.database import Database
+from proad.store.teams import TeamStore
 from proad.store.users import UserNotFoundError, UserStore, check_username, fold_username
 
 app = typer.Typer(no_args_is_help=True, help="Manage users.")
@@ -36,6 +34,17 @@ Scopes = Annotated[
         "None implies another.",
     ),
 ]
+AccessOption = Annotated[
+    Access,
+    typer.Option(
+        "--access",
+        help="Whose resources the user sees and changes: all, those of the user and of the "
+        "team, or the user's own.",
+    ),
+]
+TeamOption = Annotated[
+    str | None, typer.Option("--team", help="The user's team; see 'proad team'.")
+]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
@@ -50,6 +59,8 @@ def add(
     *,
     scope: Scopes = None,
     profile: ProfileName = DEFAULT_PROFILE,
+    access: AccessOption = Access.ALL,
+    team: TeamOption = None,
     password_stdin: PasswordStdin = False,
     config: Config = None,
 ) -> None:
@@ -57,38 +68,45 @@ def add(
     settings = load_settings(config)
     check_username(name)
     _check_profile(profile, settings)
+    _check_access(access, team)
     password = _password(settings, from_stdin=password_stdin)
 
-    async def change(users: UserStore) -> None:
-        await users.add(name, await _hash(password), scope or [], profile=profile)
+    async def change(database: Database) -> None:
+        await UserStore(database).add(
+            name,
+            await _hash(password),
+            scope or [],
+            access=access,
+            team_id=await _team_id(database, team),
+            profile=profile,
+        )
 
-    _run(settings, change)
-    _say(name, f"added with {_scopes(scope or [])}")
+    run_on_database(settings, change)
+    _say(name, f"added with {_scopes(scope or [])} and {_access(access, team)}")
 
 
 @app.command("list")
 def list_users(config: Config = None) -> None:
     """List all users."""
-    settings = load_settings(config)
 
-    async def show(users: UserStore) -> None:
-        rows = [("NAME", "SCOPES", "PROFILE", "STATUS", "CREATED")]
+    async def show(database: Database) -> None:
+        teams = {team.id: team.name for team in await TeamStore(database).list()}
+        rows = [("NAME", "SCOPES", "PROFILE", "ACCESS", "TEAM", "STATUS", "CREATED")]
         rows += [
             (
                 user.name,
                 write_scopes(user.scopes).replace(" ", ",") or "-",
                 user.profile,
+                str(user.access),
+                teams.get(user.team_id, "-"),
                 "disabled" if user.disabled else "enabled",
                 f"{user.create_time:%Y-%m-%d %H:%M:%S}Z",
             )
-            for user in await users.list()
+            for user in await UserStore(database).list()
         ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            typer.echo("  ".join(cells).rstrip())
+        print_table(rows)
 
-    _run(settings, show)
+    run_on_database(load_settings(config), show)
 
 
 @app.command()
@@ -133,6 +151,23 @@ def set_profile(
 
     _run(settings, change)
     _say(name, f"now has profile {profile}; tokens given before are no longer good")
+
+
+@app.command("set-access")
+def set_access(
+    name: Name,
+    access: Annotated[Access, typer.Argument(help="The access.", show_default=False)],
+    team: TeamOption = None,
+    config: Config = None,
+) -> None:
+    """Set whose resources a user sees and changes, and the user's team. Ends the user's tokens."""
+    _check_access(access, team)
+
+    async def change(database: Database) -> None:
+        await UserStore(database).set_access(name, access, await _team_id(database, team))
+
+    run_on_database(load_settings(config), change)
+    _say(name, f"now has {_access(access, team)}; tokens given before are no longer good")
 
 
 @app.command()
@@ -192,20 +227,7 @@ def _set_disabled(name: str, config: Config, *, disabled: bool) -> None:
 
 
 def _run(settings: Settings, work: Callable[[UserStore], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with _users(settings) as users:
-            await work(users)
-
-    asyncio.run(run())
-
-
-@asynccontextmanager
-async def _users(settings: Settings) -> AsyncIterator[UserStore]:
-    """Open the store of users; create first what `proad init` creates."""
-    prepare_state_dir(settings.state_dir)
-    KeyRing.open(settings.keys_dir)
-    async with Database.open(settings.database_url.get_secret_value()) as database:
-        yield UserStore(database)
+    run_on_database(settings, lambda database: work(UserStore(database)))
 
 
 async def _hash(password: str) -> str:
@@ -237,6 +259,21 @@ def _scopes(granted: list[Scope]) -> str:
         return "no scope"
     *first, last = words
     return f"scope {', '.join(first)} and {last}" if first else f"scope {last}"
+
+
+def _check_access(access: Access, team: str | None) -> None:
+    """Check that a user who sees what a team has is in one. Raises InvalidArgumentError."""
+    if access is Access.TEAM and team is None:
+        raise InvalidArgumentError.of("--team", "is needed with the access team")
+
+
+def _access(access: Access, team: str | None) -> str:
+    return f"access {access}{f' in team {fold_username(team)}' if team else ''}"
+
+
+async def _team_id(database: Database, team: str | None) -> str:
+    """Return the id of a team; empty for none. Raises TeamNotFoundError."""
+    return "" if team is None else (await TeamStore(database).get(team)).id
 
 
 def _say(name: str, what: str) -> None:

@@ -9,6 +9,7 @@ from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.slices import TimeSlicer
+from proad.core.tenancy import current_visibility
 from proad.core.verb_runner import VerbRunner
 from proad.errors import (
     ActivityInProgressError,
@@ -96,7 +97,9 @@ class ContainerPruner:
         entry = self._inventory.entry(connection, observed.id)
         if entry is None:
             entry = await self._inventory.refresh(connection, observed.id)
-        return entry if entry is not None and which.matches(entry.published) else None
+        if entry is None or not current_visibility().shows(entry.published):
+            return None
+        return entry if which.matches(entry.published) else None
 
     async def _remove(
         self, connection: EngineConnection, driver: Containers, entry: Entry, which: PruneFilter

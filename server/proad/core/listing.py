@@ -11,6 +11,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import KEPT_ORDERS, LONGEST_NAME, Inventory, Position
 from proad.core.slices import TimeSlicer
+from proad.core.tenancy import Visibility, current_visibility
 from proad.errors import (
     EngineUnreachableError,
     InvalidArgumentError,
@@ -165,9 +166,10 @@ class ResourceLister:
             if not which.kinds or kind in which.kinds
         ]
         revision = self._inventory.revision
-        found = self._indexed(which, order, covered, limit + 1, after)
+        visibility = current_visibility()
+        found = self._indexed(which, order, covered, limit + 1, after, visibility)
         if found is None:
-            found = await self._sorted(which, order, covered, limit + 1, begin)
+            found = await self._sorted(which, order, covered, limit + 1, begin, visibility)
         return Listing(found[:limit], tuple(lost), more=len(found) > limit, revision=revision)
 
     def _indexed(
@@ -177,6 +179,7 @@ class ResourceLister:
         covered: _Covered,
         limit: int,
         after: Position | None,
+        visibility: Visibility,
     ) -> Sequence[Resource] | None:
         """List in a kept order; None: the filter or the order needs a look at all resources."""
         if (
@@ -193,7 +196,13 @@ class ResourceLister:
         if prefix and (field != "name" or descending or len(prefix) > LONGEST_NAME):
             return None
         return self._inventory.page(
-            field, covered, limit, descending=descending, after=after, prefix=prefix
+            field,
+            covered,
+            limit,
+            descending=descending,
+            after=after,
+            prefix=prefix,
+            owners=visibility.owners,
         )
 
     async def _sorted(
@@ -203,6 +212,7 @@ class ResourceLister:
         covered: _Covered,
         limit: int,
         begin: tuple[str, ...] | None,
+        visibility: Visibility,
     ) -> Sequence[Resource]:
         """Filter and sort all resources, in slices of the event loop's time."""
         engines = {connection.ref: connection for connection, _kind in covered}
@@ -211,10 +221,10 @@ class ResourceLister:
                 entry.published
                 for id in {id.rpartition("/")[2] for id in which.ids}
                 for entry in self._inventory.with_id(id)
-                if entry.engine in engines
+                if entry.engine in engines and visibility.shows(entry.published)
             ]
             if which.ids
-            else [r for each in engines.values() for r in self._inventory.all(each)]
+            else [r for each in engines.values() for r in self._inventory.all(each, visibility)]
         )
         found: list[tuple[tuple[str, ...], Resource]] = []
         async for start in self._slicer.each(range(0, len(candidates), _BATCH)):

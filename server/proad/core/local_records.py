@@ -25,8 +25,8 @@ class LocalResourceRecords:
             self._engines.get(engine, {}).pop(mark, None)
 
 
-class NoUserNames:
-    """The names of users where there are no users; implements `ports.records.UserNames`."""
+class NoOwnerNames:
+    """The names of owners where there are none; implements `ports.records.OwnerNames`."""
 
     async def names(self, ids: Collection[str]) -> Mapping[str, str]:
         """Return no names."""

@@ -10,6 +10,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Entry, Inventory
 from proad.core.reference import Reference
+from proad.core.tenancy import current_visibility
 from proad.errors import (
     AmbiguousIdError,
     EngineTimedOutError,
@@ -70,6 +71,11 @@ class Resolver:
     are asked. An engine that does not answer matters only if no other engine has the resource,
     or if what is found is merely called like an id that the lost engine may have.
 
+    A subject that may not see everything gets what the inventory has of the subject's own, and no
+    engine is asked: what is somebody else's costs the same as what is not there. What that subject
+    has made is in the inventory when the create answers. The number of a running domain, which
+    counts everybody's, means nothing to such a subject.
+
     Args:
         hosts: the host connections.
         inventory: the inventory.
@@ -99,7 +105,8 @@ class Resolver:
             return found[0]
         reference = Reference.parse(text)
         connections = self._covered(reference)
-        if reference.runtime_id:
+        restricted = current_visibility().is_restricted
+        if reference.runtime_id and not restricted:
             return await self._find_running(reference, connections)
         synced = [each for each in connections if self._inventory.synced(each)]
         found = self._search(reference, synced)
@@ -121,7 +128,7 @@ class Resolver:
         if 1 < len(found) <= _MOST_CANDIDATES:
             await asyncio.gather(*map(self._refresh, found))
             found = self._search(reference, synced)
-        if not found:
+        if not found and not restricted:
             found = await self._ask(reference, connections)
         return self._only(found, reference, synced)
 
@@ -135,8 +142,8 @@ class Resolver:
         if len(found) > 1:
             count = len(found)
             if count > _MOST_CANDIDATES:
-                digits, count_of = reference.digits, self._inventory.count_starting
-                count = sum(count_of(digits, *each) for each in _places(reference, connections))
+                places = _places(reference, connections)
+                count = sum(self._count_starting(reference.digits, *each) for each in places)
             candidates = [each.resource.path for each in found[:_MOST_CANDIDATES]]
             raise AmbiguousIdError(reference.text, candidates, of=count)
         if not found:
@@ -161,11 +168,21 @@ class Resolver:
         if lost := await self._inventory.lost(connections):
             raise EngineUnreachableError.of_all([*lost.values()])
 
+    def _count_starting(self, digits: str, connection: EngineConnection, kind: ResourceKind) -> int:
+        """Return the number of resources that may be seen and whose ids start so."""
+        visibility = current_visibility()
+        if not visibility.is_restricted:
+            return self._inventory.count_starting(digits, connection, kind)
+        entries = self._inventory.starting(digits, connection, kind)
+        return sum(visibility.shows(entry.published) for entry in entries)
+
     def _with_id(self, id: str) -> list[ResolvedResource]:
         """Return the resources of this full id on the engines that are synced."""
+        visibility = current_visibility()
         found = (
             ResolvedResource(self._connections[entry.engine], entry.published, id)
             for entry in self._inventory.with_id(id)
+            if visibility.shows(entry.published)
         )
         return [each for each in found if self._inventory.synced(each.connection)]
 
@@ -187,13 +204,15 @@ class Resolver:
         if not reference.digits:
             return []
         found: list[ResolvedResource] = []
+        visibility = current_visibility()
         for connection, kind in _places(reference, connections):
             entries = self._inventory.starting(reference.digits, connection, kind)
             # The ids of a kind have their hyphens in the same places, so the first decides.
             fitting = takewhile(lambda entry: reference.starts(entry.observed), entries)
+            visible = (entry for entry in fitting if visibility.shows(entry.published))
             found += (
                 ResolvedResource(connection, entry.published)
-                for entry in islice(fitting, _MOST_CANDIDATES + 1)
+                for entry in islice(visible, _MOST_CANDIDATES + 1)
             )
         return found
 
@@ -275,8 +294,11 @@ def _among(
     fits: Callable[[Resource], bool],
     connections: Mapping[EngineRef, EngineConnection],
 ) -> list[ResolvedResource]:
+    visibility = current_visibility()
     return [
         ResolvedResource(connections[entry.engine], entry.published)
         for entry in candidates
-        if entry.engine in connections and fits(entry.observed)
+        if entry.engine in connections
+        and visibility.shows(entry.published)
+        and fits(entry.observed)
     ]

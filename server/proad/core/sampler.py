@@ -9,6 +9,7 @@ import structlog
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Inventory
+from proad.core.tenancy import EVERYTHING, Visibility
 from proad.errors import ProaError
 from proad.model import (
     ACTIVE,
@@ -36,11 +37,13 @@ class SampleRequest:
         ids: full ids of the resources; None: all that `which` lets through.
         since: time of the event loop.
         which: the filter, where no ids are given.
+        visibility: what the caller may see.
     """
 
     ids: Collection[str] | None
     since: float
     which: ResourceFilter = field(default_factory=ResourceFilter)
+    visibility: Visibility = EVERYTHING
 
 
 class Sampler:
@@ -142,7 +145,7 @@ class Sampler:
         if request.ids is None:
             active = [
                 r.id
-                for r in self._inventory.all(self.connection)
+                for r in self._inventory.all(self.connection, request.visibility)
                 if r.state in ACTIVE and request.which.matches(r)
             ]
         else:
@@ -151,10 +154,10 @@ class Sampler:
 
     def _asks(self, request: SampleRequest, id: str) -> bool:
         """Return whether a request is about a resource."""
-        if request.ids is not None:
-            return True
         entry = self._inventory.entry(self.connection, id)
-        return entry is not None and request.which.matches(entry.published)
+        if entry is None or not request.visibility.shows(entry.published):
+            return False
+        return request.ids is not None or request.which.matches(entry.published)
 
     def _is_active(self, id: str) -> bool:
         entry = self._inventory.entry(self.connection, id)

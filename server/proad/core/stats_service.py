@@ -11,6 +11,7 @@ from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.sampler import Sampler, SampleRequest
+from proad.core.tenancy import current_visibility
 from proad.errors import CapabilityMissingError, ResourceNotFoundError, ShuttingDownError
 from proad.model import EngineRef, ResourceFilter, ResourceStats, StatsBatch
 from proad.ports import Stats
@@ -188,7 +189,7 @@ class StatsService:
         subscriptions = [
             _Subscription(
                 sampler,
-                SampleRequest(by_engine.get(name), -inf, which),
+                SampleRequest(by_engine.get(name), -inf, which, current_visibility()),
                 self._inventory,
                 self._timing.sample_age,
             )
@@ -207,7 +208,8 @@ class StatsService:
             raise ShuttingDownError
         for resolved in named:
             await self._inventory.ready(resolved.connection)
-            if self._inventory.entry(resolved.connection, resolved.resource.id) is None:
+            entry = self._inventory.entry(resolved.connection, resolved.resource.id)
+            if entry is None or not current_visibility().shows(entry.published):
                 raise ResourceNotFoundError(resolved.resource.name)
         batches = [await each.collect() for each in subscriptions]
         return StatsBatch(

@@ -15,6 +15,7 @@ from proad.core.keyed_lock import KeyedLock
 from proad.core.requests import announce, cancellable, is_only_checked, refuse
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.tenancy import current_visibility
 from proad.errors import (
     DeletionProtectedError,
     EngineTimedOutError,
@@ -251,6 +252,8 @@ class VerbRunner:
         """Return the entry of the resource, or refuse the verb."""
         connection, id = resolved.connection, resolved.resource.id
         entry = self._inventory.entry(connection, id)
+        if entry is not None and not current_visibility().shows(entry.published):
+            raise ResourceNotFoundError(resolved.resource.name)  # handed over meanwhile
         if entry is not None and not etag and refusal(verb, entry.observed, force=force) is None:
             _check_protection(verb, entry)
             return entry

@@ -11,6 +11,7 @@ from proad.core.conditions import HOLDS, PENDING, Verdict, verdict_on
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.resolver import ResolvedResource, Resolver
+from proad.core.tenancy import current_visibility
 from proad.errors import (
     ConditionImpossibleError,
     EngineUnreachableError,
@@ -144,8 +145,9 @@ class WaitService:
     ) -> tuple[Verdict, bool]:
         """Return the verdict, and whether it may change without an event."""
         connection, id = resolved.connection, resolved.resource.id
-        if self._inventory.entry(connection, id) is not entry:
-            # Gone, whatever has come under its id since.
+        there = self._inventory.entry(connection, id) is entry
+        if not there or not current_visibility().shows(entry.published):
+            # Gone, whatever has come under its id since, or handed over to somebody else.
             if condition.gone is not None:
                 return HOLDS, False
             return Verdict(impossible="it was deleted meanwhile"), False

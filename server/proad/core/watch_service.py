@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from proad.core.hosts import Hosts
-from proad.core.inventory import Batch, Inventory, ResumePoint, watch
+from proad.core.inventory import Batch, Inventory, ResumePoint, Selection, watch
+from proad.core.tenancy import current_visibility
 from proad.model import ResourceFilter
 
 
@@ -25,6 +26,10 @@ class WatchService:
         """Distinguishes revisions of this run of the daemon from those of other runs."""
         return self._inventory.epoch
 
+    def point(self, revision: int) -> ResumePoint:
+        """Return the point from which the current caller goes on after a revision."""
+        return ResumePoint(self.epoch, revision, visibility=current_visibility().digest)
+
     def follow(
         self,
         which: ResourceFilter,
@@ -41,11 +46,12 @@ class WatchService:
 
         Raises:
             HostNotFoundError: the filter names a host that is not configured.
-            RevisionCompactedError: the changes after `after` are no longer kept.
+            RevisionCompactedError: the changes after `after` are no longer kept, or not those of
+                what the caller may see now.
             ShuttingDownError: the daemon is stopping.
         """
-        connections = self._hosts.covered(which)
-        return watch(self._inventory, which, connections, heartbeat=heartbeat, after=after)
+        selection = Selection(which, self._hosts.covered(which), current_visibility())
+        return watch(self._inventory, selection, heartbeat=heartbeat, after=after)
 
     def close(self) -> None:
         """End all watches: the daemon is stopping."""

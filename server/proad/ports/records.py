@@ -127,7 +127,7 @@ class ResourceRecord:
         mark: what the resource has been known by since before its creation: its full id, or its
             `Resource.creation`.
         id: its full id; empty: not known yet.
-        owner: id of the user whose call made the resource; empty: nobody's.
+        owner: id of the user or team that the resource belongs to; empty: nobody's.
         deletion_protection: whether deletes of the resource are refused.
         labels: the labels in place of those that the engine has; None: those that it has.
         create_time: when the record was made; the resource that a create made is not older.
@@ -162,11 +162,11 @@ class ResourceRecords(Protocol):
         """Remove records by their marks; unknown marks are ignored."""
 
 
-class UserNames(Protocol):
-    """The names of users by their ids, which stay when a name changes or goes."""
+class OwnerNames(Protocol):
+    """The names of users and teams by their ids, which stay when a name changes or goes."""
 
     async def names(self, ids: Collection[str]) -> Mapping[str, str]:
-        """Return the present names of these users, without users who are no more.
+        """Return the present names of these owners, without those who are no more.
 
         Raises:
             DatabaseUnreachableError: the names cannot be read.

@@ -11,7 +11,9 @@ from proa import v1
 from proa.v1 import auth_service_pb2_grpc
 from proad.auth.service import Authenticator
 from proad.errors import InvalidArgumentError
+from proad.model import Access
 from proad.model.scope import Scope
+from proad.ports.records import OwnerNames
 from proad.rpc import caller
 from proad.rpc.authorizer import forwarded, headers
 from proad.rpc.decode import required_text
@@ -20,13 +22,19 @@ from proad.rpc.methods import SCOPES
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 _NUMBERS = {scope: number for number, scope in SCOPES.items()}
+_ACCESSES = {
+    Access.ALL: v1.ACCESS_ALL,
+    Access.TEAM: v1.ACCESS_TEAM,
+    Access.OWN: v1.ACCESS_OWN,
+}
 
 
 class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     """Converts, delegates to the authenticator, converts."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, owners: OwnerNames) -> None:
         self._authenticator = authenticator
+        self._owners = owners
 
     async def CreateToken(
         self, request: v1.CreateTokenRequest, context: _Context
@@ -47,11 +55,16 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     async def GetCaller(
         self, request: v1.GetCallerRequest, context: _Context
     ) -> v1.GetCallerResponse:
-        known = caller.current()
+        known, subject = caller.current(), caller.subject()
+        team_id = subject.team_id
+        names = await self._owners.names([team_id]) if team_id else {}
         return v1.GetCallerResponse(
             username=known.username,
             scopes=_numbers(known.scopes),
             expire_time=_time(known.expire_time),
+            access=_ACCESSES[subject.access],
+            team=names.get(team_id, ""),
+            profile=subject.profile,
         )
 
     async def RevokeToken(

@@ -3,7 +3,7 @@
 from contextvars import ContextVar
 
 from proad.auth.service import Caller
-from proad.core.actor import act_for
+from proad.core.actor import act_for, current_subject
 from proad.model import Subject
 from proad.model.scope import Scope
 
@@ -29,6 +29,14 @@ def enter(caller: Caller) -> None:
 def current() -> Caller:
     """Return the caller of the current call; raise LookupError in a PUBLIC call."""
     return _caller.get()
+
+
+def subject() -> Subject:
+    """Return the subject of the current call; raise LookupError in a PUBLIC call."""
+    found = current_subject()
+    if found is None:
+        raise LookupError("a call without a subject")
+    return found
 
 
 def name() -> str | None:

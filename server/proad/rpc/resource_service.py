@@ -10,7 +10,6 @@ import grpc
 
 from proa import v1
 from proa.v1 import resource_service_pb2_grpc
-from proad.core.inventory import ResumePoint
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import OrderBy, ResourceLister
 from proad.core.slices import TimeSlicer
@@ -149,7 +148,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
                 break
             pieces.append(piece)
         # The first page's revision: what has changed since may be on none of the pages.
-        first = first or ResumePoint(self._watch_service.epoch, listing.revision)
+        first = first or self._watch_service.point(listing.revision)
         point = replace(first, incomplete=first.incomplete or bool(unreachable))
         rest = v1.ListResourcesResponse(
             unreachable=[encode(v1.EngineRef, engine) for engine in unreachable],
@@ -187,8 +186,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             yield response
 
     def _resume_tokens(self, filter: v1.ResourceFilter) -> ResumeTokens:
-        username, epoch = caller.current().username, self._watch_service.epoch
-        return ResumeTokens(self._signer, username, epoch, filter)
+        username = caller.current().username
+        return ResumeTokens(self._signer, username, self._watch_service.point, filter)
 
     async def WaitResource(
         self, request: v1.WaitResourceRequest, context: _Context

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from proad.core.tenancy import current_visibility
 from proad.errors import (
     InvalidArgumentError,
     NotFoundError,
@@ -116,7 +117,12 @@ def repeated_status(failure: bytes, correlation_id: str) -> grpc.Status:
 
 
 def failure_of(error: ProaError) -> status_pb2.Status:
-    """Return an error with all its details but those of the call that it ended."""
+    """Return an error with all its details but those of the call that it ended.
+
+    A caller who may not see everything is told of nothing that may be somebody else's.
+    """
+    if current_visibility().is_restricted:
+        error = error.concealed()
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason,

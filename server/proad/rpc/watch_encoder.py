@@ -1,7 +1,7 @@
 """Encoding of watches: events, once for all watchers, and resume tokens."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from proa import v1
@@ -32,7 +32,7 @@ class WatchEncoder:
     def __init__(self, resources: EncodingCache, redact: Redact = nothing) -> None:
         self._resources = resources
         self._redact = redact
-        self._cached: LruCache[tuple[int, str], bytes] = LruCache(_ROOM)
+        self._cached: LruCache[tuple[object, ...], bytes] = LruCache(_ROOM)
         self._existing = EncodingCache(self._exists)
 
     async def responses(
@@ -63,7 +63,9 @@ class WatchEncoder:
             return _response(encode(v1.WatchEvent, event)).SerializeToString()
         if event.change.type is ChangeType.EXISTING:
             return self._existing.get(event.change.resource)
-        key = (revision, event.change.type)
+        # Watchers who may not see the same get different events of one change.
+        told = event.change
+        key = (revision, told.type, told.previous_state, told.resource.owner_id)
         if (cached := self._cached.get(key)) is not None:
             return cached
         made = self._changed(event.change)
@@ -96,12 +98,18 @@ class ResumeTokens:
     Args:
         signer: signs the tokens.
         user: the caller.
-        epoch: the run of the daemon, within which revisions are valid.
+        point: returns the point at which the caller has reached a revision.
         filter: the resources that are watched.
     """
 
-    def __init__(self, signer: Signer, user: str, epoch: str, filter: v1.ResourceFilter) -> None:
-        self._epoch = epoch
+    def __init__(
+        self,
+        signer: Signer,
+        user: str,
+        point: Callable[[int], ResumePoint],
+        filter: v1.ResourceFilter,
+    ) -> None:
+        self._point = point
         self._signer = signer.bound_to(
             b"resume_token",
             user.encode(),
@@ -110,7 +118,7 @@ class ResumeTokens:
 
     def write(self, revision: int | None) -> str:
         """Return the token of a revision; an empty one where a watch cannot resume."""
-        return "" if revision is None else self.of(ResumePoint(self._epoch, revision))
+        return "" if revision is None else self.of(self._point(revision))
 
     def of(self, point: ResumePoint) -> str:
         """Return the token of a point."""
@@ -140,13 +148,13 @@ class ResumeTokens:
 
 def point_text(point: ResumePoint) -> str:
     """Return a point as text, for a token."""
-    return f"{point.epoch}.{point.revision}.{int(point.incomplete)}"
+    return f"{point.epoch}.{point.revision}.{int(point.incomplete)}.{point.visibility}"
 
 
 def point_of(text: str) -> ResumePoint:
     """Return the point in a text of `point_text`."""
-    epoch, revision, incomplete = text.split(".")
-    return ResumePoint(epoch, int(revision), incomplete=incomplete == "1")
+    epoch, revision, incomplete, visibility = text.split(".")
+    return ResumePoint(epoch, int(revision), incomplete == "1", visibility)
 
 
 def _bytes(signature: str) -> bytes:

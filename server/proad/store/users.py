@@ -16,7 +16,8 @@ from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
-from proad.store.schema import users
+from proad.store.owners import require_free
+from proad.store.schema import teams, users
 
 _MAX_NAME_LENGTH = 64
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+-]*")
@@ -113,7 +114,7 @@ class UserStore:
 
         Raises:
             InvalidArgumentError: the name is not a possible one.
-            AlreadyExistsError: a user has the name.
+            AlreadyExistsError: a user or a team has the name.
         """
         user = User(
             id=str(uuid4()),
@@ -142,6 +143,7 @@ class UserStore:
         )
         try:
             async with self._database.write() as connection:
+                await require_free(connection, user.name, teams)
                 await connection.execute(row)
         except IntegrityError as error:
             raise AlreadyExistsError("user", user.name) from error
@@ -168,16 +170,6 @@ class UserStore:
                     found[name] = UserStatus(
                         id, version, Access(access), team_id, profile, read_scopes(scopes)
                     )
-        return found
-
-    async def names(self, ids: Collection[str]) -> dict[str, str]:
-        """Return the names of some users by id; implements `ports.records.UserNames`."""
-        known = select(users.c.id, users.c.name)
-        found: dict[str, str] = {}
-        async with self._database.read() as connection:
-            for some in batched(ids):
-                result = await connection.execute(known.where(users.c.id.in_(some)))
-                found |= {row.id: row.name for row in result}
         return found
 
     async def list(self) -> list[User]:
@@ -212,9 +204,11 @@ class UserStore:
         Raises:
             UserNotFoundError: there is no such user.
             InvalidArgumentError: the new name is not a possible one.
-            AlreadyExistsError: another user has the new name.
+            AlreadyExistsError: another user, or a team, has the new name.
         """
         folded = check_username(new_name)
+        async with self._database.read() as connection:
+            await require_free(connection, folded, teams)
         try:
             return await self._change(name, name=folded)
         except IntegrityError as error:

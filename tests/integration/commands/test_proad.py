@@ -116,10 +116,10 @@ def test_user_commands_change_what_a_login_gets(proad, state):
     proad("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="password one")
     proad("user", "add", "bob", "--password-stdin", stdin="password two")
     lines = proad("user", "list").splitlines()
-    assert [line.split()[:4] for line in lines] == [
-        ["NAME", "SCOPES", "PROFILE", "STATUS"],
-        ["ann", "basic", "default", "enabled"],
-        ["bob", "-", "default", "enabled"],
+    assert [line.split()[:6] for line in lines] == [
+        ["NAME", "SCOPES", "PROFILE", "ACCESS", "TEAM", "STATUS"],
+        ["ann", "basic", "default", "all", "-", "enabled"],
+        ["bob", "-", "default", "all", "-", "enabled"],
     ]
 
     said = proad(
@@ -136,8 +136,8 @@ def test_user_commands_change_what_a_login_gets(proad, state):
         log_in(state, "ann", "password one")
 
     proad("user", "disable", "ann")
-    assert ["ann", "-", "default", "disabled"] in [
-        line.split()[:4] for line in proad("user", "list").splitlines()
+    assert ["ann", "-", "default", "all", "-", "disabled"] in [
+        line.split()[:6] for line in proad("user", "list").splitlines()
     ]
     with pytest.raises(BadCredentialsError):
         log_in(state, "ann", "password three")
@@ -163,6 +163,29 @@ def test_user_profile_is_one_of_the_configured(proad, tmp_path):
     assert said.startswith("user ann now has profile desktop;")
     assert proad("user", "list").splitlines()[1].split()[2] == "desktop"
     assert "no user 'bob'" in proad("user", "set-profile", "bob", "desktop", code=1)
+
+
+def test_team_commands_administrate_teams_and_access(proad, state):
+    assert proad("team", "add", "Red") == "team red added\n"
+    said = proad(
+        *("user", "add", "tim", "--access", "team", "--team", "red", "--password-stdin"),
+        stdin="password one\n",
+    )
+    assert said == "user tim added with no scope and access team in team red\n"
+    assert [line.split()[:2] for line in proad("team", "list").splitlines()] == [
+        ["NAME", "MEMBERS"],
+        ["red", "1"],
+    ]
+    assert "1 member" in proad("team", "remove", "red", code=1)
+    assert "is now crimson" in proad("team", "rename", "red", "crimson")
+    listed = proad("user", "list").splitlines()
+    assert listed[1].split()[:6] == ["tim", "-", "default", "team", "crimson", "enabled"]
+
+    said = proad("user", "set-access", "tim", "own")
+    assert said.startswith("user tim now has access own; tokens given before")
+    assert "removed" in proad("team", "remove", "crimson")
+    assert "no team 'red'" in proad("user", "set-access", "tim", "team", "--team", "red", code=1)
+    assert "--team" in proad("user", "set-access", "tim", "team", code=1)
 
 
 def test_user_commands_that_fail_print_one_line(proad, state):

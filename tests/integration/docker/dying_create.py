@@ -16,8 +16,8 @@ from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.model import ContainerSpec, Subject
 from proad.store.database import Database
+from proad.store.owners import OwnerStore
 from proad.store.resources import ResourceStore
-from proad.store.users import UserStore
 
 
 class DyingClient(EngineClient):
@@ -33,7 +33,7 @@ class DyingClient(EngineClient):
 async def main(url: str, daemon_id: str, user_id: str, image: str, name: str) -> None:
     act_for(Subject("ann", user_id))
     async with Database.open(url) as database, DockerDriver() as driver:
-        records = RecordCache(ResourceStore(database, daemon_id), UserStore(database))
+        records = RecordCache(ResourceStore(database, daemon_id), OwnerStore(database))
         driver._engine.__class__ = DyingClient
         async with CoreHarness.of(driver, records) as core:
             spec = ContainerSpec(image=image, name=name, deletion_protection=True)

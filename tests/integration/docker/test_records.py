@@ -36,6 +36,7 @@ from proad.model import (
 )
 from proad.model.scope import Scope
 from proad.store.database import Database
+from proad.store.owners import OwnerStore
 from proad.store.resources import ResourceStore
 from proad.store.users import User, UserStore
 from updating import container_update
@@ -78,7 +79,7 @@ def run(database: Database) -> Run:
     def core(driver: DockerDriver) -> AbstractAsyncContextManager[CoreHarness]:
         timing = RecordTiming(write_interval=0.01, names_interval=0.05)
         store = ResourceStore(database, DAEMON)
-        return CoreHarness.of(driver, RecordCache(store, UserStore(database), timing))
+        return CoreHarness.of(driver, RecordCache(store, OwnerStore(database), timing))
 
     return core
 

@@ -18,6 +18,7 @@ from proad.errors import DeletionProtectedError, InvalidArgumentError
 from proad.model import DeleteOptions, Lifetime, StopMode, StopOptions, Subject
 from proad.model.scope import Scope
 from proad.store.database import Database
+from proad.store.owners import OwnerStore
 from proad.store.resources import ResourceStore
 from proad.store.users import UserStore
 from updating import domain_update
@@ -36,7 +37,7 @@ async def test_records_of_a_domain_hold_over_a_restart_and_end_with_the_domain(
         act_for(Subject(ann.name, ann.id))
 
         def cache() -> RecordCache:
-            return RecordCache(store, users, RecordTiming(write_interval=0.01))
+            return RecordCache(store, OwnerStore(database), RecordTiming(write_interval=0.01))
 
         async def ids() -> set[str]:
             identity = await driver.identity()

@@ -9,9 +9,9 @@ from sqlalchemy import insert
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import RecordCache
 from proad.drivers.memory import MemoryDriver
+from proad.store.owners import OwnerStore
 from proad.store.resources import ResourceStore
 from proad.store.schema import resources
-from proad.store.users import UserStore
 from rpc.loop_time import longest_callback
 
 MANY = 50_000
@@ -50,7 +50,7 @@ async def test_load_of_many_records_takes_no_callback_long(database, monkeypatch
         await writing.execute(insert(resources), rows)
     tries = []
     for _ in range(TRIES):
-        cache = RecordCache(ResourceStore(database, "d"), UserStore(database))
+        cache = RecordCache(ResourceStore(database, "d"), OwnerStore(database))
         with longest_callback(monkeypatch) as longest:
             await cache.load(connection)
         assert len(cache.of(connection.ref)) == MANY

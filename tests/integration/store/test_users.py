@@ -6,6 +6,7 @@ import pytest
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import Access
 from proad.model.scope import Scope
+from proad.store.owners import OwnerStore
 from proad.store.users import UserNotFoundError, UserStatus, UserStore
 
 HASH = "$2b$04$" + "x" * 53
@@ -14,6 +15,11 @@ HASH = "$2b$04$" + "x" * 53
 @pytest.fixture
 def users(database):
     return UserStore(database)
+
+
+@pytest.fixture
+def owners(database):
+    return OwnerStore(database)
 
 
 async def test_get_after_add_returns_the_user(users):
@@ -132,23 +138,23 @@ async def test_change_keeps_the_id(users):
     assert (await users.statuses(["ann"])) == {"ann": UserStatus(before.id, after.token_version)}
 
 
-async def test_rename_keeps_the_id_and_frees_the_name(users):
+async def test_rename_keeps_the_id_and_frees_the_name(users, owners):
     ann = await users.add("ann", HASH, [])
     renamed = await users.rename("Ann", "Anna")
     assert (renamed.id, renamed.name) == (ann.id, "anna")
     another = await users.add("ann", HASH, [])
     assert another.id != ann.id
-    assert await users.names([ann.id, another.id, "unknown"]) == {
+    assert await owners.names([ann.id, another.id, "unknown"]) == {
         ann.id: "anna",
         another.id: "ann",
     }
 
 
-async def test_rename_to_a_name_in_use_changes_nothing(users):
+async def test_rename_to_a_name_in_use_changes_nothing(users, owners):
     ann, bob = await users.add("ann", HASH, []), await users.add("bob", HASH, [])
     with pytest.raises(AlreadyExistsError, match="'bob'"):
         await users.rename("ann", "BOB")
-    assert await users.names([ann.id, bob.id]) == {ann.id: "ann", bob.id: "bob"}
+    assert await owners.names([ann.id, bob.id]) == {ann.id: "ann", bob.id: "bob"}
 
 
 async def test_rename_of_an_unknown_user_raises(users):
@@ -156,10 +162,10 @@ async def test_rename_of_an_unknown_user_raises(users):
         await users.rename("ann", "bob")
 
 
-async def test_names_after_remove_are_without_the_user(users):
+async def test_names_after_remove_are_without_the_user(users, owners):
     ann = await users.add("ann", HASH, [])
     await users.remove("ann")
-    assert await users.names([ann.id]) == {}
+    assert await owners.names([ann.id]) == {}
 
 
 async def test_statuses_tell_access_team_and_profile(users):

@@ -106,9 +106,9 @@ OF_INTERCEPTOR = {"request_id", "validate_only"}
 OF_OPTIONS = {"MethodAccess"}
 # Messages that a servicer makes from what the journal keeps.
 OF_JOURNAL = {"RequestFailure"}
-# Fields that a driver gives to the core, and callers never see.
+# Fields for the core alone, which callers never see.
 OF_CORE = {
-    (v1.Resource.DESCRIPTOR, model.Resource): {"creation"},
+    (v1.Resource.DESCRIPTOR, model.Resource): {"creation", "owner_id"},
     (v1.Container.DESCRIPTOR, model.Container): {"carried_volumes"},
 }
 

@@ -10,7 +10,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1
 from proa.v1 import resource_service_pb2
-from proad.core.inventory import Batch
+from proad.core.inventory import Batch, ResumePoint
 from proad.model import (
     ChangeCause,
     ChangeType,
@@ -139,7 +139,9 @@ async def told(events, *changes):
 
 
 def tokens():
-    return ResumeTokens(Signer([b"key"]), "ann", "run", v1.ResourceFilter())
+    return ResumeTokens(
+        Signer([b"key"]), "ann", lambda revision: ResumePoint("run", revision), v1.ResourceFilter()
+    )
 
 
 EVENTS = [

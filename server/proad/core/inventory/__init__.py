@@ -16,7 +16,7 @@ from proad.core.inventory.inventory import Inventory
 from proad.core.inventory.records import RecordCache
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
-from proad.core.inventory.watch import Batch, ResumePoint, watch
+from proad.core.inventory.watch import Batch, ResumePoint, Selection, watch
 
 __all__ = [
     "HISTORY_SIZE",
@@ -30,6 +30,7 @@ __all__ = [
     "Position",
     "RecordCache",
     "ResumePoint",
+    "Selection",
     "Store",
     "watch",
 ]

@@ -141,4 +141,11 @@ def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
             own = spec.labels if record.labels is None else record.labels
             spec = replace(spec, labels=own, deletion_protection=protected)
             changes[kind] = replace(details, spec=spec)
-    return replace(view, owner=owner, deletion_protection=protected, labels=labels, **changes)
+    return replace(
+        view,
+        owner=owner,
+        owner_id=record.owner,
+        deletion_protection=protected,
+        labels=labels,
+        **changes,
+    )

@@ -36,6 +36,11 @@ class EntryTable:
         there = self._by_engine.get(engine, {})
         return (there[id] for id in self.index.starting(digits, engine, kind))
 
+    def owned(self, engine: EngineRef, kind: ResourceKind, owner_id: str) -> Iterator[StoredEntry]:
+        """Return the resources of an owner."""
+        there = self._by_engine.get(engine, {})
+        return (there[id] for id in self.index.owned(engine, kind, owner_id))
+
     def add(self, entry: StoredEntry) -> None:
         """Add an entry."""
         self._by_engine.setdefault(entry.engine, {})[entry.observed.id] = entry

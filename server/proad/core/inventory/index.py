@@ -1,8 +1,8 @@
 """The sorted indexes behind lists: a page costs the same among few resources and among many."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice, product, takewhile
 from types import MappingProxyType
 
 from sortedcontainers import SortedList
@@ -30,6 +30,10 @@ KEPT_ORDERS: Mapping[str, Callable[[Resource], str]] = MappingProxyType(
 # Greater than any id.
 _MAX_ID = chr(0x10FFFF)
 
+_Order = tuple[str, EngineRef, ResourceKind, str]
+"""A kept order of an engine's resources of a kind, of one owner or of anybody."""
+_ANYBODY = ""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -38,20 +42,20 @@ class _Place:
     kind: ResourceKind
     digits: str
     positions: tuple[Position, ...]
+    owner_id: str = ""
 
 
 @dataclass(slots=True)
 class ResourceIndex:
     """Keeps all resources in order of name, create time and id.
 
-    An order is kept for each engine and kind: lists of some hosts or kinds merge those that
-    they cover. Adding, moving or removing a resource costs O(log n), a page O(log n + page).
+    An order is kept for each engine and kind, of all resources and of each owner's: lists of some
+    hosts, kinds or owners merge those that they cover. Adding, moving or removing a resource costs
+    O(log n), a page O(log n + page).
     """
 
     _places: dict[Key, _Place] = field(default_factory=dict)
-    _orders: dict[tuple[str, EngineRef, ResourceKind], "SortedList[Position]"] = field(
-        default_factory=dict
-    )
+    _orders: "dict[_Order, SortedList[Position]]" = field(default_factory=dict)
     _digits: "dict[tuple[EngineRef, ResourceKind], SortedList[tuple[str, str]]]" = field(
         default_factory=dict
     )
@@ -60,14 +64,27 @@ class ResourceIndex:
         """Add a resource, or move it to where it stands now."""
         id = resource.id
         positions = tuple((value(resource), id, engine.host) for value in KEPT_ORDERS.values())
-        place = _Place(resource.kind, id.replace("-", ""), positions)
-        if self._places.get((engine, id)) == place:
+        before = self._places.get((engine, id))
+        owner_id = before.owner_id if before else ""
+        place = _Place(resource.kind, id.replace("-", ""), positions, owner_id)
+        if before == place:
             return
         self.remove(engine, id)
         self._places[engine, id] = place
         self._digits.setdefault((engine, place.kind), SortedList()).add((place.digits, id))
-        for order, position in zip(KEPT_ORDERS, positions, strict=True):
-            self._orders.setdefault((order, engine, place.kind), SortedList()).add(position)
+        for order, position in _positions(engine, place):
+            self._orders.setdefault(order, SortedList()).add(position)
+
+    def own(self, engine: EngineRef, id: str, owner_id: str) -> None:
+        """Set the owner of a resource that is there; an empty id stands for none."""
+        before = self._places[engine, id]
+        if before.owner_id == owner_id:
+            return
+        place = self._places[engine, id] = replace(before, owner_id=owner_id)
+        for order, position in _positions(engine, before, of_owner=True):
+            self._discard(order, position)
+        for order, position in _positions(engine, place, of_owner=True):
+            self._orders.setdefault(order, SortedList()).add(position)
 
     def remove(self, engine: EngineRef, id: str) -> None:
         """Remove a resource, if it is there."""
@@ -75,8 +92,14 @@ class ResourceIndex:
         if place is None:
             return
         self._digits[engine, place.kind].remove((place.digits, id))
-        for order, position in zip(KEPT_ORDERS, place.positions, strict=True):
-            self._orders[order, engine, place.kind].remove(position)
+        for order, position in _positions(engine, place):
+            self._discard(order, position)
+
+    def _discard(self, order: _Order, position: Position) -> None:
+        positions = self._orders[order]
+        positions.remove(position)
+        if not positions:  # owners come and go
+            del self._orders[order]
 
     def starting(self, digits: str, engine: EngineRef, kind: ResourceKind) -> Iterator[str]:
         """Return the ids that, without their hyphens, start with `digits`, in order."""
@@ -99,6 +122,7 @@ class ResourceIndex:
         descending: bool = False,
         after: Position | None = None,
         prefix: str = "",
+        owners: Collection[str] | None = None,
     ) -> list[Key]:
         """Return the next resources in a kept order; between equal values the id decides.
 
@@ -109,10 +133,12 @@ class ResourceIndex:
             descending: the greatest values come first. Ids stay in ascending order.
             after: the position that the page begins after; None: the first page.
             prefix: what the sort values start with, in an ascending order.
+            owners: ids of the owners whose resources are listed; None: everybody's.
         """
         found: list[tuple[Position, EngineRef]] = []
-        for engine, kind in covered:
-            positions = self._orders.get((order, engine, kind))
+        whose = (_ANYBODY,) if owners is None else owners
+        for (engine, kind), owner_id in product(covered, whose):
+            positions = self._orders.get((order, engine, kind, owner_id))
             if positions is None:
                 continue
             next_positions = (
@@ -125,6 +151,21 @@ class ResourceIndex:
         if descending:
             found.sort(key=lambda each: each[0][0], reverse=True)
         return [(engine, position[1]) for position, engine in found[:limit]]
+
+    def owned(self, engine: EngineRef, kind: ResourceKind, owner_id: str) -> Iterator[str]:
+        """Return the ids of an owner's resources, in order of name."""
+        positions = self._orders.get(("name", engine, kind, owner_id), SortedList())
+        return (position[1] for position in positions)
+
+
+def _positions(
+    engine: EngineRef, place: _Place, *, of_owner: bool = False
+) -> Iterator[tuple[_Order, Position]]:
+    """Yield each order that a place is in, or of its owner alone, with its position there."""
+    whose = {place.owner_id} - {_ANYBODY} if of_owner else {_ANYBODY, place.owner_id}
+    for owner_id in whose:
+        for order, position in zip(KEPT_ORDERS, place.positions, strict=True):
+            yield (order, engine, place.kind, owner_id), position
 
 
 def _ascending(

@@ -1,10 +1,11 @@
 """The inventory: where the rest of the core reads resources, and applies what it did."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 
 import structlog
 
@@ -20,6 +21,7 @@ from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
+from proad.core.tenancy import EVERYTHING, Visibility
 from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
 from proad.model import (
     Activity,
@@ -146,9 +148,18 @@ class Inventory:
         """Return the entry of a resource; None if there is no such resource."""
         return self._store.entries.get(connection.ref, id)
 
-    def all(self, connection: EngineConnection) -> Iterator[Resource]:
-        """Return the SUMMARYs of an engine's resources."""
-        return (entry.published for entry in self._store.entries.of(connection.ref))
+    def all(
+        self, connection: EngineConnection, visibility: Visibility = EVERYTHING
+    ) -> Iterator[Resource]:
+        """Return the SUMMARYs of an engine's resources that may be seen."""
+        entries = self._store.entries
+        if visibility.owners is None:
+            return (entry.published for entry in entries.of(connection.ref))
+        return (
+            entry.published
+            for kind, owner_id in product(connection.driver.kinds, visibility.owners)
+            for entry in entries.owned(connection.ref, kind, owner_id)
+        )
 
     def page(
         self,
@@ -159,11 +170,12 @@ class Inventory:
         descending: bool = False,
         after: Position | None = None,
         prefix: str = "",
+        owners: Collection[str] | None = None,
     ) -> list[Resource]:
         """Return the next SUMMARYs in a kept order; see `ResourceIndex.page`."""
         engines = ((connection.ref, kind) for connection, kind in covered)
         keys = self._store.entries.index.page(
-            order, engines, limit, descending=descending, after=after, prefix=prefix
+            order, engines, limit, descending=descending, after=after, prefix=prefix, owners=owners
         )
         return [
             entry.published for key in keys if (entry := self._store.entries.get(*key)) is not None

@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from proad.core.actor import current_actor, current_user_id
+from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.entry import Entry
 from proad.core.inventory.refresher import Refresh
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
+from proad.core.tenancy import current_owner_id
 from proad.errors import DatabaseUnreachableError, EngineTimedOutError, EngineUnreachableError
 from proad.model import EngineRef
 from proad.ports.records import ResourceRecord
@@ -86,16 +87,15 @@ class Recorder:
             connection: the engine.
             deletion_protection: whether what is made is protected.
             instead_of: the resource whose place the new one takes, with its owner and the labels
-                that were changed; None: the new one is the caller's.
+                that were changed; None: the new one is the caller's, or the caller's team's.
             keeps_labels: whether the new one has the labels that were changed of the other.
         """
         records = self._store.records
-        owner, labels, name = current_user_id(), None, current_actor()
+        owner, labels = current_owner_id(), None
         if instead_of is not None:
             before = instead_of.record
             owner, labels = (before.owner, before.labels) if before else ("", None)
             labels = labels if keeps_labels else None
-            name = instead_of.published.owner
         with self._store.attribution.creating(connection.ref, current_actor()) as creation:
 
             async def expect(mark: str) -> None:
@@ -107,7 +107,7 @@ class Recorder:
                     create_time=datetime.now(UTC),
                 )
                 if not record.is_empty:
-                    await records.plan(connection, record, name)
+                    await records.plan(connection, record)
                 creation.expect(mark)
 
             try:

@@ -12,7 +12,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.timing import RecordTiming
 from proad.errors import ProaError
 from proad.model import EngineRef, Resource
-from proad.ports.records import EngineIdentity, ResourceRecord, ResourceRecords, UserNames
+from proad.ports.records import EngineIdentity, OwnerNames, ResourceRecord, ResourceRecords
 
 _log = structlog.get_logger(__name__)
 
@@ -65,15 +65,15 @@ class RecordCache:
 
     Args:
         records: where the records outlive the process.
-        users: has the names of owners.
+        owners: has the names of owners.
         timing: the durations.
     """
 
     def __init__(
-        self, records: ResourceRecords, users: UserNames, timing: RecordTiming = RecordTiming()
+        self, records: ResourceRecords, owners: OwnerNames, timing: RecordTiming = RecordTiming()
     ) -> None:
         self._records = records
-        self._users = users
+        self._owners = owners
         self._timing = timing
         self._engines: dict[EngineRef, _Records] = {}
         self._connections: dict[EngineRef, EngineConnection] = {}
@@ -136,9 +136,7 @@ class RecordCache:
         """Return the present name of an owner; empty if there is none any more."""
         return self._names.get(record.owner, "")
 
-    async def plan(
-        self, connection: EngineConnection, record: ResourceRecord, owner_name: str
-    ) -> None:
+    async def plan(self, connection: EngineConnection, record: ResourceRecord) -> None:
         """Keep the record of what a create is about to make.
 
         Raises:
@@ -147,9 +145,8 @@ class RecordCache:
         """
         if not self._of(connection).identity:
             await self.load(connection)
+        await self._know_name(record.owner)
         await self._put(self._of(connection), record)
-        if owner_name:
-            self._names[record.owner] = owner_name
 
     async def change(
         self, connection: EngineConnection, observed: Resource, changes: Mapping[str, Any]
@@ -170,6 +167,7 @@ class RecordCache:
             mark=observed.id, id=observed.id, create_time=datetime.now(UTC)
         )
         record = replace(before, **changes)
+        await self._know_name(record.owner)
         if record.labels == observed.labels:
             record = replace(record, labels=None)
         if not record.is_empty:
@@ -243,6 +241,11 @@ class RecordCache:
             known.keep(record)
             known.unwritten.discard(record.mark)
 
+    async def _know_name(self, owner: str) -> None:
+        """Read the name of an owner of whom nothing was heard so far."""
+        if owner and not self._names.get(owner):
+            self._names |= await self._read_names({owner})
+
     def _write_soon(self, known: _Records, mark: str) -> None:
         known.unwritten.add(mark)
         self._news.set()
@@ -252,7 +255,7 @@ class RecordCache:
         return self._engines.setdefault(connection.ref, _Records())
 
     async def _read_names(self, ids: Collection[str]) -> Mapping[str, str]:
-        """Return the names of users, empty for those who are no more."""
+        """Return the names of users and teams, empty for those who are no more."""
         if not ids:
             return {}
-        return dict.fromkeys(ids, "") | dict(await self._users.names(ids))
+        return dict.fromkeys(ids, "") | dict(await self._owners.names(ids))

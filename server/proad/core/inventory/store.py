@@ -19,7 +19,7 @@ from proad.core.inventory.entry_table import EntryTable
 from proad.core.inventory.history import Change, ChangeHistory
 from proad.core.inventory.index import Key
 from proad.core.inventory.records import RecordCache
-from proad.core.local_records import LocalResourceRecords, NoUserNames
+from proad.core.local_records import LocalResourceRecords, NoOwnerNames
 from proad.model import (
     ACTIVE,
     Activity,
@@ -50,7 +50,7 @@ class Store:
         records: RecordCache | None = None,
     ) -> None:
         self.history = history
-        self.records = records or RecordCache(LocalResourceRecords(), NoUserNames())
+        self.records = records or RecordCache(LocalResourceRecords(), NoOwnerNames())
         self.attribution = Attribution()
         self.entries = EntryTable()
         self.now = now
@@ -321,6 +321,7 @@ class Store:
         view = entry.observed
         if record is not None:
             view = recorded(view, record, self.records.owner(record))
+        self.entries.index.own(entry.engine, view.id, view.owner_id)
         entry.published = replace(
             view,
             engine=entry.engine,

@@ -8,6 +8,7 @@ from datetime import timedelta
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.history import Change, HistoryEntry, Notice
 from proad.core.inventory.inventory import Inventory
+from proad.core.tenancy import EVERYTHING, Visibility
 from proad.errors import RevisionCompactedError
 from proad.model import (
     Bookmark,
@@ -33,11 +34,14 @@ class ResumePoint:
         epoch: the run of the daemon within which the revision is valid.
         revision: the revision that the watcher has reached.
         incomplete: the watcher lacks resources of engines that a list left out.
+        visibility: digest of what the watcher may see; watchers who see something else lack
+            resources, or have too many.
     """
 
     epoch: str
     revision: int
     incomplete: bool = False
+    visibility: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,30 @@ class Batch:
     revision: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a watcher is told of.
+
+    Attributes:
+        which: the filter.
+        connections: the engines that may have such resources.
+        visibility: what the watcher may see; what passes out of sight is told as REMOVED.
+    """
+
+    which: ResourceFilter
+    connections: Collection[EngineConnection]
+    visibility: Visibility = EVERYTHING
+
+    def visible(self, resource: Resource | None) -> Resource | None:
+        """Return a resource, unless the watcher may not see it."""
+        if resource is None or not self.visibility.shows(resource):
+            return None
+        return resource
+
+
 async def watch(
     inventory: Inventory,
-    which: ResourceFilter,
-    connections: Collection[EngineConnection],
+    selection: Selection,
     *,
     heartbeat: timedelta,
     after: ResumePoint | None = None,
@@ -70,18 +94,17 @@ async def watch(
 
     Args:
         inventory: the inventory.
-        which: the resources to watch.
-        connections: the engines that may have such resources.
+        selection: the resources to watch.
         heartbeat: the time without an event after which a bookmark is sent.
         after: resume after this point, without the initial state.
 
     Raises:
-        RevisionCompactedError: the history does not reach back to `after`.
+        RevisionCompactedError: the history does not reach back to `after`, or the watcher saw
+            something else then.
     """
     history = inventory.history
-    engines = {connection.ref for connection in connections}
     place = 0
-    async for batch in _begin(inventory, which, connections, after):
+    async for batch in _begin(inventory, selection, after):
         place = batch.revision or place  # the last one has a revision
         yield batch
     clock = asyncio.get_running_loop().time
@@ -101,30 +124,28 @@ async def watch(
             )
             yield Batch(((0, WatchEvent(gap=restarted)),), None)
             place = history.revision  # only now: reading the batch may have taken long
-            async for batch in _initial(inventory, which, connections, place):
+            async for batch in _initial(inventory, selection, place):
                 yield batch
             spoken = clock()
             continue
         entries = history.after(place, MOST)
         place = entries[-1].revision
-        if told := _events(entries, which, engines):
+        if told := _events(entries, selection):
             yield Batch(told, place)
             spoken = clock()
 
 
 async def _begin(
-    inventory: Inventory,
-    which: ResourceFilter,
-    connections: Collection[EngineConnection],
-    after: ResumePoint | None,
+    inventory: Inventory, selection: Selection, after: ResumePoint | None
 ) -> AsyncIterator[Batch]:
     """Yield the initial state, or what follows the point at which the watch resumes."""
     history = inventory.history
     if after is None:
-        async for batch in _initial(inventory, which, connections, history.revision):
+        async for batch in _initial(inventory, selection, history.revision):
             yield batch
         return
-    if after.epoch != history.epoch or not history.holds(after.revision):
+    sees_the_same = after.visibility == selection.visibility.digest
+    if after.epoch != history.epoch or not history.holds(after.revision) or not sees_the_same:
         raise RevisionCompactedError
     # The caller learns at once that its watch has resumed.
     resumed = ((0, WatchEvent(bookmark=Bookmark())),)
@@ -134,27 +155,24 @@ async def _begin(
     yield Batch(resumed, None)
     # What has changed since comes first, for what has gone; then all that there is.
     place = history.revision
-    engines = {connection.ref for connection in connections}
     missed = history.after(after.revision, place - after.revision)
     for start in range(0, len(missed), MOST):
-        if told := _events(missed[start : start + MOST], which, engines):
+        if told := _events(missed[start : start + MOST], selection):
             yield Batch(told, None)
     # What changes while these are read is told once more, after the initial state.
-    async for batch in _initial(inventory, which, connections, place):
+    async for batch in _initial(inventory, selection, place):
         yield batch
 
 
 async def _initial(
-    inventory: Inventory,
-    which: ResourceFilter,
-    connections: Collection[EngineConnection],
-    revision: int,
+    inventory: Inventory, selection: Selection, revision: int
 ) -> AsyncIterator[Batch]:
     """Yield the present state, which has all changes up to `revision`, in batches."""
-    there = [r for connection in connections for r in inventory.all(connection)]
+    which, visibility = selection.which, selection.visibility
+    there = [r for each in selection.connections for r in inventory.all(each, visibility)]
     lost = [
         (0, WatchEvent(gap=gap))
-        for connection in connections
+        for connection in selection.connections
         if (gap := inventory.gap(connection)) is not None
     ]
     async for start in inventory.slicer.each(range(0, len(there), MOST)):
@@ -171,29 +189,31 @@ def _existing(resource: Resource) -> tuple[int, WatchEvent]:
 
 
 def _events(
-    entries: Sequence[HistoryEntry], which: ResourceFilter, engines: Collection[EngineRef]
+    entries: Sequence[HistoryEntry], selection: Selection
 ) -> tuple[tuple[int, WatchEvent], ...]:
     """Return the events of history entries for this watcher, each with its revision."""
+    engines = {connection.ref for connection in selection.connections}
     return tuple(
         (recorded.revision, event)
         for recorded in entries
-        if (event := _event(recorded, which, engines)) is not None
+        if (event := _event(recorded, selection, engines)) is not None
     )
 
 
 def _event(
-    recorded: HistoryEntry, which: ResourceFilter, engines: Collection[EngineRef]
+    recorded: HistoryEntry, selection: Selection, engines: Collection[EngineRef]
 ) -> WatchEvent | None:
     """Return the event of a history entry for this watcher; None if there is none."""
     match recorded:
         case Notice(gap=gap):
             return WatchEvent(gap=gap) if gap.engine in engines else None
         case Change():
-            return _change(recorded, which)
+            return _change(recorded, selection)
 
 
-def _change(recorded: Change, which: ResourceFilter) -> WatchEvent | None:
-    before, after = recorded.before, recorded.after
+def _change(recorded: Change, selection: Selection) -> WatchEvent | None:
+    which = selection.which
+    before, after = selection.visible(recorded.before), selection.visible(recorded.after)
     was = before is not None and which.matches(before)
     resource: Resource
     if after is not None and which.matches(after):

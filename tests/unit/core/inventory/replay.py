@@ -1,6 +1,6 @@
 """The state that a watcher derives from its events."""
 
-from proad.core.inventory import watch
+from proad.core.inventory import Selection, watch
 from proad.model import ChangeType, GapKind
 from unit.core.inventory.watched import NEVER
 
@@ -13,7 +13,8 @@ class Replay:
         self.there = {}
 
     async def follow(self, inventory, connection):
-        async for batch in watch(inventory, self.which, [connection], heartbeat=NEVER):
+        selection = Selection(self.which, [connection])
+        async for batch in watch(inventory, selection, heartbeat=NEVER):
             self.take(batch)
 
     def take(self, batch):

@@ -1,5 +1,6 @@
 """The sorted indexes: pages equal those of a sorted list after any changes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -20,8 +21,9 @@ RESOURCES = st.builds(
     state=st.just(ResourceState.RUNNING),
     create_time=st.none() | st.integers(0, 3).map(lambda n: BEGIN + timedelta(seconds=n / 2)),
 )
-# An engine, a resource, and whether it is put or removed.
-STEPS = st.lists(st.tuples(st.sampled_from(ENGINES), RESOURCES, st.booleans()), max_size=20)
+OWNERS = st.sampled_from(["", "ann", "red"])
+# An engine, a resource, its owner, and whether it is put or removed.
+STEPS = st.lists(st.tuples(st.sampled_from(ENGINES), RESOURCES, OWNERS, st.booleans()), max_size=20)
 ORDERS = st.sampled_from(["name", "name desc", "create_time", "create_time desc"])
 KINDS = st.sets(st.sampled_from(ResourceKind))
 COVERED = st.sets(st.sampled_from(ENGINES))
@@ -30,10 +32,11 @@ COVERED = st.sets(st.sampled_from(ENGINES))
 def built(steps):
     """Apply puts and removals to an index and to a plain mapping."""
     index, there = ResourceIndex(), {}
-    for engine, resource, stays in steps:
+    for engine, resource, owner_id, stays in steps:
         if stays:
             index.put(engine, resource)
-            there[engine, resource.id] = resource
+            index.own(engine, resource.id, owner_id)
+            there[engine, resource.id] = replace(resource, owner_id=owner_id)
         else:
             index.remove(engine, resource.id)
             there.pop((engine, resource.id), None)
@@ -46,8 +49,15 @@ def position(there, key, order):
     return value, id, key[0].host
 
 
-@given(STEPS, ORDERS, COVERED, KINDS, st.integers(1, 4))
-def test_pages_in_sequence_are_the_sorted_resources(steps, text, covered, kinds, limit):
+@given(
+    STEPS,
+    ORDERS,
+    COVERED,
+    KINDS,
+    st.integers(1, 4),
+    st.none() | st.sets(st.sampled_from(["ann", "red"])),
+)
+def test_pages_in_sequence_are_the_sorted_resources(steps, text, covered, kinds, limit, owners):
     index, there = built(steps)
     order = OrderBy(text)
     assert order.kept is not None
@@ -56,7 +66,7 @@ def test_pages_in_sequence_are_the_sorted_resources(steps, text, covered, kinds,
         (
             position(there, key, order)
             for key, r in there.items()
-            if key[0] in covered and r.kind in kinds
+            if key[0] in covered and r.kind in kinds and (owners is None or r.owner_id in owners)
         ),
         key=order.key,
     )
@@ -64,7 +74,9 @@ def test_pages_in_sequence_are_the_sorted_resources(steps, text, covered, kinds,
 
     found: list[tuple[str, ...]] = []
     after = None
-    while page := index.page(field, pairs, limit, descending=descending, after=after):
+    while page := index.page(
+        field, pairs, limit, descending=descending, after=after, owners=owners
+    ):
         found += (position(there, key, order) for key in page)
         after = found[-1]
         assert len(page) <= limit
@@ -97,6 +109,16 @@ def test_starting_finds_ids_by_their_digits(steps, digits):
     assert set(found) == wanted
     assert len(found) == len(wanted)
     assert sum(index.count_starting(digits, *pair) for pair in pairs) == len(wanted)
+
+
+@given(STEPS, OWNERS)
+def test_owned_finds_the_resources_of_an_owner(steps, owner_id):
+    index, there = built(steps)
+    pairs = [(engine, kind) for engine in ENGINES for kind in ResourceKind]
+    found = [(pair[0], id) for pair in pairs for id in index.owned(*pair, owner_id)]
+    wanted = {key for key, r in there.items() if owner_id in {"", r.owner_id}}
+    assert set(found) == wanted
+    assert len(found) == len(wanted)
 
 
 def test_page_of_overlong_names_is_ordered_by_id():

@@ -16,6 +16,7 @@ from proad.core.inventory import (
     Inventory,
     InventoryTiming,
     ResumePoint,
+    Selection,
     Store,
     watch,
 )
@@ -132,7 +133,10 @@ class World:
             if not which.hosts or each.ref.host in which.hosts
         ]
         batches: Any = watch(
-            self.inventory, which, covered, heartbeat=timedelta(seconds=0.01), after=point
+            self.inventory,
+            Selection(which, covered),
+            heartbeat=timedelta(seconds=0.01),
+            after=point,
         )
         changes = list(during)
         async with aclosing(batches), asyncio.timeout(30):

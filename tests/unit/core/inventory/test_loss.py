@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from eventually import consistently
-from proad.core.inventory import Inventory, InventoryTiming, watch
+from proad.core.inventory import Inventory, InventoryTiming, Selection, watch
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import GapKind, ResourceFilter, ResourceState
 from unit.core.inventory.scripted import ENGINE, Gate, Scripted, box, linked, quiet, until
@@ -233,7 +233,9 @@ async def test_watch_begun_without_engine_hears_resync(engine, late_connection):
 
     async with inventory.following():
         batches = watch(
-            inventory, ResourceFilter(), [late_connection], heartbeat=timedelta(minutes=5)
+            inventory,
+            Selection(ResourceFilter(), [late_connection]),
+            heartbeat=timedelta(minutes=5),
         )
         (_, lost), (_, synced) = (await anext(batches)).events
         assert lost.gap is not None
@@ -251,7 +253,8 @@ async def test_watch_begun_during_first_list_hears_resync(engine, connection):
     """The engine answers, but its resources are not known yet."""
     gate = engine.before = Gate("list")
     inventory = Inventory([connection])
-    batches = watch(inventory, ResourceFilter(), [connection], heartbeat=timedelta(minutes=5))
+    selection = Selection(ResourceFilter(), [connection])
+    batches = watch(inventory, selection, heartbeat=timedelta(minutes=5))
     async with AsyncExitStack() as stack:
         following = asyncio.create_task(stack.enter_async_context(inventory.following()))
         await gate.reached.wait()

@@ -366,7 +366,7 @@ async def test_record_outlives_a_look_at_a_clone_of_its_engine(engine, connectio
     timing = replace(IMPATIENT, ready_within=0.05)
     both = Inventory([connection, other], Store(ChangeHistory(), records=cache), timing=timing)
     async with both.following():
-        await cache.plan(connection, bound("gone"), "ann")
+        await cache.plan(connection, bound("gone"))
         clone.lost = False
 
         async def ended():

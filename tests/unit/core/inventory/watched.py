@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from proad.core.inventory import ChangeHistory, Inventory, ResumePoint, Store, watch
+from proad.core.inventory import ChangeHistory, Inventory, ResumePoint, Selection, Store, watch
 from proad.model import ResourceFilter
 from unit.core.inventory import stored
 from unit.core.inventory.scripted import box
@@ -49,8 +49,7 @@ class Watcher:
         connections = connections or inventory.connections
         self.batches: Any = watch(
             inventory,
-            which,
-            connections,
+            Selection(which, connections),
             heartbeat=heartbeat,
             after=None if revision is None else ResumePoint(inventory.epoch, revision),
         )

@@ -1,0 +1,54 @@
+"""Users of one daemon who may not see everything."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from proad.model import Access
+from rpc.daemon import BOTH, IMAGE, MEMORY_BYTES, RPCS, Daemon, refusal
+
+_HASH = "$2b$04$" + "x" * 53
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A user, and calls with a token of the user."""
+
+    daemon: Daemon
+    name: str
+    id: str
+
+    @property
+    def token(self):
+        return self.daemon.token(*BOTH, username=self.name)
+
+    def call(self, method, /, **fields) -> Any:
+        """Begin a call."""
+        rpc = RPCS[method]
+        return self.daemon.send(rpc, rpc.request(**fields), token=self.token)
+
+    async def refused(self, method, /, **fields):
+        """Return the refusal of a call that must fail."""
+        call = self.call(method, **fields)
+        return await refusal(call.read() if RPCS[method].streams else call)
+
+    async def container(self, name, *, start=True, **spec):
+        spec = {"image": IMAGE, "name": name, **spec}
+        return (await self.call("CreateContainer", spec=spec, start=start)).resource
+
+    async def domain(self, name, *, start=False, **spec):
+        spec = {"name": name, "memory_bytes": MEMORY_BYTES, **spec}
+        return (await self.call("CreateDomain", spec=spec, start=start)).resource
+
+    async def names(self, **request):
+        """Return the names in ListResources, in its order."""
+        listed = await self.call("ListResources", **request)
+        return [resource.name for resource in listed.resources]
+
+
+async def tenant(daemon, name, access=Access.OWN, team=None) -> Tenant:
+    """Add a user with both scopes to a daemon."""
+    user = await daemon.users.add(
+        name, _HASH, BOTH, access=access, team_id="" if team is None else team.id
+    )
+    daemon.versions[name] = user.token_version
+    return Tenant(daemon, name, user.id)
