@@ -28,7 +28,7 @@ from proad.core.image_operations import ImageOperations
 from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, RecordCache, Store
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
-from proad.core.local_records import LocalResourceRecords
+from proad.core.local_records import LocalResourceRecords, LocalVolumeOwners
 from proad.core.provisioning import Provisioning
 from proad.core.recovery import RequestJudge
 from proad.core.recreation import Recreator
@@ -41,13 +41,14 @@ from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.stats_service import StatsService
 from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.core.wait_service import WaitService
 from proad.core.watch_service import WatchService
 from proad.errors import SetupError
 from proad.logs import configure_logs
 from proad.model import ServerInfo, ServerLimits
 from proad.ports import Driver
-from proad.ports.records import ResourceRecords, VolumeRecords
+from proad.ports.records import ResourceRecords, VolumeOwners, VolumeRecords
 from proad.reload import ReloadableSettings, Reloader
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.auth_service import AuthService
@@ -78,6 +79,7 @@ from proad.store.requests import RequestStore
 from proad.store.resources import ResourceStore
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore
+from proad.store.volume_owners import VolumeOwnerStore
 from proad.store.volumes import VolumeStore
 from proad.timing import DaemonTiming
 from proad.tls import read_client_trust, read_tls
@@ -134,6 +136,7 @@ async def _serve(
             # What is in memory alone is no more when the daemon ends.
             records=None if memory else ResourceStore(database, daemon_id(settings.state_dir)),
             reloader=reloader,
+            volume_owners=None if memory else VolumeOwnerStore(database),
         ) as addresses,
         controlled(settings.state_dir, reloader),
         _reloading_at(hangup, reloader),
@@ -180,6 +183,7 @@ async def serving(
     *,
     records: ResourceRecords | None = None,
     reloader: Reloader | None = None,
+    volume_owners: VolumeOwners | None = None,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
 
@@ -193,6 +197,7 @@ async def serving(
         checkpoint: called at each point of a journalled request where the daemon may die.
         records: where the records of resources outlive the daemon; None: nowhere.
         reloader: lets components take over changed settings; None: nothing is reloaded.
+        volume_owners: where the owners of volumes outlive the daemon; None: nowhere.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -221,7 +226,8 @@ async def serving(
         tasks = ShieldedTasks()
         gate = PolicyGate(settings.policy, inventory)
         verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
-        provisioning = Provisioning(hosts, resolver, tasks, inventory, gate)
+        tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners)
+        provisioning = Provisioning(hosts, resolver, tasks, inventory, gate, tenancy)
         requests = RequestStore(database, daemon_id(settings.state_dir))
         removals = Removals(hosts, timing.removals)
         journal = RequestJournal(
@@ -288,7 +294,9 @@ async def serving(
             images=ImageService(ImageOperations(hosts, tasks, gate), paginator),
             domains=DomainService(provisioning),
             snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
-            volumes=VolumeService(VolumeOperations(hosts, tasks, inventory, gate), paginator),
+            volumes=VolumeService(
+                VolumeOperations(hosts, tasks, inventory, gate, tenancy), paginator
+            ),
             operations=OperationService(journal, paginator),
             hosts=HostService(hosts, paginator),
             server=ServerService(_server_info(settings, inventory)),
@@ -303,6 +311,7 @@ async def serving(
         )
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
+        await stack.enter_async_context(tenancy.following(hosts))
         failed = await requests.failed_creates(datetime.now(UTC) - RETENTION)
         await stack.enter_async_context(removals.watching(failed))
         await stack.enter_async_context(journal.opened())

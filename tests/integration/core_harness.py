@@ -11,6 +11,7 @@ from proad.core.hosts import Hosts
 from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
 from proad.core.lifecycle import Lifecycle
+from proad.core.local_records import LocalVolumeOwners, NoOwnerNames
 from proad.core.provisioning import Provisioning
 from proad.core.recreation import Recreator
 from proad.core.resolver import Resolver
@@ -19,6 +20,7 @@ from proad.core.slices import TimeSlicer
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.model import Resource
 from proad.ports import Driver
 from relaxed_policy import RELAXED_POLICY
@@ -37,8 +39,9 @@ class CoreHarness:
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate)
         self.recreator = Recreator(resolver, verbs, self.inventory, gate)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
-        self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory, gate)
-        self.volumes = VolumeOperations(hosts, tasks, self.inventory, gate)
+        tenancy = VolumeTenancy(LocalVolumeOwners(), NoOwnerNames())
+        self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory, gate, tenancy)
+        self.volumes = VolumeOperations(hosts, tasks, self.inventory, gate, tenancy)
         self.pruner = ContainerPruner(hosts, verbs, tasks, self.inventory, TimeSlicer())
 
     @classmethod

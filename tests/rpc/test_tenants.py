@@ -48,7 +48,8 @@ async def test_own_sees_own_resources_alone_in_every_order_and_page(daemon, alic
     assert await alice.names(filter={"name_prefix": "b"}) == []
     assert await alice.names(filter={"owners": ["bella"]}) == []
     assert await alice.names(filter={"owners": ["ALICE"]}) == ["a1", "a2", "a3", "a4"]
-    found, token = [], ""
+    found: list[str] = []
+    token = ""
     while not found or token:
         page = await alice.call("ListResources", page_size=2, page_token=token)
         found += [resource.name for resource in page.resources]
@@ -197,7 +198,7 @@ async def test_stats_are_those_of_own_resources(daemon, alice, bella):
 
 async def test_wait_for_gone_of_what_is_somebody_elses_ends_at_once(alice, bella):
     await bella.container("hers")
-    condition = {"gone": {}}
+    condition: dict[str, object] = {"gone": {}}
     answer = await alice.call(
         "WaitResource", id="hers", condition=condition, timeout={"seconds": 9}
     )
@@ -220,6 +221,34 @@ async def test_verb_on_what_is_somebody_elses_changes_nothing(daemon, alice, bel
     assert refused.reason == "RESOURCE_NOT_FOUND"
     after = (await daemon.call("GetResource", id="hers")).resource
     assert after.etag == before.etag
+
+
+async def volumes(user):
+    return {each.name: each.owner for each in (await user.call("ListVolumes")).volumes}
+
+
+async def test_volumes_are_those_of_own_calls_and_domains(alice, bella):
+    await alice.call("CreateVolume", spec={"name": "plain.qcow2", "capacity_bytes": 2**20})
+    await alice.domain("vm", disks=[{"new_volume": {"capacity_bytes": 2**20}}])
+    assert len(await volumes(alice)) == 2
+    assert set((await volumes(alice)).values()) == {"alice"}
+    assert await volumes(bella) == {}
+
+    base = {"spec": {"name": "top.qcow2", "base": {"name": "plain.qcow2"}}}
+    made = (await alice.call("CreateVolume", **base)).volume
+    assert (made.name, made.owner) == ("top.qcow2", "alice")
+    await alice.call("DeleteVolume", name="top.qcow2")
+    await alice.call("DeleteResource", id="vm")
+    assert await volumes(alice) == {"plain.qcow2": "alice"}
+
+
+async def test_volume_that_is_deleted_leaves_nothing_to_the_next_of_its_name(alice, bella):
+    spec = {"name": "disk.qcow2", "capacity_bytes": 2**20}
+    await alice.call("CreateVolume", spec=spec)
+    await alice.call("DeleteVolume", name="disk.qcow2")
+    await bella.call("CreateVolume", spec=spec)
+    assert await volumes(alice) == {}
+    assert await volumes(bella) == {"disk.qcow2": "bella"}
 
 
 async def test_recreation_keeps_the_owner(daemon, alice):

@@ -31,6 +31,7 @@ class Volume(_message.Message):
     ALLOCATION_BYTES_FIELD_NUMBER: _builtins.int
     BASE_PATH_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
     """Storage pool."""
     name: _builtins.str
@@ -51,6 +52,10 @@ class Volume(_message.Message):
     """
     host: _builtins.str
     """Host connection that it is on."""
+    owner: _builtins.str
+    """Name of the user or the team that it belongs to: that whose call made it, or whose domain it was
+    made for. Empty: it was not made through this daemon, or the owner is no more.
+    """
     def __init__(
         self,
         *,
@@ -62,10 +67,11 @@ class Volume(_message.Message):
         allocation_bytes: _builtins.int = ...,
         base_path: _builtins.str = ...,
         host: _builtins.str = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_bytes", b"allocation_bytes", "base_path", b"base_path", "capacity_bytes", b"capacity_bytes", "format", b"format", "host", b"host", "name", b"name", "path", b"path", "pool", b"pool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_bytes", b"allocation_bytes", "base_path", b"base_path", "capacity_bytes", b"capacity_bytes", "format", b"format", "host", b"host", "name", b"name", "owner", b"owner", "path", b"path", "pool", b"pool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

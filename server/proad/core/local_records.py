@@ -1,8 +1,8 @@
-"""Records of resources for a core without a database: in memory."""
+"""Records of resources and volumes for a core without a database: in memory."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
-from proad.ports.records import EngineIdentity, ResourceRecord
+from proad.ports.records import EngineIdentity, ResourceRecord, VolumeOwner
 
 
 class LocalResourceRecords:
@@ -23,6 +23,26 @@ class LocalResourceRecords:
         """Remove records by their marks."""
         for mark in marks:
             self._engines.get(engine, {}).pop(mark, None)
+
+
+class LocalVolumeOwners:
+    """The owners of volumes for one process; implements `ports.records.VolumeOwners`."""
+
+    def __init__(self) -> None:
+        self._engines: dict[EngineIdentity, dict[str, VolumeOwner]] = {}
+
+    async def put(self, engine: EngineIdentity, owners: Collection[VolumeOwner]) -> None:
+        """Store owners, and replace those with the same ids."""
+        self._engines.setdefault(engine, {}).update({each.id: each for each in owners})
+
+    async def remove(self, engine: EngineIdentity, ids: Collection[str]) -> None:
+        """Remove owners by the ids of their volumes."""
+        for id in ids:
+            self._engines.get(engine, {}).pop(id, None)
+
+    async def list(self, engine: EngineIdentity) -> Sequence[VolumeOwner]:
+        """Return all owners of an engine's volumes."""
+        return list(self._engines.get(engine, {}).values())
 
 
 class NoOwnerNames:

@@ -1,7 +1,7 @@
 """Creating containers and domains."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
 from proad.core.engine_connection import EngineConnection
@@ -12,6 +12,7 @@ from proad.core.inventory import Inventory
 from proad.core.requests import announce
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
+from proad.core.volume_tenancy import VolumeTenancy, volumes_of
 from proad.errors import InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     Action,
@@ -23,7 +24,7 @@ from proad.model import (
     Resource,
     Verb,
 )
-from proad.ports import AnnounceFootprint, Containers, Domains
+from proad.ports import AnnounceFootprint, Containers, Domains, Volumes
 
 
 class Provisioning:
@@ -39,12 +40,14 @@ class Provisioning:
         tasks: ShieldedTasks,
         inventory: Inventory,
         gate: PolicyGate,
+        volumes: VolumeTenancy,
     ) -> None:
         self._hosts = hosts
         self._resolver = resolver
         self._tasks = tasks
         self._inventory = inventory
         self._gate = gate
+        self._volumes = volumes
 
     @shielded
     async def create_container(
@@ -89,6 +92,9 @@ class Provisioning:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
         spec = await self._gate.admit_domain(connection, spec)
+        if isinstance(driver, Volumes):
+            await self._volumes.require(connection, driver, volumes_of(spec))
+            await self._volumes.require_media(connection, driver, spec)
         async with self._creating(
             connection, Action.CREATE_DOMAIN, deletion_protection=spec.deletion_protection
         ) as begin:
@@ -124,13 +130,16 @@ class Provisioning:
         async with self._inventory.recorder.creating(
             connection, deletion_protection=deletion_protection
         ) as expect:
+            with ExitStack() as creating:
 
-            async def begin(footprint: Footprint) -> None:
-                await announce(replace(connection.intent(action), footprint=footprint))
-                await expect(footprint.mark)
+                async def begin(footprint: Footprint) -> None:
+                    await announce(replace(connection.intent(action), footprint=footprint))
+                    creating.enter_context(self._volumes.creating(footprint.volumes))
+                    await self._volumes.plan(connection, footprint.volumes, domain=footprint.mark)
+                    await expect(footprint.mark)
 
-            with connection.call():
-                yield begin
+                with connection.call():
+                    yield begin
 
     async def _publish(self, connection: EngineConnection, created: Resource) -> Resource:
         """Bring a new resource into the inventory, and return its FULL view completed."""

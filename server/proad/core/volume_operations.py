@@ -1,6 +1,7 @@
 """Volumes in storage pools."""
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import replace
 
 from proad import ports
@@ -10,8 +11,10 @@ from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.requests import announce
 from proad.core.shielded_tasks import ShieldedTasks, shielded
+from proad.core.tenancy import current_visibility
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import DeletionProtectedError, InUseError
-from proad.model import Action, Footprint, Volume, VolumeSpec
+from proad.model import Action, Footprint, Volume, VolumeRef, VolumeSpec
 
 # What a driver puts before the name of a domain among the users of a volume.
 _DOMAIN = "domain "
@@ -21,17 +24,24 @@ class VolumeOperations:
     """Lists, creates and deletes volumes on the hosts; errors are those of the port."""
 
     def __init__(
-        self, hosts: Hosts, tasks: ShieldedTasks, inventory: Inventory, gate: PolicyGate
+        self,
+        hosts: Hosts,
+        tasks: ShieldedTasks,
+        inventory: Inventory,
+        gate: PolicyGate,
+        tenancy: VolumeTenancy,
     ) -> None:
         self._hosts = hosts
         self._tasks = tasks
         self._inventory = inventory
         self._gate = gate
+        self._tenancy = tenancy
 
     async def list(self, pool: str, *, host: str) -> list[Volume]:
-        """Return the volumes of a host, by pool and name."""
+        """Return the volumes of a host that the caller may see, by pool and name."""
         connection, driver = self._hosts.offering(ports.Volumes, host)
-        volumes = await connection.read(lambda: driver.list_volumes(pool))
+        listed = await connection.read(lambda: driver.list_volumes(pool))
+        volumes = await self._tenancy.visible(connection, listed)
         volumes.sort(key=lambda volume: (volume.pool, volume.name))
         return [replace(volume, host=connection.ref.host) for volume in volumes]
 
@@ -44,13 +54,18 @@ class VolumeOperations:
         """
         connection, driver = self._hosts.offering(ports.Volumes, host)
         self._gate.admit_volume(spec)
+        await self._tenancy.require(connection, driver, [spec.base] if spec.base else [])
         intent = connection.intent(Action.CREATE_VOLUME, name=spec.name, pool=spec.pool)
+        with ExitStack() as creating:
 
-        async def begin(footprint: Footprint) -> None:
-            await announce(replace(intent, footprint=footprint))
+            async def begin(footprint: Footprint) -> None:
+                await announce(replace(intent, footprint=footprint))
+                creating.enter_context(self._tenancy.creating(footprint.volumes))
+                await self._tenancy.plan(connection, footprint.volumes)
 
-        with connection.call():
-            volume = await driver.create_volume(spec, announce=begin)
+            with connection.call():
+                volume = await driver.create_volume(spec, announce=begin)
+        (volume,) = await self._tenancy.visible(connection, [volume])
         return replace(volume, host=connection.ref.host)
 
     @shielded
@@ -63,6 +78,7 @@ class VolumeOperations:
             DeletionProtectedError: the volume is a disk of a protected domain, or may be one.
         """
         connection, driver = self._hosts.offering(ports.Volumes, host)
+        await self._tenancy.require(connection, driver, [VolumeRef(pool=pool, name=name)])
         self._check_protection(connection, name, ignore_unreadable)
         with connection.call():
             await announce(connection.intent(Action.DELETE_VOLUME, name=name, pool=pool))
@@ -79,5 +95,10 @@ class VolumeOperations:
         for user in users:
             domain = user.removeprefix(_DOMAIN)
             for entry in self._inventory.named(domain):
-                if entry.engine == connection.ref and entry.published.deletion_protection:
+                published, visibility = entry.published, current_visibility()
+                if (
+                    entry.engine == connection.ref
+                    and published.deletion_protection
+                    and visibility.shows(published)
+                ):
                     raise DeletionProtectedError("DeleteVolume", domain, volume=volume)

@@ -1,6 +1,6 @@
 """Volumes in storage pools."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import model_validator
 
@@ -10,7 +10,11 @@ from proad.model.domain import Capacity, DiskFormat, VolumeRef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """A volume. `format` is None for formats other than qcow2 and raw, such as iso."""
+    """A volume. `format` is None for formats other than qcow2 and raw, such as iso.
+
+    A driver leaves `owner` to the core, and gives the id of its record of a volume that Proa made,
+    which callers never see.
+    """
 
     pool: str
     name: str
@@ -20,6 +24,8 @@ class Volume:
     allocation_bytes: int = 0
     base_path: str = ""
     host: str = ""
+    owner: str = ""
+    record_id: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -237,6 +237,13 @@ class Volumes(Protocol):
             InUseError: something needs the volume, or may need it.
         """
 
+    async def recorded_volumes(self) -> Collection[str]:
+        """Return the ids of the records of all volumes that Proa made and that are not deleted.
+
+        An id is that of the `PlannedVolume` in the footprint of the create, and the `record_id` of
+        the volume.
+        """
+
 
 @runtime_checkable
 class Recovery(Protocol):

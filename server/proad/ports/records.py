@@ -120,6 +120,39 @@ class VolumeRecords(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOwner:
+    """Whose a volume is that Proa made.
+
+    Attributes:
+        id: the id of the volume's record, by which the driver tells the volume from others.
+        owner: id of the user or team.
+        domain: UUID of the domain that the volume was made for, and is handed over with; empty: none.
+        capacity_bytes: the size that a guest sees.
+    """
+
+    id: str
+    owner: str
+    domain: str = ""
+    capacity_bytes: int = 0
+
+
+class VolumeOwners(Protocol):
+    """Whose volumes are, by engine. A volume that is not among them is nobody's.
+
+    Every method raises DatabaseUnreachableError if the owners cannot be read or written.
+    """
+
+    async def list(self, engine: EngineIdentity) -> Sequence[VolumeOwner]:
+        """Return all owners of an engine's volumes, in any order."""
+
+    async def put(self, engine: EngineIdentity, owners: Collection[VolumeOwner]) -> None:
+        """Store owners, in place of those with the same ids."""
+
+    async def remove(self, engine: EngineIdentity, ids: Collection[str]) -> None:
+        """Remove the owners of volumes that are no more; unknown ids are ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRecord:
     """The record of a resource: what its engine cannot tell, or cannot change.
 

@@ -122,7 +122,9 @@ def failure_of(error: ProaError) -> status_pb2.Status:
     A caller who may not see everything is told of nothing that may be somebody else's.
     """
     if current_visibility().is_restricted:
+        others = tuple(each.concealed() for each in error.others)
         error = error.concealed()
+        error.others = others
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason,

@@ -18,7 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0007"
+REVISION = "0010"
 """The migration that leads to these tables."""
 
 
@@ -106,6 +106,16 @@ volumes = Table(
     Column("inode", String(20)),
     Column("birth_time_ns", BigInteger),
     Column("create_time", UtcDateTime, nullable=False),
+)
+
+volume_owners = Table(
+    "volume_owners",
+    metadata,
+    Column("engine", String(255), primary_key=True),
+    Column("id", String(255), primary_key=True),
+    Column("owner", String(36), nullable=False),
+    Column("domain", String(36), nullable=False),
+    Column("capacity_bytes", BigInteger, nullable=False),
 )
 
 requests = Table(

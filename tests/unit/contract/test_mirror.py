@@ -110,6 +110,7 @@ OF_JOURNAL = {"RequestFailure"}
 OF_CORE = {
     (v1.Resource.DESCRIPTOR, model.Resource): {"creation", "owner_id"},
     (v1.Container.DESCRIPTOR, model.Container): {"carried_volumes"},
+    (v1.Volume.DESCRIPTOR, model.Volume): {"record_id"},
 }
 
 

@@ -9,9 +9,11 @@ import pytest
 from proad.core.actor import act_for
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
+from proad.core.local_records import LocalVolumeOwners, NoOwnerNames
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -245,6 +247,7 @@ async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inv
         ShieldedTasks(),
         inventory,
         PolicyGate(RELAXED_POLICY, inventory),
+        VolumeTenancy(LocalVolumeOwners(), NoOwnerNames()),
     )
     act_for(Subject("ann"))
 

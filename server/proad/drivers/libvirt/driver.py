@@ -334,6 +334,10 @@ class LibvirtDriver:
         """Delete a volume that is not in use."""
         await self._volumes.delete(VolumeRef(pool=pool, name=name), ignore_unreadable)
 
+    async def recorded_volumes(self) -> Collection[str]:
+        """Return the ids of the records of all volumes that Proa made."""
+        return await self._volumes.recorded()
+
     # Recovery
 
     async def find_created(self, footprint: Footprint) -> Found | None:

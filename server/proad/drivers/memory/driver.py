@@ -319,6 +319,10 @@ class MemoryDriver:
         """Delete a volume that nothing uses."""
         await self._volumes.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)
 
+    async def recorded_volumes(self) -> Collection[str]:
+        """Return the ids of all volumes."""
+        return await self._volumes.recorded_volumes()
+
     async def find_created(self, footprint: Footprint) -> Found | None:
         """Return what an interrupted create has made."""
         return await self._recovery.find(footprint)

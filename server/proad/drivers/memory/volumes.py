@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Collection
+from dataclasses import replace
 
 from proad.drivers.memory.engine import ImitatedEngine, now
 from proad.errors import (
@@ -31,7 +32,15 @@ class MemoryVolumes:
         self._engine.connection.check()
         if pool:
             self._pool(pool)
-        return list(self._engine.volumes.values())
+        return [
+            replace(volume, record_id=self._engine.volume_ids[key])
+            for key, volume in self._engine.volumes.items()
+        ]
+
+    async def recorded_volumes(self) -> Collection[str]:
+        """Return the ids of all volumes."""
+        self._engine.connection.check()
+        return [self._engine.volume_ids[key] for key in self._engine.volumes]
 
     async def create_volume(
         self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
@@ -42,7 +51,7 @@ class MemoryVolumes:
         await announce(Footprint(create_time=now(), volumes=(planned,)))
         volume = self.planned(spec)
         self._engine.add_volume(volume, planned.id)
-        return volume
+        return replace(volume, record_id=planned.id)
 
     async def delete_volume(
         self,

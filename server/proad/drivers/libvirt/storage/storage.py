@@ -109,6 +109,14 @@ class Storage:
                     raise
         return found
 
+    def recorded(self, connection: libvirt.virConnect) -> set[str]:
+        """Return the ids of the records of all volumes that Proa made.
+
+        Raises:
+            DatabaseUnreachableError: the records are unreadable.
+        """
+        return {record.id for record in self._catalog.load(connection)}
+
     def prepare(
         self,
         connection: libvirt.virConnect,
@@ -247,7 +255,8 @@ class Storage:
                 continue
             try:
                 record = self._catalog.of_volume(connection, volume)
-                yield view_of(volume, pool_name, record.format if record else None)
+                made = (record.format, record.id) if record else (None, "")
+                yield view_of(volume, pool_name, *made)
             except libvirt.libvirtError as error:
                 if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:  # deleted a moment ago
                     raise

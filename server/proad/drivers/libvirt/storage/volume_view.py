@@ -27,13 +27,16 @@ def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
     return root
 
 
-def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = None) -> Volume:
+def view_of(
+    volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = None, record_id: str = ""
+) -> Volume:
     """Convert a volume of libvirt; leave out what libvirt cannot tell.
 
     Args:
         volume: the volume.
         pool: its pool.
         made: its recorded format; None: use the probed one.
+        record_id: id of its record; empty: Proa did not make it.
     """
     root = pools.volume_document(volume)
     if root is None:
@@ -45,6 +48,7 @@ def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = 
             format=made or DiskFormat.OTHER,
             capacity_bytes=capacity,
             allocation_bytes=allocation,
+            record_id=record_id,
         )
     kind = root.find("target/format")
     looks = member(DiskFormat, "" if kind is None else kind.get("type", ""))
@@ -59,4 +63,5 @@ def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = 
         capacity_bytes=int(capacity),
         allocation_bytes=int(root.findtext("allocation", "0")),
         base_path="" if made is DiskFormat.RAW else root.findtext("backingStore/path", ""),
+        record_id=record_id,
     )

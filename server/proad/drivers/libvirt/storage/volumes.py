@@ -51,11 +51,15 @@ class VolumeCalls:
                 planned = prepared.planned(self._storage.find)
                 rollback.begin(Footprint(create_time=datetime.now(UTC), volumes=(planned,)))
                 volume = self._storage.create(connection, prepared, rollback)
-                return view_of(volume, planned.pool, spec.format)
+                return view_of(volume, planned.pool, spec.format, planned.id)
 
         return await all_or_nothing(
             self._connection, make, announce=announce, under_way=self._under_way
         )
+
+    async def recorded(self) -> set[str]:
+        """Return the ids of the records of all volumes that Proa made."""
+        return await self._connection.call(self._storage.recorded, bulkhead=Bulkhead.READ)
 
     async def delete(self, ref: VolumeRef, ignore: Collection[str]) -> None:
         """Delete a volume that is not in use; `ignore` names users with unreadable references."""

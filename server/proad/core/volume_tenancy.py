@@ -1,0 +1,203 @@
+"""Whose volumes are, and which of them a subject may see."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+
+import structlog
+
+from proad.core.engine_connection import EngineConnection
+from proad.core.hosts import Hosts
+from proad.core.tenancy import current_owner_id, current_visibility
+from proad.errors import InvalidArgumentError, ProaError, VolumeNotFoundError
+from proad.model import DomainSpec, PlannedVolume, Volume, VolumeRef
+from proad.ports import Volumes
+from proad.ports.records import EngineIdentity, OwnerNames, VolumeOwner, VolumeOwners
+
+_log = structlog.get_logger(__name__)
+
+
+class VolumeTenancy:
+    """The owners of the volumes that Proa made, by the ids of their records.
+
+    A volume belongs to the owner of the domain that it was made for, or else to the user whose call
+    made it, or to that user's team. One that Proa did not make belongs to nobody.
+
+    Args:
+        owners: where the owners outlive the process.
+        names: has the names of owners.
+        interval: seconds between two looks for volumes that are no more.
+    """
+
+    def __init__(self, owners: VolumeOwners, names: OwnerNames, *, interval: float = 60.0) -> None:
+        self._interval = interval
+        self._owners = owners
+        self._names = names
+        self._engines: dict[EngineIdentity, dict[str, VolumeOwner]] = {}
+        self._loading = asyncio.Lock()
+        # Of creates under way, whose volumes have no record yet.
+        self._planned: set[str] = set()
+
+    @contextmanager
+    def creating(self, volumes: Iterable[PlannedVolume]) -> Iterator[None]:
+        """Keep the owners of volumes within the block, though the volumes are not there yet."""
+        ids = {volume.id for volume in volumes}
+        self._planned |= ids
+        try:
+            yield
+        finally:
+            self._planned -= ids
+
+    async def plan(
+        self, connection: EngineConnection, volumes: Sequence[PlannedVolume], *, domain: str = ""
+    ) -> None:
+        """Record the volumes that the current call is about to make as the caller's.
+
+        Raises:
+            DatabaseUnreachableError: nothing is recorded; nothing must be made.
+        """
+        owner = current_owner_id()
+        if not owner or not volumes:
+            return
+        rows = [
+            VolumeOwner(
+                id=volume.id, owner=owner, domain=domain, capacity_bytes=volume.capacity_bytes
+            )
+            for volume in volumes
+        ]
+        await self._put(connection, rows)
+
+    async def visible(
+        self, connection: EngineConnection, volumes: Iterable[Volume]
+    ) -> list[Volume]:
+        """Return those of an engine's volumes that the caller may see, with their owners."""
+        _identity, known = await self._load(connection)
+        visibility = current_visibility()
+        owned = [
+            (volume, owner)
+            for volume in volumes
+            for owner in [known[volume.record_id].owner if volume.record_id in known else ""]
+            if visibility.includes(owner)
+        ]
+        names = await self._names.names({owner for _, owner in owned} - {""})
+        return [replace(volume, owner=names.get(owner, "")) for volume, owner in owned]
+
+    async def require(
+        self, connection: EngineConnection, driver: Volumes, refs: Iterable[VolumeRef]
+    ) -> None:
+        """Check that the caller may see volumes; others are as those that are not there.
+
+        Raises:
+            VolumeNotFoundError: the caller may not see one.
+        """
+        if not current_visibility().is_restricted:
+            return
+        for ref in refs:
+            visible = await self.visible(connection, await _listed(connection, driver, ref.pool))
+            if not any(volume.name == ref.name for volume in visible):
+                raise VolumeNotFoundError(ref.name)
+
+    async def require_media(
+        self, connection: EngineConnection, driver: Volumes, spec: DomainSpec
+    ) -> None:
+        """Check that no medium that a new domain names by its path is a volume of somebody else.
+
+        Raises:
+            InvalidArgumentError: one is, and is refused as a file that is not there.
+        """
+        paths = {index: each.path for index, each in enumerate(spec.cdroms) if each.path}
+        if not paths or not current_visibility().is_restricted:
+            return
+        listed = await _listed(connection, driver, "")
+        visible = {volume.path for volume in await self.visible(connection, listed)}
+        hidden = [volume.path for volume in listed if volume.path not in visible]
+        for index, path in paths.items():
+            if await asyncio.to_thread(_is_among, path, hidden):
+                raise InvalidArgumentError.of(
+                    f"spec.cdroms[{index}].path",
+                    f"{path!r} cannot be used: {os.strerror(errno.ENOENT)}",
+                )
+
+    async def hand_over(self, connection: EngineConnection, domain: str, owner: str) -> None:
+        """Give the volumes of a domain to another owner."""
+        _identity, known = await self._load(connection)
+        rows = [replace(each, owner=owner) for each in known.values() if each.domain == domain]
+        if rows:
+            await self._put(connection, rows)
+
+    async def settle(self, connection: EngineConnection, driver: Volumes) -> None:
+        """Forget the owners of volumes that are no more.
+
+        Raises:
+            ProaError: it cannot be told which volumes there are.
+        """
+        identity, known = await self._load(connection)
+        before = set(known) - self._planned
+        there = await connection.read(driver.recorded_volumes)
+        if gone := before - set(there) - self._planned:
+            await self._owners.remove(identity, gone)
+            for id in gone:
+                known.pop(id, None)
+
+    @asynccontextmanager
+    async def following(self, hosts: Hosts) -> AsyncIterator[None]:
+        """Forget the owners of volumes that are no more, within the block."""
+        task = asyncio.create_task(self._follow(hosts))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _follow(self, hosts: Hosts) -> None:
+        while True:
+            for connection in hosts.connections:
+                if isinstance(connection.driver, Volumes) and not connection.lost:
+                    try:
+                        await self.settle(connection, connection.driver)
+                    except ProaError as error:
+                        engine = str(connection.ref)
+                        _log.info("volumes not compared", engine=engine, cause=error.message)
+            await asyncio.sleep(self._interval)
+
+    async def _put(self, connection: EngineConnection, rows: Sequence[VolumeOwner]) -> None:
+        identity, known = await self._load(connection)
+        await self._owners.put(identity, rows)
+        known.update({row.id: row for row in rows})
+
+    async def _load(
+        self, connection: EngineConnection
+    ) -> tuple[EngineIdentity, dict[str, VolumeOwner]]:
+        """Return the owners of the engine that answers now."""
+        identity = await connection.read(connection.driver.identity)
+        async with self._loading:
+            if identity not in self._engines:
+                self._engines[identity] = {
+                    each.id: each for each in await self._owners.list(identity)
+                }
+        return identity, self._engines[identity]
+
+
+def _is_among(path: str, files: Iterable[str]) -> bool:
+    """Return whether a path, links resolved, is one of some files."""
+    resolved = os.path.realpath(path)
+    return any(resolved == os.path.realpath(file) for file in files)
+
+
+async def _listed(connection: EngineConnection, driver: Volumes, pool: str) -> Sequence[Volume]:
+    return await connection.read(lambda: driver.list_volumes(pool))
+
+
+def volumes_of(spec: DomainSpec) -> Iterator[VolumeRef]:
+    """Yield the existing volumes that the disks of a new domain name."""
+    for disk in spec.disks:
+        if disk.volume is not None:
+            yield disk.volume
+        if disk.new_volume is not None and disk.new_volume.base is not None:
+            yield disk.new_volume.base
+    for cdrom in spec.cdroms:
+        if cdrom.volume is not None:
+            yield cdrom.volume
