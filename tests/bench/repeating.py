@@ -10,7 +10,7 @@ from uuid import uuid4
 from bench.daemon import Daemon, running
 from bench.interleaved import Act, p50, time_interleaved
 from bench.plan import Plan
-from bench.populated import name
+from bench.populated import IMAGE
 from bench.report import Row, Target
 from proa import v1
 
@@ -30,8 +30,8 @@ def request_ids(plan: Plan) -> Iterator[Row]:
         with closing(bare):
             times = time_interleaved(
                 {
-                    "with": _verbs(daemon, name(0), ids=True),
-                    "without": _verbs(daemon, name(1), ids=False),
+                    "with": _verbs(daemon, "with", ids=True),
+                    "without": _verbs(daemon, "without", ids=False),
                     "commit": _commits(bare),
                 },
                 plan.request_ids,
@@ -42,7 +42,8 @@ def request_ids(plan: Plan) -> Iterator[Row]:
 
 
 def _verbs(daemon: Daemon, id: str, *, ids: bool) -> Act:
-    daemon.client.resources.StartResource(v1.StartResourceRequest(id=id))
+    spec = v1.ContainerSpec(image=IMAGE, name=id)
+    daemon.client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
     paused = False
 
     def act() -> None:

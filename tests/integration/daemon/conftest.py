@@ -99,6 +99,7 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     started: list[Daemon] = []
 
     def start(*arguments: str, **environment: str) -> Daemon:
+        """Start a daemon with the relaxed policy; with PROA_CONFIG="", with the default one."""
         home = tmp_path / f"daemon{len(started)}"
         home.mkdir()
         daemon = Daemon(home, environment, list(arguments))

@@ -52,7 +52,7 @@ class Operator:
 @pytest.mark.libvirt
 def test_buf_curl_session_runs(start_daemon: Callable[..., Daemon], token: str, swept):
     build_guest()
-    daemon = start_daemon(PROA_MEDIA_DIRS=str(medium("guest.iso").parent))
+    daemon = start_daemon(PROA_MEDIA_DIRS=str(medium("guest.iso").parent), PROA_CONFIG="")
     swept(daemon.client())
     operator = Operator(daemon)
 

@@ -115,7 +115,7 @@ def reader(
 ) -> Reader:
     image = request.getfixturevalue("image")
     registry, _, _ = image.partition("/")
-    settings = {"PROA_ALLOWED_REGISTRIES": registry}
+    settings = {"PROA_ALLOWED_REGISTRIES": registry, "PROA_CONFIG": ""}
     iso = ""
     if request.node.get_closest_marker("libvirt"):
         iso = request.getfixturevalue("iso")
@@ -195,7 +195,7 @@ def test_readme_python_runs_as_written(reader: Reader):
 
 
 def test_readme_watch_tells_what_happens(start_daemon: Callable[..., Daemon], token: str):
-    daemon = start_daemon("--memory")
+    daemon = start_daemon("--memory", PROA_CONFIG="")
     text = blocks("From Python", "python")[1].text
     text = text.replace("127.0.0.1:50051", daemon.address).replace("getpass()", "input()")
     spec = v1.ContainerSpec(image="debian:12", name=token, labels={"team": "desks"})
