@@ -19,10 +19,11 @@ from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
-from proad.control import controlled
+from proad.control import Control, controlled
 from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
+from proad.core.handover import Handover
 from proad.core.hosts import Hosts
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, RecordCache, Store
@@ -127,6 +128,8 @@ async def _serve(
     *,
     memory: bool,
 ) -> None:
+    control = Control()
+    control.add("reload", reloader.command)
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
         serving(
@@ -136,9 +139,10 @@ async def _serve(
             # What is in memory alone is no more when the daemon ends.
             records=None if memory else ResourceStore(database, daemon_id(settings.state_dir)),
             reloader=reloader,
+            control=control,
             volume_owners=None if memory else VolumeOwnerStore(database),
         ) as addresses,
-        controlled(settings.state_dir, reloader),
+        controlled(settings.state_dir, control),
         _reloading_at(hangup, reloader),
     ):
         Collector().tame()
@@ -183,6 +187,7 @@ async def serving(
     *,
     records: ResourceRecords | None = None,
     reloader: Reloader | None = None,
+    control: Control | None = None,
     volume_owners: VolumeOwners | None = None,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
@@ -197,6 +202,7 @@ async def serving(
         checkpoint: called at each point of a journalled request where the daemon may die.
         records: where the records of resources outlive the daemon; None: nowhere.
         reloader: lets components take over changed settings; None: nothing is reloaded.
+        control: gets the commands that the daemon does for the host; None: it does none.
         volume_owners: where the owners of volumes outlive the daemon; None: nowhere.
 
     Raises:
@@ -239,6 +245,9 @@ async def serving(
             most=most_requests,
             checkpoint=checkpoint,
         )
+
+        if control is not None:
+            control.add("own", Handover(resolver, inventory, tenancy, owners).run)
 
         # The contract over the core
         redactor = Redactor(settings.secret_patterns)

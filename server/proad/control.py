@@ -4,23 +4,47 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
-from proad.errors import SetupError
-from proad.reload import Reloader
+from proad.errors import ProaError, SetupError
+
+Command = Callable[..., Awaitable[Mapping[str, object]]]
+"""Does what a command on the host asks for, with the words after its name."""
 
 _NAME = "control.sock"
-_RELOAD = b"reload\n"
+_LONGEST_LINE = 4096
 # A command sends its line at once; a reload takes as long as the files take to be read.
 _LINE_TIMEOUT = 10.0
 _ANSWER_TIMEOUT = 60.0
 _MOST_COMMANDS = 8
 
 
+class Control:
+    """The commands that the running daemon does."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Command] = {}
+
+    def add(self, name: str, command: Command) -> None:
+        """Do a command from now on."""
+        self._commands[name] = command
+
+    async def run(self, line: bytes) -> Mapping[str, object]:
+        """Run the command in a line, and return its answer; an answer with "error" is a failure."""
+        name, *words = json.loads(line)
+        if (command := self._commands.get(name)) is None:
+            return {"error": "unknown command; are proad and the daemon of one version?"}
+        try:
+            return await command(*words)
+        except (SetupError, ProaError) as error:
+            return {"error": str(error)}
+
+
 @asynccontextmanager
-async def controlled(state_dir: Path, reloader: Reloader) -> AsyncIterator[None]:
+async def controlled(state_dir: Path, control: Control) -> AsyncIterator[None]:
     """Answer commands on the control socket of a state folder, which this daemon holds.
 
     The socket is its user's alone: whoever may connect may also send signals to the daemon.
@@ -33,9 +57,12 @@ async def controlled(state_dir: Path, reloader: Reloader) -> AsyncIterator[None]
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with limit:
-                writer.write(await _answer(reader, reloader))
+                async with asyncio.timeout(_LINE_TIMEOUT):
+                    line = await reader.readline()
+                answer = await control.run(line)
+                writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
-        except (OSError, TimeoutError, ValueError):
+        except (OSError, TimeoutError, ValueError, TypeError):
             pass  # the command has gone away, or is none of ours
         finally:
             writer.close()
@@ -44,7 +71,7 @@ async def controlled(state_dir: Path, reloader: Reloader) -> AsyncIterator[None]
         listening = _listening(state_dir)
     except OSError as error:
         raise SetupError(f"{state_dir / _NAME}: {error.strerror}") from error
-    server = await asyncio.start_unix_server(answer, sock=listening, limit=len(_RELOAD))
+    server = await asyncio.start_unix_server(answer, sock=listening, limit=_LONGEST_LINE)
     try:
         yield
     finally:
@@ -58,11 +85,23 @@ def ask_to_reload(state_dir: Path) -> tuple[list[str], list[str]]:
     Raises:
         SetupError: no daemon answers there, or it could not reload; then nothing changed.
     """
+    answer = ask(state_dir, "reload")
+    if "error" in answer:
+        raise SetupError(f"not reloaded, nothing changed:\n{answer['error']}")
+    return answer["changed"], answer["restart"]
+
+
+def ask(state_dir: Path, *command: str) -> dict[str, Any]:
+    """Let the daemon of a state folder run a command, and return its answer.
+
+    Raises:
+        SetupError: no daemon answers there.
+    """
     try:
         with _address(state_dir) as address, socket.socket(socket.AF_UNIX) as daemon:
             daemon.settimeout(_ANSWER_TIMEOUT)
             daemon.connect(address)
-            daemon.sendall(_RELOAD)
+            daemon.sendall(json.dumps(command).encode() + b"\n")
             with daemon.makefile("rb") as answers:
                 line = answers.readline()
     except (FileNotFoundError, ConnectionRefusedError):
@@ -75,25 +114,8 @@ def ask_to_reload(state_dir: Path) -> tuple[list[str], list[str]]:
         raise SetupError(f"{state_dir / _NAME}: {error.strerror}") from error
     if not line:
         raise SetupError("the daemon ended before it answered; its log has more")
-    answer = json.loads(line)
-    if "error" in answer:
-        raise SetupError(f"not reloaded, nothing changed:\n{answer['error']}")
-    return answer["changed"], answer["restart"]
-
-
-async def _answer(reader: asyncio.StreamReader, reloader: Reloader) -> bytes:
-    async with asyncio.timeout(_LINE_TIMEOUT):
-        command = await reader.readline()
-    answer: dict[str, object]
-    if command != _RELOAD:
-        answer = {"error": "unknown command; are proad and the daemon of one version?"}
-    else:
-        try:
-            done = await reloader.reload()
-            answer = {"changed": done.changed, "restart": done.restart}
-        except SetupError as error:
-            answer = {"error": str(error)}
-    return json.dumps(answer).encode() + b"\n"
+    answer: dict[str, Any] = json.loads(line)
+    return answer
 
 
 def _listening(state_dir: Path) -> socket.socket:

@@ -1,7 +1,7 @@
 """Reload: a running daemon takes over changed settings, all of them or none."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +76,11 @@ class Reloader:
     def add(self, part: Reloadable) -> None:
         """Let a component take part in reloads."""
         self._parts.append(part)
+
+    async def command(self) -> Mapping[str, object]:
+        """Reload, and return what changed, for a command on the host; errors are those of `reload`."""
+        done = await self.reload()
+        return {"changed": done.changed, "restart": done.restart}
 
     async def reload(self) -> Reloaded:
         """Reload.

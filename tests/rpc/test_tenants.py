@@ -1,14 +1,16 @@
 """What users without access to all see and change: what is theirs, or their team's."""
 
 import asyncio
+import json
 
 import pytest
 
+from proad.control import Control
 from proad.model import Access, ContainerSpec
 from proad.store.teams import TeamStore
 from rpc.daemon import IMAGE, RPCS, refusal
 from rpc.tenants import tenant
-from rpc.watcher import Watcher
+from rpc.watcher import CHANGE_TYPES, Watcher
 
 
 @pytest.fixture
@@ -249,6 +251,69 @@ async def test_volume_that_is_deleted_leaves_nothing_to_the_next_of_its_name(ali
     await bella.call("CreateVolume", spec=spec)
     assert await volumes(alice) == {}
     assert await volumes(bella) == {"disk.qcow2": "bella"}
+
+
+@pytest.fixture
+async def handed(serve):
+    """A daemon that takes the host's commands, and what hands a resource over there."""
+    control = Control()
+    daemon = await serve(parts={"control": control})
+
+    async def hand_over(ref, owner):
+        return await control.run(json.dumps(["own", ref, owner]).encode())
+
+    return daemon, hand_over
+
+
+async def test_hand_over_takes_sight_from_one_and_gives_it_to_the_other(handed):
+    daemon, hand_over = handed
+    alice, bella = await tenant(daemon, "alice"), await tenant(daemon, "bella")
+    vm = await alice.domain("vm", disks=[{"new_volume": {"capacity_bytes": 2**20}}])
+    hers = await Watcher(daemon, token=bella.token).begin()
+    watcher = await Watcher(daemon, token=alice.token).begin()
+    condition: dict[str, object] = {"gone": {}}
+    wait = alice.call("WaitResource", id="vm", condition=condition, timeout={"seconds": 20})
+    stats = alice.call("StreamStats", ids=["vm"])
+    await stats.read()
+
+    answer = await hand_over("vm", "bella")
+
+    assert answer == {"path": vm.path, "name": "vm", "before": "alice"}
+    await watcher.until(lambda: not watcher.there)
+    await hers.until(lambda: hers.there)
+    lost, gained = watcher.changes[-1], hers.changes[-1]
+    assert CHANGE_TYPES[lost.type] == "REMOVED"
+    assert lost.resource.owner == "alice"
+    assert CHANGE_TYPES[gained.type] == "ADDED"
+    assert gained.resource.owner == "bella"
+    assert not (await wait).HasField("resource")
+    assert (await refusal(stats.read())).reason == "RESOURCE_NOT_FOUND"
+    assert await volumes(alice) == {}
+    assert list((await volumes(bella)).values()) == ["bella"]
+    assert await alice.names() == []
+    for each in (watcher, hers):
+        each.call.cancel()
+
+
+async def test_hand_over_gives_what_was_made_outside_an_owner(handed):
+    daemon, hand_over = handed
+    await outside(daemon)
+    red = await TeamStore(daemon.users._database).add("red")
+    tim = await tenant(daemon, "tim", Access.TEAM, red)
+    assert await tim.names() == []
+    await hand_over("outside", "red")
+    assert await tim.names() == ["outside"]
+
+
+@pytest.mark.parametrize(
+    ("ref", "owner", "error"),
+    [("web", "nobody", "no user or team"), ("none", "ann", "no resource")],
+)
+async def test_hand_over_of_or_to_what_is_not_there_changes_nothing(handed, ref, owner, error):
+    daemon, hand_over = handed
+    await daemon.container("web")
+    assert error in (await hand_over(ref, owner))["error"]
+    assert await daemon.names(filter={"owners": ["ann"]}) == ["web"]
 
 
 async def test_recreation_keeps_the_owner(daemon, alice):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proad.commands import daemon, team, user
+from proad.commands import daemon, owner, team, user
 from proad.config import ConfigError, LogFormat, LogLevel
 from proad.errors import ProaError, SetupError, redacted
 from proad.hardening import harden
@@ -31,6 +31,7 @@ app.command()(daemon.init)
 app.command("check-config")(daemon.check_config)
 app.add_typer(user.app, name="user")
 app.add_typer(team.app, name="team")
+app.add_typer(owner.app, name="owner")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proad.config import LogLevel, Settings
-from proad.control import ask_to_reload, controlled
+from proad.control import Control, ask_to_reload, controlled
 from proad.errors import SetupError
 from proad.reload import Prepared, Reloader
 
@@ -80,7 +80,7 @@ async def test_control_socket_serves_below_a_long_path_and_is_private(loaded, re
     folder.mkdir(mode=0o700)
     (folder / "control.sock").touch()  # of a daemon that was killed
 
-    async with controlled(folder, reloader):
+    async with controlled(folder, _control(reloader)):
         assert (folder / "control.sock").stat().st_mode & 0o777 == 0o600
         assert await _asked(folder) == ([], [])
 
@@ -92,7 +92,7 @@ async def test_ask_to_reload_passes_on_why_nothing_changed(loaded, reloader):
         raise SetupError("file: line 1: no")
 
     reloader = Reloader(Settings(state_dir=loaded["state_dir"]), load)
-    async with controlled(loaded["state_dir"], reloader):
+    async with controlled(loaded["state_dir"], _control(reloader)):
         with pytest.raises(SetupError, match=r"(?s)nothing changed.*file: line 1: no"):
             await _asked(loaded["state_dir"])
 
@@ -106,3 +106,9 @@ def test_ask_to_reload_without_a_daemon_is_refused(tmp_path):
 
 async def _asked(folder):
     return await asyncio.to_thread(ask_to_reload, folder)
+
+
+def _control(reloader):
+    control = Control()
+    control.add("reload", reloader.command)
+    return control
