@@ -133,6 +133,18 @@ class ContainersContract:
         assert not shown.privileged
         assert [each.network for each in shown.networks] == ["bridge"]
 
+    @pytest.mark.parametrize(("asked", "shown"), [(None, True), (True, True), (False, False)])
+    async def test_create_shows_whether_new_privileges_are_allowed(
+        self, harness: DriverHarness, *, asked: bool | None, shown: bool
+    ):
+        spec = ContainerSpec(
+            image=IMAGE, name=harness.new_name(), command=IDLE, allow_new_privileges=asked
+        )
+        made = (await harness.containers.create_container(spec)).resource
+        assert spec_of(made).allow_new_privileges is shown
+        assert made.container is not None
+        assert made.container.spec_omits == ()
+
     async def test_summary_is_the_full_view_without_the_details(self, harness: DriverHarness):
         spec = ContainerSpec(
             image=IMAGE,

@@ -145,6 +145,12 @@ def run(
     ] = None,
     cap_add: Annotated[Texts, typer.Option(help="Capability to add.")] = None,
     cap_drop: Annotated[Texts, typer.Option(help="Capability to drop.")] = None,
+    allow_new_privileges: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-new-privileges/--no-new-privileges", help="Let sudo and setuid programs work."
+        ),
+    ] = None,
     device: Annotated[
         list[v1.Device] | None,
         typer.Option(parser=parse.device, metavar="PATH[:PATH[:rwm]]", help="Device of the host."),
@@ -244,6 +250,7 @@ def run(
         read_only_root=read_only,
         cap_add=cap_add or (),
         cap_drop=cap_drop or (),
+        allow_new_privileges=allow_new_privileges,
         devices=device,
         group_add=group_add or (),
         sysctls=pairs(sysctl),

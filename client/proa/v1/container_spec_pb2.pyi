@@ -787,6 +787,7 @@ class ContainerSpec(_message.Message):
     DISPLAY_FIELD_NUMBER: _builtins.int
     ENV_UNSET_FIELD_NUMBER: _builtins.int
     ENV_SECRET_FIELD_NUMBER: _builtins.int
+    ALLOW_NEW_PRIVILEGES_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Image: a name with an optional tag or digest, or an id. Required.
     At most 1024 characters.
@@ -837,6 +838,10 @@ class ContainerSpec(_message.Message):
     """
     deletion_protection: _builtins.bool
     """Refuses delete, prune and recreate with DELETION_PROTECTED. Not of a TRANSIENT container."""
+    allow_new_privileges: _builtins.bool
+    """Whether its processes may gain privileges by setuid programs and file capabilities, as sudo and
+    the sandboxes of browsers do. Absent: what the host's policy gives, mostly not.
+    """
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Command and arguments; empty: the image's.
@@ -1021,15 +1026,20 @@ class ContainerSpec(_message.Message):
         display: Global___ContainerDisplay | None = ...,
         env_unset: _abc.Iterable[_builtins.str] | None = ...,
         env_secret: _abc.Mapping[_builtins.str, Global___EnvSecret] | None = ...,
+        allow_new_privileges: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "display", b"display", "health_check", b"health_check", "init", b"init", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stop_timeout", b"stop_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_allow_new_privileges", b"_allow_new_privileges", "_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "allow_new_privileges", b"allow_new_privileges", "display", b"display", "health_check", b"health_check", "init", b"init", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "display", b"display", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "env_secret", b"env_secret", "env_unset", b"env_unset", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_allow_new_privileges", b"_allow_new_privileges", "_init", b"_init", "_shm_size_bytes", b"_shm_size_bytes", "allow_new_privileges", b"allow_new_privileges", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "display", b"display", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "env_secret", b"env_secret", "env_unset", b"env_unset", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__allow_new_privileges: _TypeAlias = _typing.Literal["allow_new_privileges"]  # noqa: Y015
+    _WhichOneofArgType__allow_new_privileges: _TypeAlias = _typing.Literal["_allow_new_privileges", b"_allow_new_privileges"]  # noqa: Y015
     _WhichOneofReturnType__init: _TypeAlias = _typing.Literal["init"]  # noqa: Y015
     _WhichOneofArgType__init: _TypeAlias = _typing.Literal["_init", b"_init"]  # noqa: Y015
     _WhichOneofReturnType__shm_size_bytes: _TypeAlias = _typing.Literal["shm_size_bytes"]  # noqa: Y015
     _WhichOneofArgType__shm_size_bytes: _TypeAlias = _typing.Literal["_shm_size_bytes", b"_shm_size_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__allow_new_privileges) -> _WhichOneofReturnType__allow_new_privileges | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__init) -> _WhichOneofReturnType__init | None: ...
     @_typing.overload

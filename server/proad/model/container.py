@@ -336,6 +336,7 @@ class ContainerSpec:
     env_secret: Annotated[Mapping[Text, EnvSecret], AfterValidator(_environment)] = field(
         default_factory=dict
     )
+    allow_new_privileges: bool | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ContainerSpec":
@@ -368,6 +369,7 @@ class Container:
     """The container part of a resource. The contract defines the fields of a SUMMARY.
 
     `carried_volumes` are nameless volumes that a recreation has kept: for the driver alone.
+    `omissions` are the values of what `spec_omits` names, as the engine has them: for the policy.
     """
 
     spec: ContainerSpec | None = None
@@ -389,3 +391,4 @@ class Container:
     privileged: bool = False
     display: ContainerDisplay | None = None
     carried_volumes: tuple[str, ...] = ()
+    omissions: Mapping[str, object] = field(default_factory=dict)

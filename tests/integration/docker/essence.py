@@ -32,7 +32,7 @@ def essence(inspect: Json) -> Json:
             "Labels": {k: v for k, v in labels.items() if not k.startswith("proa.driver.")},
             "Hostname": "" if shares or config["Hostname"] == short else config["Hostname"],
         },
-        "host": _filled(host, _FORMS),
+        "host": _filled({**host, "SecurityOpt": _security(host)}, _FORMS),
         "restarts": [
             host["RestartPolicy"]["Name"] or "no",
             host["RestartPolicy"]["MaximumRetryCount"],
@@ -50,6 +50,11 @@ def essence(inspect: Json) -> Json:
             for name, one in inspect["NetworkSettings"]["Networks"].items()
         },
     }
+
+
+def _security(host: Json) -> Json:
+    """Return the security options without the one that says what holds without it."""
+    return [each for each in host["SecurityOpt"] or () if each != "no-new-privileges=false"]
 
 
 def differing(first: Json, second: Json) -> Json:

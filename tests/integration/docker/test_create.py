@@ -62,6 +62,18 @@ def network(raw: docker.APIClient, token: str):
     raw.remove_network(made["Id"])
 
 
+@pytest.mark.parametrize(("asked", "flag"), [(True, "0"), (False, "1")])
+async def test_create_decides_whether_processes_may_gain_privileges(
+    make: Make, raw: docker.APIClient, *, asked: bool, flag: str
+):
+    made = await make(*DEAF, allow_new_privileges=asked)
+    status = await says(raw, made, "cat", "/proc/1/status")
+    assert (
+        dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)["NoNewPrivs"]
+        == flag
+    )
+
+
 async def test_create_container_with_image_only_takes_image_defaults(
     driver: DockerDriver, raw: docker.APIClient
 ):

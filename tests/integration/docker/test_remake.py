@@ -138,6 +138,7 @@ SPECS = st.builds(
         port=st.integers(1, 65535),
     ),
     env_unset=st.sampled_from([(), ("_UNSET",)]),
+    allow_new_privileges=st.sampled_from([None, True, False]),
 ).filter(lambda spec: spec.command or spec.entrypoint != ("",))
 
 
@@ -165,6 +166,15 @@ async def test_container_remade_from_its_specification_is_the_same(
         await driver.delete(made.id)
 
 
+def _shared_mount() -> docker.types.Mount:
+    return docker.types.Mount("/b", "/tmp", type="bind", propagation="rshared")
+
+
+def _disguised_bind() -> docker.types.Mount:
+    options = docker.types.DriverConfig("local", {"type": "none", "o": "bind", "device": "/tmp"})
+    return docker.types.Mount("/b", None, type="volume", driver_config=options)
+
+
 FOREIGN: list[tuple[dict[str, Any], str]] = [
     ({"privileged": True}, "HostConfig.Privileged"),
     ({"security_opt": ["seccomp=unconfined"]}, "HostConfig.SecurityOpt"),
@@ -174,7 +184,9 @@ FOREIGN: list[tuple[dict[str, Any], str]] = [
     ({"cgroup_parent": "/proa-test"}, "HostConfig.CgroupParent"),
     ({"publish_all_ports": True}, "HostConfig.PublishAllPorts"),
     ({"dns_opt": ["ndots:3"]}, "HostConfig.DnsOptions"),
-    ({"binds": ["/tmp:/b:rshared"]}, "HostConfig.Binds"),
+    ({"binds": ["/tmp:/b:rshared"]}, "HostConfig.Binds.rshared"),
+    ({"mounts": [_shared_mount()]}, "HostConfig.Mounts.BindOptions.Propagation"),
+    ({"mounts": [_disguised_bind()]}, "HostConfig.Mounts.VolumeOptions.DriverConfig"),
     ({"tmpfs": {"/t": "uid=1000"}}, "HostConfig.Tmpfs"),
     ({"port_bindings": {80: "48000-48010"}}, "HostConfig.PortBindings"),
 ]

@@ -36,7 +36,7 @@ _NOT_OURS = {
     *("owner", "deletion_protection", "domain", "creation"),
 }
 # What was asked for: test_remake.py makes it again.
-_ASKED_FOR = {"spec", "spec_omits", "display"}
+_ASKED_FOR = {"spec", "spec_omits", "omissions", "display"}
 _IMAGE = [
     'ENTRYPOINT ["echo", "a b"]',
     "ENV FROM_IMAGE=1 EMPTY=",

@@ -109,7 +109,7 @@ OF_JOURNAL = {"RequestFailure"}
 # Fields for the core alone, which callers never see.
 OF_CORE = {
     (v1.Resource.DESCRIPTOR, model.Resource): {"creation", "owner_id"},
-    (v1.Container.DESCRIPTOR, model.Container): {"carried_volumes"},
+    (v1.Container.DESCRIPTOR, model.Container): {"carried_volumes", "omissions"},
     (v1.Volume.DESCRIPTOR, model.Volume): {"record_id"},
 }
 

@@ -53,6 +53,7 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
     labels, image_id = config["Labels"].mapping(), item["Image"].text()
     shown = STATES.get(_status(state), UNKNOWN)[0]
     active = shown in ACTIVE
+    omissions = omitted(item, image, cgroupns=cgroupns)
     return Resource(
         id=id,
         kind=ResourceKind.CONTAINER,
@@ -65,7 +66,8 @@ def full(item: Value, id: str, image: Value, *, cgroupns: str = "") -> Resource:
         lifetime=Lifetime.TRANSIENT if host["AutoRemove"].flag() else Lifetime.PERSISTENT,
         container=Container(
             spec=spec_of(item, image, id),
-            spec_omits=omitted(item, image, cgroupns=cgroupns),
+            spec_omits=tuple(omissions),
+            omissions=omissions,
             image=config["Image"].text(),
             image_id=image_id,
             command=(path, *item["Args"].texts()) if (path := item["Path"].text()) else (),

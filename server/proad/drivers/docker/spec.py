@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from proad.drivers.docker.labels import CREATION_LABEL, DISPLAY_LABEL, display_label
+from proad.drivers.docker.security_options import security_options
 from proad.errors import FieldViolation, InvalidArgumentError
 from proad.model import (
     ContainerResources,
@@ -143,6 +144,7 @@ def _host_config(spec: ContainerSpec) -> Json:
             "ReadonlyRootfs": spec.read_only_root,
             "CapAdd": list(spec.cap_add),
             "CapDrop": list(spec.cap_drop),
+            "SecurityOpt": security_options(spec.allow_new_privileges),
             "Devices": [
                 {
                     "PathOnHost": device.host_path,

@@ -4,8 +4,9 @@ What is known to be expressed is on a list. All else is told where it differs fr
 default, so that a setting of an engine that is newer than this list is told, too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from proad.drivers.docker.security_options import has_others
 from proad.drivers.docker.spec_view import bind_of
 from proad.drivers.tolerant import Value
 
@@ -43,65 +44,92 @@ _MOUNT_FIELDS = frozenset({"Type", "Source", "Target", "ReadOnly", "TmpfsOptions
 _EXPRESSED_TMPFS = frozenset({"SizeBytes", "Mode"})
 _TMPFS_WORDS = frozenset({"ro", "rw", "size", "mode", ""})
 _ENDPOINT_FIELDS = ("Links", "DriverOpts", "GwPriority")
+# What every engine masks and protects, unless a create says otherwise.
+_MASKED = frozenset(
+    {
+        *("/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+        *("/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi"),
+        "/sys/firmware",
+    }
+)
+_READ_ONLY = frozenset({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"})
 
 
-def omitted(item: Value, image: Value, *, cgroupns: str) -> tuple[str, ...]:
+def omitted(item: Value, image: Value, *, cgroupns: str) -> Mapping[str, object]:
     """Return the settings of an inspected container that its specification has no field for.
 
     Args:
         item: GET /containers/{id}/json.
         image: the configuration of its image; missing if the image is gone.
         cgroupns: the engine's default mode of cgroup namespaces; empty: not known.
+
+    Returns:
+        The values as the engine has them by the names of the settings, in order.
     """
-    return tuple(sorted({*_unexpressed(item, image, cgroupns), *_parts(item, image)}))
+    found = {**dict(_unexpressed(item, image, cgroupns)), **dict(_parts(item, image))}
+    return dict(sorted(found.items()))
 
 
-def _unexpressed(item: Value, image: Value, cgroupns: str) -> Iterator[str]:
+_Found = Iterator[tuple[str, object]]
+
+
+def _unexpressed(item: Value, image: Value, cgroupns: str) -> _Found:
     for section, expressed in _EXPRESSED.items():
         for key, value in item[section].entries():
             name = f"{section}.{key}"
-            if key in expressed or name in _IN_PART:
+            if key in expressed or name in _IN_PART or name in _IN_PIECES:
                 continue
             inherited = section == "Config" and value.raw == image[key].raw
             default = value.raw in _NOTHING or value.raw in _DEFAULTS.get(name, ())
             if not inherited and not default:
-                yield name
+                yield name, value.raw
     mode = item["HostConfig"]["CgroupnsMode"].text()
     if cgroupns and mode not in {"", cgroupns}:
-        yield "HostConfig.CgroupnsMode"
+        yield "HostConfig.CgroupnsMode", mode
 
 
-def _parts(item: Value, image: Value) -> Iterator[str]:
+def _parts(item: Value, image: Value) -> _Found:
     for name, omits in _IN_PART.items():
         section, _, key = name.partition(".")
-        if omits(item[section][key], item, image):
-            yield name
+        if omits(value := item[section][key], item, image):
+            yield name, value.raw
+    yield from _mounts(item["HostConfig"]["Mounts"])
+    yield from _binds(item["HostConfig"]["Binds"])
     mode = item["HostConfig"]["NetworkMode"].text()
     networks = item["NetworkSettings"]["Networks"]
     if mode not in {"none", "host"} and not mode.startswith("container:") and not networks:
-        yield "NetworkSettings.Networks"  # taken off the one that it was made with
+        yield "NetworkSettings.Networks", {}  # taken off the one that it was made with
     for _, endpoint in networks.entries():
         for key in _ENDPOINT_FIELDS:
-            if endpoint[key].raw not in _NOTHING:
-                yield f"NetworkSettings.Networks.{key}"
+            if (value := endpoint[key]).raw not in _NOTHING:
+                yield f"NetworkSettings.Networks.{key}", value.raw
         # Of a container that runs, it may be the engine's; Config has that of the first network.
-        if endpoint["MacAddress"].text() and not endpoint["EndpointID"].text():
-            yield "NetworkSettings.Networks.MacAddress"
-        if endpoint["IPAMConfig"]["LinkLocalIPs"]:
-            yield "NetworkSettings.Networks.IPAMConfig.LinkLocalIPs"
+        if (address := endpoint["MacAddress"].text()) and not endpoint["EndpointID"].text():
+            yield "NetworkSettings.Networks.MacAddress", address
+        if local := endpoint["IPAMConfig"]["LinkLocalIPs"]:
+            yield "NetworkSettings.Networks.IPAMConfig.LinkLocalIPs", local.raw
 
 
-def _mounts(mounts: Value, _item: Value, _image: Value) -> bool:
-    return any(
-        mount["Type"].text() not in {"bind", "volume", "tmpfs"}
-        or any(_says(each) for key, each in mount.entries() if key not in _MOUNT_FIELDS)
-        or any(
-            _says(each)
-            for key, each in mount["TmpfsOptions"].entries()
-            if key not in _EXPRESSED_TMPFS
-        )
-        for mount in mounts.each()
-    )
+def _mounts(mounts: Value) -> _Found:
+    """Return what is said of mounts beyond the contract, such as "HostConfig.Mounts.BindOptions"."""
+    for mount in mounts.each():
+        if mount["Type"].text() not in {"bind", "volume", "tmpfs"}:
+            yield "HostConfig.Mounts.Type", mount["Type"].raw
+        for key, options in mount.entries():
+            if key not in _MOUNT_FIELDS and _says(options):
+                yield from _inner(f"HostConfig.Mounts.{key}", options)
+        for key, option in mount["TmpfsOptions"].entries():
+            if key not in _EXPRESSED_TMPFS and _says(option):
+                yield f"HostConfig.Mounts.TmpfsOptions.{key}", option.raw
+
+
+def _inner(name: str, options: Value) -> _Found:
+    """Return the options of one sort, each by its own name."""
+    if not isinstance(options.raw, dict):
+        yield name, options.raw
+    for key, option in options.entries() if isinstance(options.raw, dict) else ():
+        if _says(option):
+            yield f"{name}.{key}", option.raw
 
 
 def _says(options: Value) -> bool:
@@ -111,8 +139,10 @@ def _says(options: Value) -> bool:
     return options.raw not in (*_NOTHING, "rprivate")
 
 
-def _binds(binds: Value, _item: Value, _image: Value) -> bool:
-    return any({*bind_of(bind)[2].split(",")} - {"", "rw", "ro"} for bind in binds.texts())
+def _binds(binds: Value) -> _Found:
+    for bind in binds.texts():
+        for option in {*bind_of(bind)[2].split(",")} - {"", "rw", "ro"}:
+            yield f"HostConfig.Binds.{option}", bind
 
 
 def _tmpfs(mounts: Value, _item: Value, _image: Value) -> bool:
@@ -150,19 +180,28 @@ def _start_interval(check: Value, _item: Value, image: Value) -> bool:
 
 def _unmasked(paths: Value, _item: Value, _image: Value) -> bool:
     # The engine fills in its own; privileged containers have null.
-    return paths.raw == []
+    return paths.raw is not None and not {*paths.texts()} >= _MASKED
 
 
+def _writable(paths: Value, _item: Value, _image: Value) -> bool:
+    return paths.raw is not None and not {*paths.texts()} >= _READ_ONLY
+
+
+def _security(options: Value, _item: Value, _image: Value) -> bool:
+    return has_others(options)
+
+
+# Settings of which each part has a name of its own.
+_IN_PIECES = frozenset({"HostConfig.Binds", "HostConfig.Mounts"})
 _Omits = Callable[[Value, Value, Value], bool]
 # Settings that are expressed in part.
 _IN_PART: dict[str, _Omits] = {
     "Config.ExposedPorts": _exposed,
     "Config.Healthcheck": _start_interval,
-    "HostConfig.Binds": _binds,
     "HostConfig.ExtraHosts": _extra_hosts,
     "HostConfig.MaskedPaths": _unmasked,
-    "HostConfig.Mounts": _mounts,
     "HostConfig.PortBindings": _port_bindings,
-    "HostConfig.ReadonlyPaths": _unmasked,
+    "HostConfig.ReadonlyPaths": _writable,
+    "HostConfig.SecurityOpt": _security,
     "HostConfig.Tmpfs": _tmpfs,
 }

@@ -13,6 +13,7 @@ from proad.drivers.docker.labels import (
     labelled_volumes,
     visible,
 )
+from proad.drivers.docker.security_options import allows_new_privileges
 from proad.drivers.docker.tmpfs import in_memory
 from proad.drivers.docker.view import PORT, PROTOCOLS, by_number, environment, in_order
 from proad.drivers.tolerant import INT32, NOTHING, Value
@@ -118,6 +119,7 @@ def spec_of(item: Value, image: Value, id: str) -> ContainerSpec:
         lifetime=Lifetime.TRANSIENT if host["AutoRemove"].flag() else Lifetime.PERSISTENT,
         log_driver=host["LogConfig"]["Type"].text(),
         log_options=host["LogConfig"]["Config"].mapping(),
+        allow_new_privileges=allows_new_privileges(host["SecurityOpt"]),
     )
 
 

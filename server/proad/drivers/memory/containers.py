@@ -169,6 +169,7 @@ def _own(spec: ContainerSpec, image: Image) -> ContainerSpec:
         ),
         shm_size_bytes=spec.shm_size_bytes or _SHM_BYTES,
         log_driver=spec.log_driver or "json-file",
+        allow_new_privileges=spec.allow_new_privileges is not False,
         deletion_protection=False,  # the core knows
     )
 
