@@ -391,4 +391,4 @@ class Container:
     privileged: bool = False
     display: ContainerDisplay | None = None
     carried_volumes: tuple[str, ...] = ()
-    omissions: Mapping[str, object] = field(default_factory=dict)
+    omissions: Mapping[str, tuple[object, ...]] = field(default_factory=dict)

@@ -56,5 +56,16 @@ def test_omissions_name_each_setting_with_its_value(
     container = full(inspected(HostConfig=host)).container
     assert container is not None
     found = {k: v for k, v in container.omissions.items() if k.startswith("HostConfig")}
-    assert found == omitted
+    assert found == {name: (value,) for name, value in omitted.items()}
     assert container.spec_omits == tuple(container.omissions)
+
+
+def test_omissions_of_two_mounts_keep_both_values():
+    shared, slave = (
+        BIND | {"Target": f"/{word}", "BindOptions": {"Propagation": word}}
+        for word in ("rshared", "rslave")
+    )
+    container = full(inspected(HostConfig={"Mounts": [shared, slave]})).container
+    assert container is not None
+    found = container.omissions["HostConfig.Mounts.BindOptions.Propagation"]
+    assert found == ("rshared", "rslave")

@@ -5,6 +5,7 @@ default, so that a setting of an engine that is newer than this list is told, to
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from proad.drivers.docker.security_options import has_others
 from proad.drivers.docker.spec_view import bind_of
@@ -55,7 +56,7 @@ _MASKED = frozenset(
 _READ_ONLY = frozenset({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"})
 
 
-def omitted(item: Value, image: Value, *, cgroupns: str) -> Mapping[str, object]:
+def omitted(item: Value, image: Value, *, cgroupns: str) -> Mapping[str, tuple[object, ...]]:
     """Return the settings of an inspected container that its specification has no field for.
 
     Args:
@@ -64,9 +65,12 @@ def omitted(item: Value, image: Value, *, cgroupns: str) -> Mapping[str, object]
         cgroupns: the engine's default mode of cgroup namespaces; empty: not known.
 
     Returns:
-        The values as the engine has them by the names of the settings, in order.
+        The values as the engine has them, by the names of the settings in order; a setting of
+        mounts and networks may have several.
     """
-    found = {**dict(_unexpressed(item, image, cgroupns)), **dict(_parts(item, image))}
+    found: dict[str, tuple[object, ...]] = {}
+    for name, value in chain(_unexpressed(item, image, cgroupns), _parts(item, image)):
+        found[name] = (*found.get(name, ()), value)
     return dict(sorted(found.items()))
 
 
