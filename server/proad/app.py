@@ -19,6 +19,7 @@ from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
+from proad.config.protected_paths import protected_paths
 from proad.control import Control, controlled
 from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
@@ -40,6 +41,7 @@ from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.stats_service import StatsService
+from proad.core.surroundings import SurroundingsReader
 from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
 from proad.core.volume_tenancy import VolumeTenancy
@@ -230,7 +232,8 @@ async def serving(
         inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()
-        gate = PolicyGate(settings.policy, inventory)
+        surroundings = SurroundingsReader(inventory, connections, protected_paths(settings))
+        gate = PolicyGate(settings.policy, inventory, surroundings)
         verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
         tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners)
         provisioning = Provisioning(hosts, resolver, tasks, inventory, gate, tenancy)

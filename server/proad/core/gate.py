@@ -13,6 +13,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.registries import RegistryJudge
 from proad.core.requests import refuse
+from proad.core.surroundings import SurroundingsReader
 from proad.errors import InvalidArgumentError, PolicyDeniedError
 from proad.model import (
     DOCKER_HUB,
@@ -20,7 +21,6 @@ from proad.model import (
     DomainSpec,
     DomainXml,
     Resource,
-    ResourceKind,
     ResourceUpdate,
     Verb,
     VolumeSpec,
@@ -44,13 +44,19 @@ class PolicyGate:
     Args:
         policy: the host's policy.
         inventory: has the FULL views of what exists.
+        surroundings: reads what a container refers to.
         registries: judges the addresses of registries.
     """
 
     def __init__(
-        self, policy: Policy, inventory: Inventory, registries: RegistryJudge | None = None
+        self,
+        policy: Policy,
+        inventory: Inventory,
+        surroundings: SurroundingsReader | None = None,
+        registries: RegistryJudge | None = None,
     ) -> None:
         self._inventory = inventory
+        self._surroundings = surroundings or SurroundingsReader(inventory)
         self._registries = registries or RegistryJudge()
         self.use(policy)
 
@@ -68,20 +74,25 @@ class PolicyGate:
         self._profile()
 
     async def admit_container(
-        self, connection: EngineConnection, spec: ContainerSpec
+        self, connection: EngineConnection, spec: ContainerSpec, *, instead: str = ""
     ) -> ContainerSpec:
         """Return a specification to create a container from, with the profile's defaults.
+
+        Args:
+            connection: the engine.
+            spec: the specification.
+            instead: full id of the container whose place the new one takes; empty: of none.
 
         Raises:
             PolicyDeniedError: the profile denies it.
         """
-        del connection
         profile = self._profile()
         if profile is None:
             return spec
         spec = containers.with_defaults(spec, profile)
-        self._deny(below("spec", containers.judge(spec, profile)))
-        return spec
+        around = await self._surroundings.of_spec(connection, spec, profile, instead=instead)
+        self._deny(below("spec", containers.judge(spec, profile, around)))
+        return containers.with_joined(spec, around)
 
     async def admit_domain(self, connection: EngineConnection, spec: DomainSpec) -> DomainSpec:
         """Return a specification to create a domain from.
@@ -105,7 +116,9 @@ class PolicyGate:
         self.check_profile()
         return source
 
-    def admit_update(self, update: ResourceUpdate) -> ResourceUpdate:
+    async def admit_update(
+        self, connection: EngineConnection, update: ResourceUpdate
+    ) -> ResourceUpdate:
         """Return a change of a resource, judged on the fields that change alone.
 
         Raises:
@@ -117,7 +130,8 @@ class PolicyGate:
         spec: ContainerSpec | DomainSpec
         if isinstance(update.spec, ContainerSpec):
             spec = containers.with_defaults(update.spec, profile)
-            found, prefix = containers.judge(spec, profile), "container"
+            around = await self._surroundings.of_spec(connection, spec, profile)
+            found, prefix = containers.judge(spec, profile, around), "container"
         else:
             spec = update.spec
             found, prefix = domains.judge(spec, profile), "domain"
@@ -188,8 +202,11 @@ class PolicyGate:
     ) -> list[Violation]:
         del snapshot
         full: Resource = await self._inventory.full(connection, entry.observed.id)
-        if full.kind is ResourceKind.CONTAINER:
-            return containers.judge_live(full.container, profile)
+        if full.container is not None:
+            around = await self._surroundings.of_container(
+                connection, full.id, full.container, profile
+            )
+            return containers.judge_live(full.container, profile, around)
         return domains.judge_live(full.domain, profile)
 
     async def _admit_registry(self, registry: str) -> None:

@@ -168,7 +168,7 @@ class Lifecycle:
             )
         resolved = await self._resolver.find(ref)
         driver = require(resolved.driver, Updates)
-        update = self._gate.admit_update(update)
+        update = await self._gate.admit_update(resolved.connection, update)
         changed = update.digests()
         async with self._verbs.run(resolved, Verb.UPDATE, etag=etag, changes=changed) as run:
             recorded = RECORDED[run.entry.observed.kind] & update.paths

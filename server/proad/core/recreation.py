@@ -63,7 +63,7 @@ class Recreator:
             raise CapabilityMissingError("recreation of a domain", driver=resolved.driver.name)
         async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
             spec = _changed(await run.driver.get_resource(run.id), update)
-            spec = await self._gate.admit_container(connection, spec)
+            spec = await self._gate.admit_container(connection, spec, instead=run.id)
             if redacted(spec):
                 spec = await with_secrets(spec, resolved)
             async with self._inventory.recorder.creating(

@@ -146,6 +146,7 @@ from proad.model.verbs import (
     verbs_of,
 )
 from proad.model.volume import (
+    ContainerVolume,
     Volume,
     VolumeSpec,
 )
@@ -185,6 +186,7 @@ __all__ = [
     "ContainerDisplay",
     "ContainerResources",
     "ContainerSpec",
+    "ContainerVolume",
     "CpuMode",
     "CreatedContainer",
     "DeleteOptions",

@@ -1,5 +1,6 @@
 """Volumes in storage pools."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import model_validator
@@ -46,3 +47,12 @@ class VolumeSpec:
         if self.base is not None and self.format is not DiskFormat.QCOW2:
             raise ValueError("a base volume needs format QCOW2")
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerVolume:
+    """A volume of containers that exists, with the options of its driver that it was made with."""
+
+    name: str
+    driver: str
+    options: Mapping[str, str] = field(default_factory=dict)

@@ -79,6 +79,8 @@ class Profile(BaseModel):
         allow_dns: name servers and search domains other than the host's.
         allow_extra_hosts: entries of /etc/hosts.
         allow_fixed_addresses: IP and MAC addresses that the caller chooses.
+        allowed_engine_settings: further settings of containers that were made outside Proa, as
+            `spec_omits` names them.
 
         allowed_pools: storage pools of disks and volumes.
         disk_roots: folders of the host whose files may be disks or media of a domain.
@@ -145,6 +147,7 @@ class Profile(BaseModel):
     allow_dns: Switch = False
     allow_extra_hosts: Switch = False
     allow_fixed_addresses: Switch = False
+    allowed_engine_settings: Names = ()
 
     allowed_pools: Names = (ANY,)
     disk_roots: Roots = ()

@@ -32,6 +32,7 @@ Obligations of every method of a driver:
 
 from proad.ports.callbacks import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
 from proad.ports.capabilities import (
+    ContainerAttachments,
     Containers,
     Domains,
     Images,
@@ -46,6 +47,7 @@ from proad.ports.driver import Driver
 
 __all__ = [
     "AnnounceFootprint",
+    "ContainerAttachments",
     "Containers",
     "Domains",
     "Driver",

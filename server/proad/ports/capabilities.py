@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from proad.model import (
     ContainerSpec,
+    ContainerVolume,
     CreatedContainer,
     DeletedImage,
     DomainSpec,
@@ -77,6 +78,31 @@ class Containers(Protocol):
 
     async def env_secrets(self, id: str) -> Mapping[str, str]:
         """Return the values of a container's `env_secret`, which no view of the container has."""
+
+
+@runtime_checkable
+class ContainerAttachments(Protocol):
+    """What containers are attached to on their host, read without a change."""
+
+    @property
+    def is_on_this_host(self) -> bool:
+        """Whether the paths of the engine's host are those of this process."""
+
+    @property
+    def default_log_driver(self) -> str:
+        """The log driver of a container that names none; empty: not known."""
+
+    @property
+    def state_folders(self) -> Collection[str]:
+        """Where the engine keeps its state, as far as it says."""
+
+    async def container_volumes(
+        self, names: Collection[str] | None = None
+    ) -> list[ContainerVolume]:
+        """Return the volumes of these names that exist; None: all volumes."""
+
+    async def network_drivers(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the drivers of those of these networks that exist, by name or id as given."""
 
 
 @runtime_checkable

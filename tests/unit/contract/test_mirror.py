@@ -148,6 +148,7 @@ def test_walk_reaches_whole_model():
     assert there - converted == {
         "Access",
         "Action",
+        "ContainerVolume",
         "EngineEvent",
         "EngineInfo",
         "Footprint",

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Never, Self
 
+from proad.drivers.docker.attachments import DockerAttachments
 from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.delete import ContainerDeleter
 from proad.drivers.docker.errors import ENGINE
@@ -32,6 +33,7 @@ from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import (
     ContainerSpec,
+    ContainerVolume,
     CreatedContainer,
     DeletedImage,
     DeleteOptions,
@@ -71,7 +73,8 @@ class DockerDriver:
         async with DockerDriver() as docker:
             made = await docker.create_container(ContainerSpec(image="busybox"), start=True)
 
-    The ports Driver, Containers, Images, Recovery, Recreation, Stats and Updates say what each method does.
+    The ports Driver, Containers, ContainerAttachments, Images, Recovery, Recreation, Stats and
+    Updates say what each method does.
 
     Args:
         url: unix://, tcp:// or ssh:// address; empty: DOCKER_HOST, or the local socket.
@@ -110,6 +113,10 @@ class DockerDriver:
             connect_timeout=timing.connect,
         )
         self.endpoint = self._engine.api.endpoint
+        self.is_on_this_host = url.startswith("unix:")
+        self.default_log_driver = ""
+        self.state_folders: tuple[str, ...] = ()
+        self._attachments = DockerAttachments(self._engine)
         self._reader = ContainerReader(self._engine, timing.inspect_removal)
         under_way = CreatesUnderWay(ENGINE)
         self._recovery = ContainerRecovery(self._engine, self._reader, under_way)
@@ -160,6 +167,8 @@ class DockerDriver:
         info = (await self._engine.get("/info", timeout=limit)).value()
         # https://docs.docker.com/reference/cli/docker/container/run/#cgroupns
         self._reader.cgroupns = "host" if info["CgroupVersion"].text() == "1" else "private"
+        self.default_log_driver = info["LoggingDriver"].text()
+        self.state_folders = tuple(filter(None, (info["DockerRootDir"].text(),)))
         self._info = EngineInfo(
             version=version,
             api_version=str(api_version),
@@ -267,6 +276,16 @@ class DockerDriver:
     ) -> CreatedContainer:
         """Put a container with this specification in place of one."""
         return await self._recreator.recreate(id, spec, announce=announce, on_step=on_step)
+
+    async def container_volumes(
+        self, names: Collection[str] | None = None
+    ) -> list[ContainerVolume]:
+        """Return the volumes of these names that exist; None: all volumes."""
+        return await self._attachments.volumes(names)
+
+    async def network_drivers(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the drivers of those networks that exist."""
+        return await self._attachments.network_drivers(names)
 
     async def layer_size(self, id: str) -> int:
         """Return the bytes that a container has written to its own layer."""

@@ -1,7 +1,7 @@
 """How the imitated engine makes containers."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
@@ -19,6 +19,7 @@ from proad.model import (
     NETWORK_OF,
     Container,
     ContainerSpec,
+    ContainerVolume,
     CreatedContainer,
     EnvSecret,
     Footprint,
@@ -44,6 +45,7 @@ class MemoryContainers:
     def __init__(self, engine: ImitatedEngine, images: MemoryImages) -> None:
         self._engine = engine
         self._images = images
+        self._volumes: dict[str, ContainerVolume] = {}
 
     async def create_container(
         self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
@@ -61,6 +63,11 @@ class MemoryContainers:
             self._engine.start(workload)  # before it is in the list: what cannot start never was
         self._engine.add(workload)
         return CreatedContainer(resource=workload.shown())
+
+    def volumes(self, names: Collection[str] | None) -> list[ContainerVolume]:
+        """Return the volumes of these names; None: all volumes."""
+        self._engine.connection.check()
+        return [each for name, each in self._volumes.items() if names is None or name in names]
 
     async def recreate_container(
         self,
@@ -125,6 +132,8 @@ class MemoryContainers:
         for index, attachment in enumerate(spec.networks if start else ()):
             if is_missing(attachment.network):
                 raise _no_network(index, f"no network {attachment.network!r}")
+        for name in {mount.volume.name for mount in spec.mounts if mount.volume} - {""}:
+            self._volumes.setdefault(name, ContainerVolume(name=name, driver="local"))
         values = {name: secret.value for name, secret in spec.env_secret.items()}
         return Workload(resource, behaviour, secrets=values)
 

@@ -14,7 +14,7 @@ from typing import Never, Self
 from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
-from proad.drivers.memory.engine import ImitatedEngine
+from proad.drivers.memory.engine import ImitatedEngine, is_missing
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.lifecycle import MemoryLifecycle
 from proad.drivers.memory.recovery import MemoryRecovery
@@ -26,6 +26,7 @@ from proad.drivers.memory.update import MemoryUpdater
 from proad.drivers.memory.volumes import MemoryVolumes
 from proad.model import (
     ContainerSpec,
+    ContainerVolume,
     CreatedContainer,
     DeletedImage,
     DeleteOptions,
@@ -86,6 +87,9 @@ class MemoryDriver:
     kinds: tuple[ResourceKind, ...] = (ResourceKind.CONTAINER, ResourceKind.DOMAIN)
     stop_modes: frozenset[StopMode] = frozenset(StopMode)
     full_view_age: timedelta | None = None
+    is_on_this_host: bool = True
+    default_log_driver: str = "json-file"
+    state_folders: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -219,6 +223,17 @@ class MemoryDriver:
         return await self._containers.recreate_container(
             id, spec, announce=announce, stop=partial(self._stopper.stop, on_step=on_step)
         )
+
+    async def container_volumes(
+        self, names: Collection[str] | None = None
+    ) -> list[ContainerVolume]:
+        """Return the volumes of these names that were mounted once; None: all of them."""
+        return self._containers.volumes(names)
+
+    async def network_drivers(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the drivers of those networks that are there."""
+        self._engine.connection.check()
+        return {name: "bridge" for name in names if not is_missing(name)}
 
     async def layer_size(self, id: str) -> int:
         """Return 0: an imitated container writes nothing."""

@@ -26,7 +26,9 @@ FAR = EngineRef("far", "scripted")
 
 def box(id="1", name="web", state=ResourceState.RUNNING, **others):
     others.setdefault("kind", ResourceKind.CONTAINER)
-    others.setdefault("container", Container(image="i", image_id="sha256:0"))
+    others.setdefault(
+        "container", Container(image="i", image_id="sha256:0", spec=ContainerSpec(image="i"))
+    )
     return Resource(id=id, name=name, state=state, **others)
 
 

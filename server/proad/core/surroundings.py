@@ -1,0 +1,223 @@
+"""What a container refers to on its host, read for the rules of the policy."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from proad.core.actor import current_subject
+from proad.core.engine_connection import EngineConnection
+from proad.core.host_paths import HostPathReader
+from proad.core.inventory import Entry, Inventory
+from proad.model import (
+    NETWORK_OF,
+    Container,
+    ContainerSpec,
+    ContainerVolume,
+    Mount,
+    NetworkAttachment,
+    ResourceKind,
+)
+from proad.policy import Profile
+from proad.policy.containers import (
+    BindOfAnother,
+    HostPath,
+    JoinedContainer,
+    NamedVolume,
+    Surroundings,
+)
+from proad.ports import ContainerAttachments
+
+
+@dataclass(frozen=True, slots=True)
+class _Bind:
+    """A bind mount of an instance, which may be hidden in the options of a volume."""
+
+    instance: str
+    source: str
+    read_only: bool
+
+
+class SurroundingsReader:
+    """Reads what the rules compare a container with.
+
+    Args:
+        inventory: has what exists.
+        connections: all engines.
+        protected: paths that no container may have.
+        paths: looks at paths of the host.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        connections: Sequence[EngineConnection] = (),
+        protected: Collection[str] = (),
+        paths: HostPathReader | None = None,
+    ) -> None:
+        self._inventory = inventory
+        self._connections = tuple(connections)
+        self._protected = tuple(protected)
+        self._paths = paths or HostPathReader()
+
+    async def of_spec(
+        self,
+        connection: EngineConnection,
+        spec: ContainerSpec,
+        profile: Profile,
+        *,
+        instead: str = "",
+    ) -> Surroundings:
+        """Return the surroundings of a container to be made.
+
+        Args:
+            connection: the engine.
+            spec: what it is made from.
+            profile: the caller's profile.
+            instead: full id of the container whose place it takes; empty: of none.
+        """
+        return await self._read(connection, spec.mounts, spec.networks, profile, instead)
+
+    async def of_container(
+        self, connection: EngineConnection, id: str, container: Container, profile: Profile
+    ) -> Surroundings:
+        """Return the surroundings of a container that exists, by its FULL view."""
+        spec = container.spec
+        mounts = (*container.mounts, *(spec.mounts if spec else ()))
+        networks = (*container.networks, *(spec.networks if spec else ()))
+        return await self._read(connection, mounts, networks, profile, id)
+
+    async def _read(
+        self,
+        connection: EngineConnection,
+        mounts: Collection[Mount],
+        networks: Collection[NetworkAttachment],
+        profile: Profile,
+        but: str,
+    ) -> Surroundings:
+        driver = connection.driver
+        joined = {
+            each.network: found
+            for each in networks
+            if (found := self._joined(connection, each.network)) is not None
+        }
+        if not isinstance(driver, ContainerAttachments):
+            return Surroundings(is_remote=True, joined=joined)
+        volumes = await driver.container_volumes(
+            {mount.volume.name for mount in mounts if mount.volume and mount.volume.name}
+        )
+        sources = {mount.bind.source for mount in mounts if mount.bind}
+        paths, protected, binds = await self._binds(sources, profile, connection, but)
+        return Surroundings(
+            is_remote=not driver.is_on_this_host,
+            log_driver=driver.default_log_driver,
+            paths=paths,
+            protected=protected,
+            binds=binds,
+            networks=await driver.network_drivers(_plain_names(networks)),
+            joined=joined,
+            volumes={volume.name: _named(volume) for volume in volumes},
+        )
+
+    async def _binds(
+        self, sources: Collection[str], profile: Profile, connection: EngineConnection, but: str
+    ) -> tuple[Mapping[str, HostPath], tuple[HostPath, ...], tuple[BindOfAnother, ...]]:
+        """Return the paths of bind mounts, those that are protected, and other instances' binds.
+
+        Only what is inside a root is looked at: no path that a caller names makes us hang.
+        """
+        inside = {source for source in sources if _is_inside(source, profile.bind_roots)}
+        if not sources:
+            return {}, (), ()
+        others = [each async for each in self._other_binds(connection, but)] if inside else []
+        protected = {*self._protected, *self._state_folders()}
+        found = await self._paths.read({*inside, *protected, *(each.source for each in others)})
+        return (
+            {source: found[source] for source in inside},
+            tuple(found[path] for path in protected),
+            tuple(
+                BindOfAnother(
+                    instance=each.instance, source=found[each.source], read_only=each.read_only
+                )
+                for each in others
+            ),
+        )
+
+    def _state_folders(self) -> Iterable[str]:
+        """Return where the engines on this host keep their state."""
+        for connection in self._connections:
+            driver = connection.driver
+            if isinstance(driver, ContainerAttachments) and driver.is_on_this_host:
+                yield from driver.state_folders
+
+    async def _other_binds(self, connection: EngineConnection, but: str) -> AsyncIterator[_Bind]:
+        """Return the binds of all other containers on this host, each once."""
+        seen: set[_Bind] = set()
+        for each in self._connections:
+            driver = each.driver
+            if not isinstance(driver, ContainerAttachments) or not driver.is_on_this_host:
+                continue
+            devices = {
+                volume.name: device
+                for volume in await driver.container_volumes()
+                if (device := _device(volume))
+            }
+            async for resource in self._inventory.slicer.each(self._inventory.all(each)):
+                if resource.container is None or (each is connection and resource.id == but):
+                    continue
+                for mount in resource.container.mounts:
+                    if source := _source(mount, devices):
+                        bind = _Bind(resource.name, source, mount.read_only)
+                        if bind not in seen:
+                            seen.add(bind)
+                            yield bind
+
+    def _joined(self, connection: EngineConnection, network: str) -> JoinedContainer | None:
+        """Return the container whose network is meant, as its engine resolves the name."""
+        if not network.startswith(NETWORK_OF):
+            return None
+        entry = self._find(connection, network.removeprefix(NETWORK_OF))
+        if entry is None:
+            return None
+        container, subject = entry.observed.container, current_subject()
+        owners = {subject.user_id, subject.team_id} - {""} if subject is not None else set()
+        return JoinedContainer(
+            id=entry.observed.id,
+            is_own=entry.record is not None and entry.record.owner in owners,
+            networks=tuple(each.network for each in container.networks) if container else (),
+        )
+
+    def _find(self, connection: EngineConnection, ref: str) -> Entry | None:
+        """Return the container that an engine means: by full id, by name, by a part of the id."""
+        if (entry := self._inventory.entry(connection, ref)) is not None:
+            return entry
+        for entry in self._inventory.named(ref):
+            if entry.engine == connection.ref and entry.observed.kind is ResourceKind.CONTAINER:
+                return entry
+        starting = [*self._inventory.starting(ref, connection, ResourceKind.CONTAINER)]
+        return starting[0] if len(starting) == 1 else None
+
+
+def _plain_names(networks: Iterable[NetworkAttachment]) -> set[str]:
+    return {each.network for each in networks if not each.stands_alone and ":" not in each.network}
+
+
+def _is_inside(source: str, roots: Iterable[str]) -> bool:
+    return any(PurePosixPath(source).is_relative_to(root) for root in roots)
+
+
+def _source(mount: Mount, devices: Mapping[str, str]) -> str:
+    if mount.bind is not None:
+        return mount.bind.source
+    return devices.get(mount.volume.name, "") if mount.volume is not None else ""
+
+
+def _device(volume: ContainerVolume) -> str:
+    """Return the path that a volume's options name; empty: none."""
+    device = volume.options.get("device", "")
+    return device if device.startswith("/") else ""
+
+
+def _named(volume: ContainerVolume) -> NamedVolume:
+    return NamedVolume(
+        driver=volume.driver, has_options=bool(volume.options), device=_device(volume)
+    )

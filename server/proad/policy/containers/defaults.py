@@ -1,0 +1,90 @@
+"""What a specification gets from the profile where it says nothing."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+from proad.model import (
+    NETWORK_OF,
+    ContainerResources,
+    ContainerSpec,
+    Mount,
+    NetworkAttachment,
+    PublishedPort,
+)
+from proad.policy.bounds import ANY
+from proad.policy.containers.networks import may_use
+from proad.policy.containers.surroundings import Surroundings
+from proad.policy.profile import Profile
+
+
+def with_defaults(spec: ContainerSpec, profile: Profile) -> ContainerSpec:
+    """Return a specification with what the profile has for fields that say nothing.
+
+    What the specification says stays, whether the profile allows it or not.
+    """
+    return replace(
+        spec,
+        ports=tuple(_port(port, profile) for port in spec.ports),
+        mounts=tuple(_mount(mount, profile) for mount in spec.mounts),
+        networks=spec.networks or _networks(profile),
+        resources=_resources(spec.resources, profile),
+        shm_size_bytes=spec.shm_size_bytes or profile.max_shm_bytes or None,
+        allow_new_privileges=(
+            profile.allow_new_privileges
+            if spec.allow_new_privileges is None
+            else spec.allow_new_privileges
+        ),
+    )
+
+
+def with_joined(spec: ContainerSpec, around: Surroundings) -> ContainerSpec:
+    """Return a specification that names a container whose network it joins by its full id.
+
+    A name could be another container's by the time that the engine reads it.
+    """
+    return replace(
+        spec,
+        networks=tuple(
+            replace(each, network=f"{NETWORK_OF}{joined.id}")
+            if (joined := around.joined.get(each.network)) is not None
+            else each
+            for each in spec.networks
+        ),
+    )
+
+
+def _port(port: PublishedPort, profile: Profile) -> PublishedPort:
+    return port if port.host_ip else replace(port, host_ip=profile.default_publish_address)
+
+
+def _mount(mount: Mount, profile: Profile) -> Mount:
+    if mount.tmpfs is None or mount.tmpfs.size_bytes is not None or not profile.max_tmpfs_bytes:
+        return mount
+    return replace(mount, tmpfs=replace(mount.tmpfs, size_bytes=profile.max_tmpfs_bytes))
+
+
+def _networks(profile: Profile) -> tuple[NetworkAttachment, ...]:
+    """Return the first network that is listed, where the engine's default is not allowed."""
+    named = [each for each in profile.allowed_container_networks if each != ANY]
+    if may_use("", profile) or not named:
+        return ()
+    return (NetworkAttachment(network=named[0]),)
+
+
+def _resources(asked: ContainerResources, profile: Profile) -> ContainerResources:
+    pids = profile.default_pids_limit
+    if profile.max_pids_limit:
+        pids = min(pids or profile.max_pids_limit, profile.max_pids_limit)
+    return replace(
+        asked,
+        memory_bytes=_unless(asked.memory_bytes, profile.max_memory_bytes),
+        cpus=_unless(asked.cpus, profile.max_cpus),
+        pids_limit=_unless(asked.pids_limit, pids),
+    )
+
+
+T = TypeVar("T", int, float)
+
+
+def _unless(asked: T | None, cap: T) -> T | None:
+    return asked if asked is not None or not cap else cap
