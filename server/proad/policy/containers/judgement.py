@@ -31,19 +31,9 @@ Judge = Callable[[ContainerSpec, Profile, Surroundings], Iterator[Violation]]
 
 FREE = frozenset(
     {
-        *(
-            "name",
-            "command",
-            "entrypoint",
-            "env",
-            "env_secret",
-            "env_unset",
-            "user",
-            "hostname",
-            "domainname",
-        ),
-        # Whose keys begin with our prefix is refused by the model.
-        "labels",
+        *("name", "command", "entrypoint", "env", "env_secret", "env_unset"),
+        *("user", "hostname", "domainname"),
+        "labels",  # the model refuses those with our prefix
         *("restart_policy", "health_check", "init", "tty", "stdin_open", "read_only_root"),
         *("cap_drop", "stop_signal", "stop_timeout", "lifetime", "deletion_protection", "display"),
     }
