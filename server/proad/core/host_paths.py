@@ -65,7 +65,10 @@ def _walked(path: str) -> tuple[str, HostPath]:
 def walked(path: str) -> HostPath:
     """Return an absolute path as it is now."""
     steps, walk = _steps(path)
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except OSError:  # what a link leads to cannot be read
+        real, walk = path, Walk.UNREADABLE
     identities = [step.identity for step in _steps(real)[0]]
     whole = len(identities) == len(PurePosixPath(real).parts)
     return HostPath(

@@ -32,7 +32,6 @@ from proad.ports import ContainerAttachments
 class _Bind:
     """A bind mount of an instance, which may be hidden in the options of a volume."""
 
-    instance: str
     source: str
     read_only: bool
 
@@ -135,9 +134,7 @@ class SurroundingsReader:
             {source: found[source] for source in inside},
             tuple(found[path] for path in protected),
             tuple(
-                BindOfAnother(
-                    instance=each.instance, source=found[each.source], read_only=each.read_only
-                )
+                BindOfAnother(source=found[each.source], read_only=each.read_only)
                 for each in others
             ),
         )
@@ -166,7 +163,7 @@ class SurroundingsReader:
                     continue
                 for mount in resource.container.mounts:
                     if source := _source(mount, devices):
-                        bind = _Bind(resource.name, source, mount.read_only)
+                        bind = _Bind(source, mount.read_only)
                         if bind not in seen:
                             seen.add(bind)
                             yield bind

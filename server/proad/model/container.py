@@ -154,8 +154,8 @@ class Ulimit:
     """A resource limit of a container's processes; -1 means no limit."""
 
     name: Annotated[str, spelled(r"[a-z]+", "must be the name of a limit, such as nofile")]
-    soft: Annotated[int, Field(ge=-1)]
-    hard: Annotated[int, Field(ge=-1)]
+    soft: Annotated[int, Field(ge=-1)] = 0
+    hard: Annotated[int, Field(ge=-1)] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,31 +116,29 @@ def _how(
 def _beside(
     source: str, mount: Mount, beside: Iterable[Mount], _: Profile, around: Surroundings
 ) -> _Found:
-    """Return which other mount could make a source lead elsewhere, or could be made to."""
+    """Return which other mount could make a source lead elsewhere, or could be made to.
+
+    Of whom that is, is not told: it may be an instance that the caller may not see.
+    """
     path = around.paths.get(source, HostPath(path=source))
-    for other in around.binds:
-        if not other.read_only and other.source.contains(path):
-            yield (
-                "inside a writable mount",
-                "",
-                f"{source!r} is inside {other.source.path!r}, which {other.instance!r} may change",
-            )
-        if not mount.read_only and path.contains(other.source):
-            yield (
-                "writable mount around another",
-                "",
-                f"{source!r} contains {other.source.path!r}, which {other.instance!r} mounts",
-            )
-    for own in beside:
-        if own.bind is None or own.read_only:
-            continue
-        around_it = around.paths.get(own.bind.source, HostPath(path=own.bind.source))
-        if around_it.contains(path):
-            yield (
-                "inside a writable mount",
-                "",
-                f"{source!r} is inside {own.bind.source!r}, which the container itself may change",
-            )
+    own = [
+        around.paths.get(each.bind.source, HostPath(path=each.bind.source))
+        for each in beside
+        if each.bind is not None and not each.read_only
+    ]
+    writable = [*own, *(other.source for other in around.binds if not other.read_only)]
+    if any(each.contains(path) for each in writable):
+        yield (
+            "inside a writable mount",
+            "",
+            f"{source!r} is inside a folder that this or another instance may change",
+        )
+    if not mount.read_only and any(path.contains(other.source) for other in around.binds):
+        yield (
+            "writable mount around another",
+            "",
+            f"{source!r} contains what another instance mounts: mount it read-only",
+        )
 
 
 def _root_of(source: str, profile: Profile) -> str | None:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from proad.errors import Violation
 from proad.model import ContainerSpec
-from proad.policy.containers.privileges import is_listed
+from proad.policy.bounds import ANY
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 
+_ON_THE_HOST = frozenset({"json-file", "local", "none"})
 # What the drivers that keep logs on the host take, and no other driver takes for an address.
 _PLAIN_OPTIONS = frozenset(
     {
@@ -22,16 +23,15 @@ def judge_log(spec: ContainerSpec, profile: Profile, around: Surroundings) -> It
 
     The engine's own default is allowed, with options that tell it no address.
     """
-    driver = spec.log_driver
-    if driver and is_listed(driver, profile.allowed_log_drivers):
+    driver, allowed = spec.log_driver, profile.allowed_log_drivers
+    if ANY in allowed or (driver in allowed and driver not in _ON_THE_HOST):
         return
-    if driver not in {"", around.log_driver}:
+    if driver not in {"", around.log_driver, *allowed}:
         yield Violation(
             field="log_driver",
             rule="log driver not listed",
             setting="allowed_log_drivers",
-            message=f"the log driver {driver!r} is not one of "
-            f"{', '.join(profile.allowed_log_drivers) or 'none'}",
+            message=f"the log driver {driver!r} is not one of {', '.join(allowed) or 'none'}",
         )
     for name in sorted(spec.log_options.keys() - _PLAIN_OPTIONS):
         yield Violation(

@@ -105,9 +105,10 @@ def _judge_joined(
 ) -> Iterator[Violation]:
     """Return the violations of the network of another container, which may be any."""
     joined = around.joined.get(network)
-    if joined is None or not joined.is_own:
+    if joined is None or not (joined.is_own or profile.allow_joined_namespaces):
         yield from joined_namespace(field, network, profile)
-    for name in joined.networks if joined is not None else ():
+        return
+    for name in joined.networks:
         if name.startswith(NETWORK_OF):
             yield from joined_namespace(field, name, profile)
         else:

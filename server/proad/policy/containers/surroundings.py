@@ -83,12 +83,10 @@ class BindOfAnother:
     """A bind mount of an instance that exists.
 
     Attributes:
-        instance: name of the instance.
         source: the path that it mounts.
         read_only: whether it may only read it.
     """
 
-    instance: str
     source: HostPath
     read_only: bool
 
