@@ -35,7 +35,7 @@ class Policed:
     async def denied(self, name: str, **request: Any) -> Refusal:
         """Make a call that must fail, and change nothing on the engine."""
         before = len(self.changes)
-        error = await refusal(self.daemon.call(name, **request))
+        error: Refusal = await refusal(self.daemon.call(name, **request))
         assert self.changes[before:] == [], (name, request, error)
         return error
 
@@ -56,7 +56,8 @@ async def policed(folder: Path, **policy: Any) -> AsyncIterator[Policed]:
     """Serve the real engine under a policy; ann has both scopes."""
     state = folder / "state"
     state.mkdir(mode=0o700, parents=True)
-    settings = Settings(state_dir=state, listen="127.0.0.1:0", drain_timeout="5s", policy=policy)
+    values: dict[str, Any] = {"listen": "127.0.0.1:0", "drain_timeout": "5s", "policy": policy}
+    settings = Settings(state_dir=state, **values)
     async with Database.open(settings.database_url.get_secret_value()) as database:
         with Passwords(cost=4) as passwords:
             hashed = await passwords.hash("correct horse")

@@ -10,10 +10,10 @@ from proa import v1
 from proad.config import Settings
 from proad.config.protected_paths import protected_paths
 from proad.core.host_paths import walked
+from proad.errors import Violation
 from proad.model import Container, ContainerSpec
 from proad.policy import Profile
 from proad.policy.containers import Surroundings, judge, judge_live, with_defaults
-from proad.policy.violation import Violation
 from proad.rpc.decode import decode
 from unit.docker.engine_answers import full, inspected
 

@@ -19,7 +19,7 @@ DEFAULT = Profile()
 ALL = [hostile for table in TABLES.values() for hostile in table]
 BEFORE = [(hostile, judged(hostile, DEFAULT)) for hostile in ALL]
 BEFORE_LIVE = [(foreign, judged_live(foreign, DEFAULT)) for foreign in FOREIGN]
-SETTINGS = sorted({each.setting for each in (*ALL, *FOREIGN)} - {""})
+SETTINGS = sorted(({each.setting for each in ALL} | {each.setting for each in FOREIGN}) - {""})
 
 
 def relaxed(setting: str) -> Profile:
