@@ -30,11 +30,16 @@ PASSWORD = "correct horse"
 
 @dataclass
 class Daemon:
-    """A daemon in a process of its own, with a user `ada` (both scopes) and `eve` (basic)."""
+    """A daemon in a process of its own, with a user `ada` (all scopes) and `eve` (basic).
+
+    Attributes:
+        prefix: a program that runs the daemon, and its arguments.
+    """
 
     home: Path
     environment: dict[str, str]
     arguments: list[str] = field(default_factory=list)
+    prefix: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     address: str = ""
 
@@ -53,7 +58,9 @@ class Daemon:
         asyncio.run(self._add_users())
         with (self.home / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [BIN / "proad", "serve", *self.arguments], env=self.environment, stderr=log
+                [*self.prefix, BIN / "proad", "serve", *self.arguments],
+                env=self.environment,
+                stderr=log,
             )
         wait_until(self._serves, "the daemon serves")
 
