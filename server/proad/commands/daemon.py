@@ -27,9 +27,10 @@ def serve(
     config = config and config.absolute()  # where a reload finds it
     settings = load_settings(config)
     configure_logs(settings.log_format, settings.log_level)
-    # More verbose levels write a line, in a format of gRPC's own, for each failed handshake,
-    # with which strangers could fill a disk.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # Any other level writes lines, in a format of gRPC's own, for handshakes that fail or records
+    # that cannot be read, with which strangers could fill a disk. Faults end the process with a
+    # line even so.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # libvirt forks transports, such as ssh, in this process. The children only execute another
     # program, so that gRPC need not stop its threads and write a line for them.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

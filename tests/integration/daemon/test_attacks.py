@@ -16,8 +16,9 @@ from integration.daemon.conftest import Daemon
 from proa import v1
 from proad.rpc.encodings import embedded
 from proad.rpc.methods import largest_request
-from rpc.raw_http2 import Connection, Windows
+from rpc.raw_http2 import DATA, END_STREAM, Connection, Windows, frame, message
 
+LIST = "/proa.v1.ResourceService/ListResources"
 CREATE = "/proa.v1.ContainerService/CreateContainer"
 GET = "/proa.v1.ResourceService/GetResource"
 WATCH = "/grpc.health.v1.Health/Watch"
@@ -26,6 +27,7 @@ REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 # What is refused may leave so much behind, beside what the first ones made room for.
 MOST_MB = 32
 CONNECTIONS = 3_000
+STALLED = 1_000
 # Four million mounts, each an empty message: 8 KiB on the wire.
 BOMB = b"\x0a\xfa\xff\xff\x03" + b"\x62\x00" * (2**22 - 3)
 
@@ -178,6 +180,44 @@ def test_attack_thousands_of_connections_leave_others_served(
                 assert time.monotonic() - began < 10
 
     asyncio.run(both())
+
+
+def test_attack_stalled_lists_of_a_user_cost_bounded_memory(daemon: Daemon) -> None:
+    """A thousand answers of more than a megabyte each, which nobody reads."""
+    labels = {f"label-{number}": "x" * 4000 for number in range(16)}
+    with daemon.client() as client, daemon.client("eve") as reader:
+        for number in range(20):
+            spec = v1.ContainerSpec(
+                image="proa-test/busybox:1", name=f"box-{number}", labels=labels
+            )
+            client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec))
+        login = v1.CreateTokenRequest(username="eve", password="correct horse")
+        token = reader.auth.CreateToken(login).token
+        size = reader.resources.ListResources(v1.ListResourcesRequest()).ByteSize()
+        assert STALLED * size > 2**30
+        before = rss(daemon)
+
+        async def attack() -> None:
+            opened = [await Connection.open(daemon.address) for _ in range(10)]
+            for connection in opened:
+                for stream in range(1, 2 * STALLED // len(opened), 2):
+                    connection.begin(LIST, stream=stream, authorization=f"Bearer {token}")
+                    connection.send(frame(DATA, END_STREAM, stream, message(b"")))
+            for connection in opened:
+                await connection.heard()
+
+            def others_and_itself() -> None:
+                client.resources.ListResources(v1.ListResourcesRequest(), timeout=30)
+                reader.auth.GetCaller(v1.GetCallerRequest(), timeout=30)
+
+            await asyncio.to_thread(others_and_itself)
+            for connection in opened:
+                connection.close()
+
+        asyncio.run(attack())
+
+    # Twice, since gRPC copies what is sent.
+    assert peak(daemon) - before < 2 * 64 + 2 * MOST_MB
 
 
 def test_daemon_raises_its_file_limit_to_the_hard_limit(daemon: Daemon) -> None:

@@ -1,11 +1,12 @@
 """A reload of a daemon in a process of its own: what is in force after it, and what is not."""
 
 import signal
+import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -222,6 +223,32 @@ def test_control_socket_refuses_other_users(start_daemon: Start):
     assert not may_connect(control)
     control.chmod(0o666)
     assert may_connect(control)
+
+
+def test_broken_tls_writes_no_lines(
+    secure: Callable[..., Daemon], authority: Authority, tmp_path: Path
+):
+    """Strangers could fill a disk with them."""
+    daemon = secure()
+    host, _, port = daemon.address.rpartition(":")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    for begun in (False, True, True):
+        with socket.create_connection((host, int(port))) as first:
+            shaken = context.wrap_socket(first).detach() if begun else first.detach()
+            with socket.socket(fileno=shaken) as connection:
+                connection.sendall(b"\x17\x03\x03\x00\x40" + bytes(64))
+                with suppress(ConnectionError):
+                    while connection.recv(4096):
+                        pass
+    with daemon.client(tls=client_tls(tmp_path, authority)) as client:
+        client.auth.GetCaller(CALLER)
+    daemon.stop()
+
+    lines = (daemon.home / "log").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("{")] == []
 
 
 def test_rotations_under_load_fail_no_call(
