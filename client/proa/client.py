@@ -130,6 +130,7 @@ class Client:
         self.volumes = v1.VolumeServiceStub(intercepted)
         self.hosts = v1.HostServiceStub(intercepted)
         self.operations = v1.OperationServiceStub(intercepted)
+        self.audit = v1.AuditServiceStub(intercepted)
         self.server = v1.ServerServiceStub(intercepted)
         self._streams: WeakSet[WatchStream] = WeakSet()
 
@@ -305,6 +306,19 @@ class Client:
         request = v1.ListRequestsRequest(states=states, page_size=page_size)
         for page in pages(self.operations.ListRequests, request):
             yield from page.requests
+
+    def list_audit_entries(
+        self, filter: v1.AuditFilter | None = None, *, page_size: int = 0
+    ) -> Iterator[v1.AuditEntry]:
+        """Iterate over entries of the audit log, newest first. Needs the scope `audit`.
+
+        stops = v1.AuditFilter(resource="web", method_name="StopResource")
+        for entry in client.list_audit_entries(stops):
+            print(entry.time.ToDatetime(), entry.username, entry.reason)
+        """
+        request = v1.ListEntriesRequest(filter=filter, page_size=page_size)
+        for page in pages(self.audit.ListEntries, request):
+            yield from page.entries
 
     def close(self) -> None:
         """Close the channel. Running calls end with Cancelled, watches without an error."""

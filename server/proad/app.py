@@ -1,6 +1,7 @@
 """The composition root: every component is made, given what it needs, and closed here."""
 
 import asyncio
+import os
 import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,6 +11,7 @@ from importlib.metadata import version
 
 import structlog
 
+from proad.audit import AuditLog, AuditOptions, AuditTiming, LogWriter, Sync
 from proad.auth.client_address import ClientAddressResolver
 from proad.auth.client_certificates import ClientCertificates
 from proad.auth.keys import KeyRing
@@ -18,7 +20,7 @@ from proad.auth.service import Authenticator
 from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
-from proad.config import HostSettings, Settings, UnixAddress
+from proad.config import AuditSync, HostSettings, Settings, UnixAddress
 from proad.config.protected_paths import protected_paths
 from proad.control import Control, controlled
 from proad.core.container_pruner import ContainerPruner
@@ -54,7 +56,9 @@ from proad.ports import Driver
 from proad.ports.records import ResourceRecords, VolumeOwners, VolumeRecords
 from proad.reload import ReloadableSettings, Reloader
 from proad.rpc.answers import ProtoAnswerCodec
+from proad.rpc.audit_service import AuditService
 from proad.rpc.auth_service import AuthService
+from proad.rpc.call_auditor import CallAuditor
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService
 from proad.rpc.health import Health
@@ -76,6 +80,7 @@ from proad.rpc.user_limiter import UserLimiter, UserLimits
 from proad.rpc.volume_service import VolumeService
 from proad.sockets import SocketAccess, claimed
 from proad.state import daemon_id, prepare_state_dir, served
+from proad.store.audit import AuditStore
 from proad.store.database import Database
 from proad.store.owners import OwnerStore
 from proad.store.requests import RequestStore
@@ -191,6 +196,7 @@ async def serving(
     reloader: Reloader | None = None,
     control: Control | None = None,
     volume_owners: VolumeOwners | None = None,
+    sync: Sync = os.fdatasync,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
 
@@ -206,6 +212,7 @@ async def serving(
         reloader: lets components take over changed settings; None: nothing is reloaded.
         control: gets the commands that the daemon does for the host; None: it does none.
         volume_owners: where the owners of volumes outlive the daemon; None: nowhere.
+        sync: brings a file of the audit log to disk.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -216,6 +223,10 @@ async def serving(
         authenticator = await stack.enter_async_context(
             authenticating(settings, database, keys, timing.auth)
         )
+
+        requests = RequestStore(database, daemon_id(settings.state_dir))
+        audit = _audit_log(settings, database, keys, timing.audit, sync)
+        auditor = CallAuditor(audit, requests)
 
         # The core over the drivers
         connections = [
@@ -237,7 +248,6 @@ async def serving(
         verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
         tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners)
         provisioning = Provisioning(hosts, resolver, tasks, inventory, gate, tenancy)
-        requests = RequestStore(database, daemon_id(settings.state_dir))
         removals = Removals(hosts, timing.removals)
         journal = RequestJournal(
             requests,
@@ -247,6 +257,7 @@ async def serving(
             timing=timing.journal,
             most=most_requests,
             checkpoint=checkpoint,
+            on_judged=auditor.settle,
         )
 
         if control is not None:
@@ -281,6 +292,7 @@ async def serving(
                 RequestIds(journal, keys.derived("digests of requests")),
                 gate,
                 redactor,
+                auditor,
                 timing.rpc,
                 user_limiter=users,
                 public_reflection=settings.public_reflection,
@@ -310,6 +322,7 @@ async def serving(
                 VolumeOperations(hosts, tasks, inventory, gate, tenancy), paginator
             ),
             operations=OperationService(journal, paginator),
+            audit=AuditService(audit, paginator, methods()),
             hosts=HostService(hosts, paginator),
             server=ServerService(_server_info(settings, inventory)),
             max_message_bytes=settings.grpc_max_message_bytes,
@@ -321,6 +334,7 @@ async def serving(
         addresses = server.listen(
             settings.listen, tls, SocketAccess.of(settings.socket_group, settings.socket_mode)
         )
+        await stack.enter_async_context(audit.opened(auditor.known))
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
         await stack.enter_async_context(tenancy.following(hosts))
@@ -337,6 +351,27 @@ def _user_limits(settings: Settings) -> UserLimits:
         calls_per_second=settings.user_calls_per_second,
         concurrent_calls=settings.user_concurrent_calls,
         unread_bytes=settings.user_unread_bytes,
+    )
+
+
+def _audit_log(
+    settings: Settings, database: Database, keys: KeyRing, timing: AuditTiming, sync: Sync
+) -> AuditLog:
+    options = AuditOptions(
+        sync_each=settings.audit_sync is AuditSync.CALL,
+        group_delay=settings.audit_group_delay.total_seconds(),
+        file_bytes=settings.audit_file_bytes,
+        kept_files=settings.audit_kept_files,
+        reserved_bytes=settings.audit_reserved_bytes,
+    )
+    daemon = daemon_id(settings.state_dir)
+    writer = LogWriter(settings.audit_dir, keys.derived("audit log"), daemon, options, sync=sync)
+    return AuditLog(
+        writer,
+        AuditStore(database, daemon),
+        settings.audit_dir,
+        options=options,
+        timing=timing,
     )
 
 

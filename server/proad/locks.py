@@ -31,6 +31,25 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
         yield
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock.
+
+    Raises:
+        SetupError: the file belongs to another user, or is a link.
+    """
+    try:
+        descriptor = open_own(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _take(descriptor: int, refusal: str) -> None:
     """Lock an open file, and write the process id into it."""
     try:

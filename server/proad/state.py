@@ -7,8 +7,10 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from proad.errors import SetupError
-from proad.locks import locked
+from proad.locks import is_locked, locked
 from proad.ownership import check_own_folder, check_path, open_own
+
+_LOCK = "serve.lock"
 
 
 def prepare_state_dir(folder: Path) -> None:
@@ -59,6 +61,11 @@ def daemon_id(folder: Path) -> str:
         raise SetupError(f"{path}: holds no UUID; restore it, or remove it for a new one") from None
 
 
+def is_served(folder: Path) -> bool:
+    """Return whether a daemon uses the folder."""
+    return is_locked(folder / _LOCK)
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[None]:
     """Lock the folder for one daemon: two would take each other's running work for remains.
@@ -70,5 +77,5 @@ def served(folder: Path) -> Iterator[None]:
         f"{folder}: another proad serves from this folder; stop it, "
         "or give this one a state_dir (PROA_STATE_DIR) of its own"
     )
-    with locked(folder / "serve.lock", refusal):
+    with locked(folder / _LOCK, refusal):
         yield

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from proad.audit import AuditTiming
 from proad.auth.timing import AuthTiming
 from proad.core.engine_connection import ProbeTiming
 from proad.core.inventory import InventoryTiming
@@ -20,6 +21,7 @@ class DaemonTiming:
     """The durations of the components that `app.serving` composes, by component."""
 
     auth: AuthTiming = field(default_factory=AuthTiming)
+    audit: AuditTiming = field(default_factory=AuditTiming)
     probes: ProbeTiming = field(default_factory=ProbeTiming)
     inventory: InventoryTiming = field(default_factory=InventoryTiming)
     resolver: ResolverTiming = field(default_factory=ResolverTiming)

@@ -15,11 +15,16 @@ import proa.v1
 from eventually import eventually
 from proa import v1
 from proad import app
+from proad.audit import AuditLog, LogWriter
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.config import Settings
 from proad.model.scope import Scope
+from proad.rpc.call_auditor import CallAuditor
+from proad.state import daemon_id
+from proad.store.audit import AuditStore
 from proad.store.database import Database
+from proad.store.requests import RequestStore
 from proad.store.users import UserStore
 
 BOTH = (Scope.BASIC, Scope.ADVANCED)
@@ -200,6 +205,18 @@ async def authenticating(settings):
         app.authenticating(settings, database, KeyRing.open(settings.keys_dir)) as authenticator,
     ):
         yield authenticator
+
+
+@asynccontextmanager
+async def auditing(settings):
+    """Yield what writes calls to an audit log, which is open."""
+    keys, daemon = KeyRing.open(settings.keys_dir), daemon_id(settings.state_dir)
+    async with Database.open(settings.database_url.get_secret_value()) as database:
+        writer = LogWriter(settings.audit_dir, keys.derived("audit log"), daemon)
+        log = AuditLog(writer, AuditStore(database, daemon), settings.audit_dir)
+        auditor = CallAuditor(log, RequestStore(database, daemon))
+        async with log.opened(auditor.known):
+            yield auditor
 
 
 @asynccontextmanager

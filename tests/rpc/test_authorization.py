@@ -26,7 +26,7 @@ from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SCOPES, SERVICES, methods
 from proad.rpc.redaction import Redactor
 from proad.rpc.request_ids import RequestIds
-from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
+from rpc.daemon import BOTH, RPCS, Refusal, auditing, authenticating, refusal
 from unit.core.requests.memory_records import MemoryRecords, ScriptedJudge
 
 LET_IN = "let in"
@@ -240,12 +240,12 @@ async def test_method_without_scope_option_is_denied_to_everyone(settings):
         reached.append(request)
         return request
 
-    async with authenticating(settings()) as authenticator:
+    async with authenticating(settings()) as authenticator, auditing(settings()) as auditor:
         codec = ProtoAnswerCodec(methods())
         journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, ScriptedJudge())
         gate = PolicyGate(Policy(), Inventory([]))
         interceptor = CallInterceptor(
-            authenticator, methods(), RequestIds(journal, []), gate, Redactor([])
+            authenticator, methods(), RequestIds(journal, []), gate, Redactor([]), auditor
         )
         server = grpc.aio.server(interceptors=[interceptor])
         handlers: dict[str, Any] = {"Do": grpc.unary_unary_rpc_method_handler(do)}

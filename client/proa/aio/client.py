@@ -109,6 +109,7 @@ class Client:
         self.volumes = v1.VolumeServiceStub(self._channel)
         self.hosts = v1.HostServiceStub(self._channel)
         self.operations = v1.OperationServiceStub(self._channel)
+        self.audit = v1.AuditServiceStub(self._channel)
         self.server = v1.ServerServiceStub(self._channel)
         self._streams: WeakSet[AsyncWatchStream] = WeakSet()
 
@@ -251,6 +252,15 @@ class Client:
         async for page in async_pages(self.operations.ListRequests, request):
             for one in page.requests:
                 yield one
+
+    async def list_audit_entries(
+        self, filter: v1.AuditFilter | None = None, *, page_size: int = 0
+    ) -> AsyncIterator[v1.AuditEntry]:
+        """Iterate over entries of the audit log, newest first. Needs the scope `audit`."""
+        request = v1.ListEntriesRequest(filter=filter, page_size=page_size)
+        async for page in async_pages(self.audit.ListEntries, request):
+            for entry in page.entries:
+                yield entry
 
     async def close(self) -> None:
         """Close the channel. Running calls end with Cancelled, watches without an error."""

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 import proa
 from proa.cli import (
     aliases,
+    audit,
     exits,
     images,
     inspect,
@@ -161,6 +162,7 @@ verbs.add_to(app)
 update.add_to(app)
 aliases.add_to(app)
 images.add_to(app)
+audit.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")
 app.add_typer(snapshots.app, name="snapshot")

@@ -125,6 +125,7 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     ],
     "ENGINE_UNREACHABLE": [_ENGINES],
     "DATABASE_UNREACHABLE": [_Rule("it is the daemon's own; the daemon's log says why")],
+    "AUDIT_UNAVAILABLE": [_Rule("make room on the disk of the daemon, whose log says why")],
     "REGISTRY_UNREACHABLE": [_Rule("it is the daemon's host that has to reach the registry")],
     "ENGINE_TIMED_OUT": [
         _Rule("{} shows what became of it", ("images",), on=("rmi", "pull")),

@@ -232,6 +232,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED. What was waited for has not come in time.
     Example: WaitResource for PAUSED of a container that nobody pauses.
     """
+    ERROR_REASON_AUDIT_UNAVAILABLE: _ErrorReason.ValueType  # 48
+    """UNAVAILABLE. The audit log cannot be written, so that nothing may be changed: its disk is full,
+    read-only or broken. Nothing was done. RetryInfo says when to try again.
+    Example: CreateContainer on a full disk.
+    """
     ERROR_REASON_TOO_MANY_CALLS: _ErrorReason.ValueType  # 49
     """RESOURCE_EXHAUSTED. The user makes more calls in a second, has more of them under way, or has
     more answers unread than the daemon takes of one user; `setting` in the metadata names the
@@ -454,6 +459,11 @@ Example: WaitResource for ready of a container that has ended.
 ERROR_REASON_WAIT_TIMED_OUT: ErrorReason.ValueType  # 47
 """DEADLINE_EXCEEDED. What was waited for has not come in time.
 Example: WaitResource for PAUSED of a container that nobody pauses.
+"""
+ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason.ValueType  # 48
+"""UNAVAILABLE. The audit log cannot be written, so that nothing may be changed: its disk is full,
+read-only or broken. Nothing was done. RetryInfo says when to try again.
+Example: CreateContainer on a full disk.
 """
 ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 49
 """RESOURCE_EXHAUSTED. The user makes more calls in a second, has more of them under way, or has

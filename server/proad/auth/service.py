@@ -156,7 +156,8 @@ class Authenticator:
         wanted = frozenset(scopes) if scopes else user.scopes
         if missing := sorted(wanted - user.scopes):
             raise ScopeMissingError(missing[0], sorted(user.scopes))
-        return self._tokens.issue(user.name, wanted, user.token_version)
+        issued = self._tokens.issue(user.name, wanted, user.token_version)
+        return replace(issued, user_id=user.id)
 
     def is_proxy(self, peer: str) -> bool:
         """Return whether the peer of a connection is a trusted proxy."""

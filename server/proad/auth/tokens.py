@@ -38,11 +38,17 @@ class IssuedToken:
         token: the JWT, a secret.
         expire_time: expiry, in whole seconds.
         scopes: the scopes of the token.
+        token_id: unique id of the token.
+        username: name of the user.
+        user_id: id of the user; empty: the issuer was not told.
     """
 
     token: str = field(repr=False)
     expire_time: datetime
     scopes: frozenset[Scope]
+    token_id: str
+    username: str
+    user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +134,19 @@ class Tokens:
     def issue(self, username: str, scopes: Collection[Scope], version: int) -> IssuedToken:
         """Issue a token that is valid from now on."""
         now = datetime.now(UTC).replace(microsecond=0)
-        expire_time = now + self._lifetime
+        expire_time, token_id = now + self._lifetime, secrets.token_urlsafe(16)
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": username,
             "iat": now,
             "exp": expire_time,
-            "jti": secrets.token_urlsafe(16),
+            "jti": token_id,
             "scope": write_scopes(scopes),
             "ver": version,
         }
-        return IssuedToken(self._sign(claims, self._signer), expire_time, frozenset(scopes))
+        token = self._sign(claims, self._signer)
+        return IssuedToken(token, expire_time, frozenset(scopes), token_id, username)
 
     def verify(self, token: str) -> Claims:
         """Verify a token, and return its claims.

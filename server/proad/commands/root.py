@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proad.commands import daemon, owner, team, user
+from proad.commands import audit, daemon, owner, team, user
 from proad.config import ConfigError, LogFormat, LogLevel
 from proad.errors import ProaError, SetupError, redacted
 from proad.hardening import harden
@@ -32,6 +32,7 @@ app.command("check-config")(daemon.check_config)
 app.add_typer(user.app, name="user")
 app.add_typer(team.app, name="team")
 app.add_typer(owner.app, name="owner")
+app.add_typer(audit.app, name="audit")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature

@@ -9,6 +9,7 @@ from proad.config.loading import ConfigError, example, load_settings
 from proad.config.settings import (
     DEFAULT_HOST,
     DEFAULT_LISTEN,
+    AuditSync,
     HostSettings,
     LogFormat,
     LogLevel,
@@ -20,6 +21,7 @@ from proad.config.settings import (
 __all__ = [
     "DEFAULT_HOST",
     "DEFAULT_LISTEN",
+    "AuditSync",
     "ClientCertificateSettings",
     "ConfigError",
     "HostSettings",

@@ -54,6 +54,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class AuditSync(StrEnum):
+    """Whether lines of the audit log that wait at the same time share a sync to disk."""
+
+    GROUP = "group"
+    CALL = "call"
+
+
 class LogLevel(StrEnum):
     """The minimum severity to log."""
 
@@ -253,6 +260,11 @@ class Settings(BaseSettings):
         user_calls_per_second: how many calls of one user begin in a second, on average.
         user_concurrent_calls: how many calls of one user are under way at a time.
         user_unread_bytes: how many bytes of answers wait for one user to read them.
+        audit_sync: whether lines of the audit log share a sync.
+        audit_group_delay: how long a line waits for others to share its sync.
+        audit_file_bytes: size of a file of the audit log, after which another one is begun.
+        audit_kept_files: number of files of the audit log that are kept.
+        audit_reserved_bytes: room that the audit log has for deletes and stops on a full disk.
         drain_timeout: how long running calls may take when the daemon stops.
         grpc_max_message_bytes: maximum size of a sent message; each method has a limit of its
             own for requests. Pages and their items have at most 3 MiB.
@@ -305,6 +317,13 @@ class Settings(BaseSettings):
     secret_patterns: Annotated[
         tuple[Annotated[str, AfterValidator(_pattern)], ...], NoDecode, BeforeValidator(texts)
     ] = SECRET_PATTERNS
+    audit_sync: AuditSync = AuditSync.GROUP
+    audit_group_delay: Annotated[
+        Duration, Field(ge=timedelta(), le=timedelta(milliseconds=100))
+    ] = timedelta()
+    audit_file_bytes: Annotated[int, Field(ge=64 * 1024, le=1024**3)] = 16 * 1024**2
+    audit_kept_files: Annotated[int, Field(ge=2, le=100_000)] = 64
+    audit_reserved_bytes: Annotated[int, Field(ge=0, le=1024**3)] = 16 * 1024**2
 
     user_calls_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     user_concurrent_calls: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
@@ -392,3 +411,8 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Folder of the keys that sign tokens."""
         return self.state_dir / "keys"
+
+    @property
+    def audit_dir(self) -> Path:
+        """Folder of the audit log."""
+        return self.state_dir / "audit"

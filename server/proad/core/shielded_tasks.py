@@ -5,6 +5,7 @@ A client that disconnects must not leave a create half done.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -16,6 +17,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
+
+OnLeft = Callable[["asyncio.Task[Any]"], None]
+"""Receives the task of a change whose caller went away."""
+
+
+def _unheard(task: "asyncio.Task[Any]") -> None:
+    """Ignore a change whose caller went away."""
+
+
+_on_left: ContextVar[OnLeft] = ContextVar("on_left", default=_unheard)
+
+
+def tell_left(on_left: OnLeft) -> None:
+    """Set who hears that the current task left a change behind, which goes to its end alone."""
+    _on_left.set(on_left)
 
 
 class ShieldedTasks:
@@ -65,6 +81,7 @@ class ShieldedTasks:
             task.add_done_callback(_log_failure)  # nobody else hears how the change ends
             if task in self._unshielded:
                 task.cancel()
+            _on_left.get()(task)
             raise
 
     def shield(self) -> None:

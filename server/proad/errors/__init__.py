@@ -19,6 +19,7 @@ from proad.errors.caller import (
     UserLimitError,
 )
 from proad.errors.engine import (
+    AuditUnavailableError,
     CapabilityMissingError,
     DatabaseUnreachableError,
     EngineConflictError,
@@ -82,6 +83,7 @@ __all__ = [
     "ActivityInProgressError",
     "AlreadyExistsError",
     "AmbiguousIdError",
+    "AuditUnavailableError",
     "BadCredentialsError",
     "CapabilityMissingError",
     "CertificateInvalidError",

@@ -87,6 +87,19 @@ class DatabaseUnreachableError(ProaError):
         )
 
 
+class AuditUnavailableError(ProaError):
+    """The audit log cannot be written. The cause is in the daemon's log, not in the message."""
+
+    reason = Reason.AUDIT_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the daemon cannot write its audit log, and so changes nothing; nothing was done: make "
+            "room on the disk of its state_dir, or see its log, and try again",
+            retry_after=timedelta(seconds=2),
+        )
+
+
 class EngineTimedOutError(ProaError):
     """The engine did not finish in time; the effect is unknown.
 

@@ -3,6 +3,7 @@
 Types and fields are named as in the contract `proa.v1`; a test compares both.
 """
 
+from proad.model.audit import AuditEntry, AuditFilter, AuditOutcome
 from proad.model.checks import (
     prepare,
     validate,
@@ -174,6 +175,9 @@ __all__ = [
     "Access",
     "Action",
     "Activity",
+    "AuditEntry",
+    "AuditFilter",
+    "AuditOutcome",
     "BindMount",
     "BlockStats",
     "Bookmark",

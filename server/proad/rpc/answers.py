@@ -62,6 +62,18 @@ def _reduce(message: Any) -> None:
             _reduce(value)
 
 
+def path_in(method: Method, response: Any) -> str:
+    """Return the canonical path of the resource in a response; empty: it has none.
+
+    Args:
+        method: the method.
+        response: as its servicer returned it: a message, or the bytes of one; None: none.
+    """
+    if response is None or "resource" not in method.response.DESCRIPTOR.fields_by_name:
+        return ""
+    return _path(method.response.FromString(response) if isinstance(response, bytes) else response)
+
+
 def _path(response: Any) -> str:
     """Return the canonical path of the resource in a response; empty: it has none."""
     if "resource" not in response.DESCRIPTOR.fields_by_name or not response.HasField("resource"):

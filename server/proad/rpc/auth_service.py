@@ -10,8 +10,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from proa import v1
 from proa.v1 import auth_service_pb2_grpc
 from proad.auth.service import Authenticator
+from proad.core.actor import act_for
 from proad.errors import InvalidArgumentError
-from proad.model import Access
+from proad.model import Access, Subject
 from proad.model.scope import Scope
 from proad.ports.records import OwnerNames
 from proad.rpc import caller
@@ -46,6 +47,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             peer=context.peer(),
             forwarded=forwarded(headers(context)),
         )
+        act_for(Subject(issued.username, issued.user_id, issued.token_id))
         return v1.CreateTokenResponse(
             token=issued.token,
             expire_time=_time(issued.expire_time),

@@ -19,6 +19,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from proa import v1
 from proad.errors import InvalidArgumentError
 from proad.model import (
+    AuditFilter,
     ContainerSpec,
     DeleteOptions,
     DomainSpec,
@@ -60,7 +61,15 @@ _UNNAMED: Mapping[type, Mapping[str, Any]] = {
 def prepare_all() -> None:
     """Prepare the validation of all types that requests contain, before the first request."""
     prepare(
-        *(ContainerSpec, DeleteOptions, DomainSpec, DomainXml, ImageFilter, PruneFilter),
+        *(
+            AuditFilter,
+            ContainerSpec,
+            DeleteOptions,
+            DomainSpec,
+            DomainXml,
+            ImageFilter,
+            PruneFilter,
+        ),
         *(RegistryCredentials, RequestFilter, ResourceFilter, RestartOptions, SnapshotSpec),
         *(StartOptions, StatsOptions, StopOptions),
         *(VolumeRef, VolumeSpec, WaitOptions, WatchOptions),

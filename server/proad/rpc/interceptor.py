@@ -25,6 +25,7 @@ from proad.errors import ProaError
 from proad.rpc import caller
 from proad.rpc.access_log import AccessLog
 from proad.rpc.authorizer import Authorizer, forwarded, header, headers
+from proad.rpc.call_auditor import CallAuditor
 from proad.rpc.deadline import deadline
 from proad.rpc.methods import Method
 from proad.rpc.read_limiter import ReadLimiter
@@ -78,6 +79,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         request_ids: serves requests that have an id.
         gate: knows the profiles of the host's policy.
         redactor: leaves out of responses what their callers may not read.
+        auditor: writes what is changed to the audit log.
         timing: durations.
         user_limiter: limits what each user has under way.
         public_reflection: whether reflection needs no token from other hosts either.
@@ -90,6 +92,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         request_ids: RequestIds,
         gate: PolicyGate,
         redactor: Redactor,
+        auditor: CallAuditor,
         timing: RpcTiming = RpcTiming(),
         *,
         user_limiter: UserLimiter | None = None,
@@ -99,6 +102,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._methods = methods
         self._request_ids = request_ids
         self._redactor = redactor
+        self._auditor = auditor
         self._timing = timing
         self._authorizer = Authorizer(authenticator, gate, public_reflection=public_reflection)
         self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
@@ -171,9 +175,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             sender=self._authorizer.client_address if public else _username,
         )
         if servicer.stream_stream is not None:
-            write = self._streams.writer(method, servicer.stream_stream)
+            both = self._auditor.stream(method, servicer.stream_stream)
+            write = self._streams.writer(method, both)
             return lambda context: write(reader.each(context), context)
-        unary, stream = servicer.unary_unary, servicer.unary_stream
+        unary = servicer.unary_unary and self._auditor.unary(method, servicer.unary_unary)
+        stream = servicer.unary_stream and self._auditor.stream(method, servicer.unary_stream)
         if not method.standard:
             unary = unary and self._redactor.unary(method, unary)
             stream = stream and self._redactor.stream(method, stream)
@@ -204,6 +210,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         # Read now: gRPC frees the context of a cancelled stream before the stream is cancelled
         # here, and would read freed memory later.
         peer = context.peer()
+        self._auditor.enter(method, correlation_id, peer)
         code, reason = "OK", ""
         calls = self._watches if method.endless or method.waits else self._calls
         expires = math.inf
@@ -224,6 +231,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except ProaError as error:
             status = to_status(error, correlation_id)
             code, reason = status.code.name, error.reason
+            self._auditor.refused(method, error, correlation_id, peer)
             _drop_traceback(error)
         except RepeatedFailure as error:
             status = repeated_status(error.failure, correlation_id)

@@ -12,6 +12,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from proa.v1 import (
+    audit_service_pb2_grpc,
     auth_service_pb2_grpc,
     container_service_pb2_grpc,
     domain_service_pb2_grpc,
@@ -25,6 +26,7 @@ from proa.v1 import (
 )
 from proad.config import ListenAddress, TcpAddress, UnixAddress
 from proad.errors import SetupError
+from proad.rpc.audit_service import AuditService
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.decode import prepare_all
@@ -78,6 +80,7 @@ class RpcServer:
         volumes: VolumeService,
         hosts: HostService,
         operations: OperationService,
+        audit: AuditService,
         server: ServerService,
         max_message_bytes: int,
         max_concurrent_streams: int,
@@ -125,6 +128,7 @@ class RpcServer:
         host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(server, registry)
         operation_service_pb2_grpc.add_OperationServiceServicer_to_server(operations, registry)
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit, registry)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
         names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
         # Their stubs have no type for it.

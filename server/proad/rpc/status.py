@@ -71,6 +71,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.TOO_MANY_REQUESTS: code_pb2.RESOURCE_EXHAUSTED,
         Reason.CONDITION_IMPOSSIBLE: code_pb2.FAILED_PRECONDITION,
         Reason.WAIT_TIMED_OUT: code_pb2.DEADLINE_EXCEEDED,
+        Reason.AUDIT_UNAVAILABLE: code_pb2.UNAVAILABLE,
         Reason.TOO_MANY_CALLS: code_pb2.RESOURCE_EXHAUSTED,
     }
 )

@@ -148,3 +148,42 @@ resources = Table(
     Column("labels", JSON(none_as_null=True)),
     Column("create_time", UtcDateTime, nullable=False),
 )
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("daemon", String(36), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("value", String(64), nullable=False),
+    Column("time", UtcDateTime, nullable=False),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("daemon", String(36), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("time", UtcDateTime, nullable=False),
+    Column("username", String(64), nullable=False),
+    Column("user_id", String(36), nullable=False),
+    Column("team_id", String(36), nullable=False),
+    Column("token_id", String(64), nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("method_name", String(255), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("request_id", String(36), nullable=False),
+    Column("correlation_id", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("end_time", UtcDateTime),
+    Column("code", String(32), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("rule", Text, nullable=False),
+    # Each filter has its own, in the order of a list
+    *(
+        Index(f"ix_audit_entries_{column}", "daemon", column, "time", "sequence")
+        for column in ("path", "target", "username", "user_id", "team_id", "method_name", "outcome")
+    ),
+    Index("ix_audit_entries_time", "daemon", "time", "sequence"),
+)

@@ -1,5 +1,7 @@
 """Examples of reasons about tokens, scopes, registries, and the daemon itself."""
 
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -10,7 +12,7 @@ from grpc_health.v1 import health_pb2
 import grpc_services
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
-from rpc.daemon import BOTH, RPCS, refusal
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal
 from rpc.examples.registry import example
 
 WRONG = {"username": "ann", "password": "correct hosre"}
@@ -119,6 +121,18 @@ async def too_many_calls(serve, _):
     daemon = await serve(user_calls_per_second=1)
     await daemon.call("GetCaller")
     return await refusal(daemon.call("GetCaller"))
+
+
+@example("CreateContainer on a full disk.")
+async def audit_unavailable(serve, _):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    daemon = await serve(parts={"sync": full})
+    refused = await refusal(daemon.call("CreateContainer", spec={"image": IMAGE, "name": "web"}))
+    assert (refused.code, refused.retry_after) == ("UNAVAILABLE", 2)
+    assert await daemon.names() == []
+    return refused
 
 
 @example("RevokeToken while another program keeps the database locked.")

@@ -26,6 +26,7 @@ ACCESS = (
     v1.MethodAccess(authenticated=True),
     v1.MethodAccess(scopes=[v1.SCOPE_BASIC]),
     v1.MethodAccess(scopes=[v1.SCOPE_ADVANCED]),
+    v1.MethodAccess(scopes=[v1.SCOPE_AUDIT]),
 )
 
 

@@ -10,6 +10,7 @@ from proad.core.requests.current import (
     cancellable,
     is_only_checked,
     refuse,
+    witness_by,
 )
 from proad.core.requests.entry import NewRequest, Publish, Serve
 from proad.core.requests.index import RETENTION
@@ -52,4 +53,5 @@ __all__ = [
     "is_only_checked",
     "passed",
     "refuse",
+    "witness_by",
 ]

@@ -28,6 +28,7 @@ def _unwatched(task: "asyncio.Task[Any] | None") -> None:
 
 
 _announce: ContextVar[Announce] = ContextVar("announce", default=_unheard)
+_witness: ContextVar[Announce] = ContextVar("witness", default=_unheard)
 _on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
 _findings: ContextVar[list[ProaError] | None] = ContextVar("findings", default=None)
 
@@ -51,6 +52,15 @@ def announce_to(
     _findings.set(findings)
 
 
+def witness_by(witness: Announce) -> None:
+    """Set who hears the intents of the current task, and of all that it starts, before anybody else.
+
+    Args:
+        witness: hears the intents; if it raises, nobody else does.
+    """
+    _witness.set(witness)
+
+
 def is_only_checked() -> bool:
     """Return whether the current request ends where its first effect would begin."""
     return _findings.get() is not None
@@ -71,12 +81,14 @@ async def announce(intent: Intent) -> None:
     """Announce what the current request is about to change.
 
     Each change calls this once: after every check that has no effect, and before its first call
-    to an engine that changes something. Without a request id nothing is written.
+    to an engine that changes something. Without a request id nothing is written but to the audit log.
 
     Raises:
+        AuditUnavailableError: the audit log cannot be written; the request must change nothing.
         DatabaseUnreachableError: the intent cannot be kept; the request must change nothing.
         Exception: the request ends here, since it was only to be checked.
     """
+    await _witness.get()(intent)
     await _announce.get()(intent)
 
 

@@ -46,6 +46,14 @@ Checkpoint = Callable[[str], None]
 "before answer", "after answer"."""
 
 
+OnJudged = Callable[[RequestRecord], None]
+"""Receives the record of a request whose effect was not known, once it is."""
+
+
+def unheard(record: RequestRecord) -> None:
+    """Ignore what became of a request."""
+
+
 def passed(name: str) -> None:
     """Ignore a checkpoint: the default where nobody kills the daemon."""
 
@@ -86,6 +94,7 @@ class RequestJournal:
         timing: durations.
         most: how many requests of one user are remembered at the most.
         checkpoint: called at each point where the daemon may die, with its name; for tests.
+        on_judged: hears what became of requests that were interrupted.
     """
 
     def __init__(
@@ -98,6 +107,7 @@ class RequestJournal:
         timing: JournalTiming = JournalTiming(),
         most: int = MOST_REQUESTS,
         checkpoint: Checkpoint = passed,
+        on_judged: OnJudged = unheard,
     ) -> None:
         self._records = records
         self._tasks = tasks
@@ -105,6 +115,7 @@ class RequestJournal:
         self._judge = judge
         self._timing = timing
         self._checkpoint = checkpoint
+        self._on_judged = on_judged
         self._index = RequestIndex(most)
         self._entries: dict[RequestKey, RequestEntry] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -343,9 +354,11 @@ class RequestJournal:
         if judgement.error is None:
             answer = self._codec.response(entry.record.method, judgement.about)
             await self._settle(entry, RequestState.SUCCEEDED, answer.stored, answer.path)
+            self._on_judged(entry.record)
             return replace(answer, reply=answer.stored)
         failure = self._codec.failure(judgement.error)
         await self._settle(entry, RequestState.FAILED, failure)
+        self._on_judged(entry.record)
         raise RepeatedFailure(failure)
 
     async def _judgement(self, record: RequestRecord) -> Judgement | None:

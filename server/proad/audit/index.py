@@ -1,0 +1,127 @@
+"""The index of the log in the database, written a moment after the log itself."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from proad.audit.calls import end_of, entry_of
+from proad.audit.files import files_after, read_file
+from proad.errors import DatabaseUnreachableError
+from proad.model import AuditEntry
+from proad.store.audit import AuditEnd, AuditHead, AuditStore
+
+_log = structlog.get_logger(__name__)
+
+# Lines that wait for a database that does not answer; beyond these, they are read again from the
+# files of the log.
+_MOST_WAITING = 20_000
+
+
+class AuditIndexer:
+    """Brings the index up to the log. What the database does not take is written later.
+
+    Args:
+        store: the index.
+        folder: the folder of the log.
+    """
+
+    def __init__(self, store: AuditStore, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._entries: dict[int, AuditEntry] = {}
+        self._ended: dict[int, AuditEnd] = {}
+        self._stored = AuditHead(0, "")
+        self._head = AuditHead(0, "")
+        self._behind = False
+        self._saving = asyncio.Lock()
+
+    @property
+    def head(self) -> AuditHead:
+        """How far the log has come, as far as it was noted."""
+        return self._head
+
+    async def catch_up(self, known: AuditHead | None) -> None:
+        """Index what the files have beyond what the index knows.
+
+        Raises:
+            DatabaseUnreachableError: the index cannot be written.
+        """
+        self._stored = self._head = known or self._stored
+        for path in await asyncio.to_thread(files_after, self._folder, self._stored.sequence):
+            file = await asyncio.to_thread(read_file, path)
+            lines = [line for _place, line in file.lines if line.sequence > self._stored.sequence]
+            if lines:
+                for line in lines:
+                    try:
+                        self._take([(line.sequence, line.fields)])
+                    except (KeyError, TypeError, ValueError):
+                        _log.warning("line of the audit log not indexed", sequence=line.sequence)
+                self._head = AuditHead(lines[-1].sequence, lines[-1].value.hex())
+                await self._save(first=0)
+
+    def note(self, lines: Iterable[tuple[int, dict[str, Any]]], head: AuditHead) -> None:
+        """Take up lines that were written.
+
+        Args:
+            lines: their numbers and fields.
+            head: how far the log has come with them.
+        """
+        if self._behind or len(self._entries) + len(self._ended) > _MOST_WAITING:
+            self._behind = True
+            self._entries, self._ended = {}, {}
+        else:
+            self._take(lines)
+        self._head = head
+
+    async def flush(self, first: int) -> None:
+        """Bring the index up to the log as it is now.
+
+        Args:
+            first: number of the first line that is kept.
+
+        Raises:
+            DatabaseUnreachableError: the index cannot be written.
+        """
+        async with self._saving:
+            if self._behind:
+                # What is noted meanwhile is in the files as well.
+                self._behind = False
+                await self.catch_up(self._stored)
+            elif self._head != self._stored:
+                await self._save(first)
+
+    async def _save(self, first: int) -> None:
+        entries, ended, head = self._entries, self._ended, self._head
+        self._entries, self._ended = {}, {}
+        try:
+            # After a catch-up, what was noted meanwhile is in the index already.
+            new = [entry for sequence, entry in entries.items() if sequence > self._stored.sequence]
+            await self._store.save(head, new, list(ended.values()), first=first)
+        except DatabaseUnreachableError:
+            self._entries = entries | self._entries
+            self._ended = ended | self._ended
+            raise
+        self._stored = head
+
+    def _take(self, lines: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        for sequence, fields in lines:
+            if (entry := entry_of(sequence, fields)) is not None:
+                self._entries[sequence] = entry
+            elif (end := end_of(fields)) is not None:
+                entry = self._entries.get(end.sequence)
+                if entry is None:
+                    self._ended[end.sequence] = end
+                else:
+                    self._entries[end.sequence] = replace(
+                        entry,
+                        path=end.path or entry.path,
+                        outcome=end.outcome,
+                        end_time=end.end_time,
+                        code=end.code,
+                        reason=end.reason,
+                        rule=end.rule,
+                    )
