@@ -15,6 +15,7 @@ from integration.daemon.conftest import Daemon
 from proa import v1
 from proa.cli.app import app
 from proa.cli.tokens import TokenFile
+from relaxed_policy import write_config
 
 PASSWORD = "correct horse battery"
 
@@ -41,7 +42,12 @@ def daemon(tmp_path_factory):
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "proad", "serve", "--memory"],
-            env={**os.environ, "PROA_STATE_DIR": str(state), "PROA_LISTEN": target},
+            env={
+                **os.environ,
+                "PROA_STATE_DIR": str(state),
+                "PROA_LISTEN": target,
+                "PROA_CONFIG": str(write_config(folder)),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )
