@@ -11,7 +11,7 @@ from typing import NamedTuple
 import libvirt
 from lxml import etree
 
-from proad.drivers.domain_parser import parse_domain
+from proad.domain_parser import parse_domain
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of

@@ -3,8 +3,8 @@
 from lxml import etree
 from lxml.builder import E
 
+from proad.domain_parser import invalid_xml, parse_domain
 from proad.drivers.domain_enums import graphics_type, member, preferred_graphics
-from proad.drivers.domain_parser import invalid_xml, parse_domain
 from proad.drivers.memory.engine import now
 from proad.model import (
     CdromSpec,

@@ -3,7 +3,7 @@
 import libvirt
 from lxml import etree
 
-from proad.drivers.domain_parser import invalid_xml
+from proad.domain_parser import invalid_xml
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.host.virt import NOT_OFFERED
 from proad.drivers.libvirt.xml.parser import parse

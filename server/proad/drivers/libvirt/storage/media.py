@@ -16,7 +16,7 @@ from typing import NoReturn
 import libvirt
 from lxml import etree
 
-from proad.drivers.domain_parser import invalid_xml
+from proad.domain_parser import invalid_xml
 from proad.drivers.libvirt.host.virt import HostFacts, QemuUser, is_local, is_test
 from proad.drivers.libvirt.storage.pools import all_pools
 from proad.drivers.libvirt.xml.parser import UNWRITABLE

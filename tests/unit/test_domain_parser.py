@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from proad.drivers.domain_parser import DEPTH_LIMIT, NODES_LIMIT, parse_domain
+from proad.domain_parser import DEPTH_LIMIT, NODES_LIMIT, parse_domain
 from proad.errors import InvalidArgumentError
 from proad.model.requests import XML_LIMIT
 
