@@ -66,6 +66,22 @@ def parse_domain(xml: str) -> ParsedDomain:
     return ParsedDomain(root, checked, id)
 
 
+def parse_described(xml: str) -> etree._Element:
+    """Parse libvirt's XML of a domain or a snapshot, and leave the metadata out.
+
+    Raises:
+        InvalidArgumentError: with the field "xml".
+    """
+    root = _parsed(xml)
+    for metadata in [*root.iter("metadata")]:
+        parent = metadata.getparent()
+        if parent is not None:
+            parent.remove(metadata)
+    _check_size(root)
+    _clear_between(root)
+    return root
+
+
 def invalid_xml(what: str) -> InvalidArgumentError:
     """Return the error for the field "xml"."""
     return InvalidArgumentError.of("xml", what)

@@ -22,6 +22,7 @@ from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.model import Resource
+from proad.policy import Policy
 from proad.ports import Driver
 from relaxed_policy import RELAXED_POLICY
 
@@ -29,12 +30,17 @@ from relaxed_policy import RELAXED_POLICY
 class CoreHarness:
     """Runs callers' verbs on a driver and keeps an inventory of the driver's engine."""
 
-    def __init__(self, connection: EngineConnection, records: RecordCache | None = None) -> None:
+    def __init__(
+        self,
+        connection: EngineConnection,
+        records: RecordCache | None = None,
+        policy: Policy = RELAXED_POLICY,
+    ) -> None:
         hosts, tasks = Hosts(["local"], [connection]), ShieldedTasks()
         self.inventory = Inventory([connection], Store(ChangeHistory(), records=records))
         self.connection = connection
         resolver = Resolver(hosts, self.inventory)
-        gate = PolicyGate(RELAXED_POLICY, self.inventory)
+        gate = PolicyGate(policy, self.inventory)
         verbs = VerbRunner(resolver, self.inventory, tasks, gate)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate)
         self.recreator = Recreator(resolver, verbs, self.inventory, gate)
@@ -47,12 +53,15 @@ class CoreHarness:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, driver: Driver, records: RecordCache | None = None
+        cls,
+        driver: Driver,
+        records: RecordCache | None = None,
+        policy: Policy = RELAXED_POLICY,
     ) -> AsyncIterator["CoreHarness"]:
         """Run a harness on a driver until the block ends; `records` outlive it."""
         connection = EngineConnection("local", driver)
         await connection.probe()
-        harness = cls(connection, records)
+        harness = cls(connection, records, policy)
         supervision = asyncio.create_task(connection.supervise())
         try:
             async with harness.inventory.following():

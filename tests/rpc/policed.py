@@ -7,13 +7,14 @@ with the reason why nobody needs to judge it.
 from dataclasses import dataclass, field
 from typing import Any
 
+from hostile_xml.document import NAME, whole
 from proad.core.gate import PolicyGate
 from rpc.daemon import IMAGE, MEMORY_BYTES, changing
 
 READS = {
     *("probe", "subscribe", "identity", "list_resources", "get_resource", "find_id", "stats"),
     *("list_images", "get_image", "list_volumes", "list_snapshots", "get_snapshot"),
-    *("get_domain_xml", "find_running", "layer_size"),
+    *("get_domain_xml", "find_running", "layer_size", "domain_facts", "domain_documents"),
 }
 """The methods of drivers that change nothing."""
 
@@ -48,6 +49,9 @@ JUDGED = {
         PolicyGate.admit_domain,
         {"spec": {"name": "new", "memory_bytes": MEMORY_BYTES, "disks": DISKS}},
     ),
+    "CreateDomainFromXml": Judged(
+        PolicyGate.admit_xml, {"xml": whole("<hostdev/>").replace(NAME, "new")}
+    ),
     "StartResource": Judged(PolicyGate.check_entry, {"id": "old"}),
     "StopResource": Judged(PolicyGate.check_entry, {"id": "web"}),
     "RestartResource": Judged(PolicyGate.check_entry, {"id": "web"}),
@@ -71,7 +75,6 @@ JUDGED = {
 }
 
 UNJUDGED = {
-    "CreateDomainFromXml": "not before policy.domains has its allowlist; then it goes to JUDGED",
     "CreateToken": "changes nothing of the host",
     "RevokeToken": "changes nothing of the host",
     "CancelRequest": "ends what the caller was allowed to begin",

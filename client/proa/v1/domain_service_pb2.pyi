@@ -106,7 +106,8 @@ class CreateDomainFromXmlRequest(_message.Message):
     xml: _builtins.str
     """A <domain> document. Required; at most 1 MiB, 20,000 elements and attributes,
     64 levels. No DOCTYPE, comments or processing instructions. <name> is spelled as in
-    DomainSpec, <uuid> may be left out. <emulator> only as libvirt would choose it.
+    DomainSpec, <uuid> may be left out. <emulator>, a dynamic <seclabel> and <nvram> only as
+    libvirt and Proa choose them; they are left out, and chosen again. Each disk states its format.
     At most 1048576 characters.
     """
     start: _builtins.bool

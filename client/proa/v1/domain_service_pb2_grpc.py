@@ -73,8 +73,11 @@ class DomainServiceServicer(object):
         """Creates a domain from libvirt's domain XML, for what the typed values do not
         cover, and starts it if asked to. Unlike libvirt's define it never changes an
         existing domain. Whatever the document says under Proa's own namespace is
-        replaced; of that, labels are kept.
-        Errors: INVALID_ARGUMENT with the field `xml`, also for what the document names and is not
+        replaced; of that, labels are kept. What goes to libvirt is what the host's policy allows of
+        the document, written anew; docs/security.md has the list. A screen without an address
+        listens on loopback.
+        Errors: POLICY_DENIED with `rule` and `setting`, for each XPath that the policy denies;
+        INVALID_ARGUMENT with the field `xml`, also for what the document names and is not
         there: disks, kernels, networks, pools; ALREADY_EXISTS; CAPABILITY_MISSING for what QEMU here
         cannot do; HOST_EXHAUSTED; ENGINE_CONFLICT.
         A request has at most 1 MiB.

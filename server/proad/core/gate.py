@@ -5,7 +5,8 @@ changes nothing and is met by a request that is only checked, too. The rules are
 `policy`: this module knows who asks, what the engine has, and which rules judge what.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from proad.core.actor import current_subject
@@ -27,7 +28,9 @@ from proad.model import (
     registry_of,
 )
 from proad.policy import Foreign, Policy, Profile, Violation, containers, domains
-from proad.policy.violation import below, of_paths
+from proad.policy.domains.xml import judge_document, judge_xml
+from proad.policy.violation import below, of_paths, without_setting
+from proad.ports import Domains, JudgeXml, unjudged
 
 LENDING = frozenset({Verb.START, Verb.RESTART, Verb.REVERT_SNAPSHOT, Verb.RECREATE})
 """The verbs that lend a caller the power of what they set going."""
@@ -106,15 +109,39 @@ class PolicyGate:
             self._deny(below("spec", domains.judge(spec, profile)))
         return spec
 
-    async def admit_xml(self, connection: EngineConnection, source: DomainXml) -> DomainXml:
+    def xml_judge(self, driver: Domains) -> JudgeXml:
+        """Return what judges the XML that a driver is about to make a domain of.
+
+        The XML of a typed domain is judged there alone; that of a caller once more, with what the
+        driver has completed and found in the images.
+        """
+        profile = self._profile()
+        if profile is None:
+            return unjudged
+
+        async def judge(xml: str, found: Sequence[Violation]) -> None:
+            facts = await driver.domain_facts()
+            denied, _ = await asyncio.to_thread(judge_xml, xml, profile, facts)
+            _end([*denied, *without_setting(found, profile)])
+
+        return judge
+
+    async def admit_xml(
+        self, connection: EngineConnection, driver: Domains, source: DomainXml
+    ) -> DomainXml:
         """Return XML to create a domain from: what was judged, written anew.
 
         Raises:
+            InvalidArgumentError: it is no domain XML.
             PolicyDeniedError: the profile denies it.
         """
-        del connection
-        self.check_profile()
-        return source
+        profile = self._profile()
+        if profile is None:
+            return source
+        facts = await connection.read(driver.domain_facts)
+        denied, xml = await asyncio.to_thread(judge_xml, source.xml, profile, facts)
+        _end(denied)
+        return replace(source, xml=xml)
 
     async def admit_update(
         self, connection: EngineConnection, update: ResourceUpdate
@@ -200,7 +227,9 @@ class PolicyGate:
     async def _judge_live(
         self, connection: EngineConnection, entry: Entry, profile: Profile, snapshot: str
     ) -> list[Violation]:
-        del snapshot
+        driver = connection.driver
+        if entry.observed.kind is ResourceKind.DOMAIN and isinstance(driver, Domains):
+            return await _judge_domain(driver, entry.observed.id, profile, snapshot)
         full: Resource = await self._inventory.full(connection, entry.observed.id)
         if full.container is not None:
             around = await self._surroundings.of_container(
@@ -235,6 +264,29 @@ class PolicyGate:
         subject, found = current_subject(), list(violations)
         if found and subject is not None:
             refuse(PolicyDeniedError(found, profile=subject.profile, path=path))
+
+
+def _end(violations: Sequence[Violation]) -> None:
+    """Raise the error of violations of XML, if there are any.
+
+    A request that is only checked ends here, too: no engine hears of what the XML names.
+    """
+    subject = current_subject()
+    if violations and subject is not None:
+        raise PolicyDeniedError(violations, profile=subject.profile)
+
+
+async def _judge_domain(
+    driver: Domains, id: str, profile: Profile, snapshot: str
+) -> list[Violation]:
+    """Return what a profile denies of all XML that a verb on a domain would run."""
+    facts = await driver.domain_facts()
+    documents = await driver.domain_documents(id, snapshot=snapshot)
+
+    def judged() -> list[Violation]:
+        return [each for document in documents for each in judge_document(document, profile, facts)]
+
+    return await asyncio.to_thread(judged)
 
 
 def _unknown(profile: str) -> Violation:

@@ -65,7 +65,8 @@ class Lifecycle:
     @verb_method
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
-        async with self._verbs.run(await self._resolver.find(ref), Verb.START) as run:
+        resolved = await self._resolver.find(ref)
+        async with self._verbs.run(resolved, Verb.START, name=options.from_snapshot) as run:
             run.observed = await run.driver.start(run.id, options)
         return run.resource
 

@@ -98,7 +98,9 @@ class Provisioning:
         async with self._creating(
             connection, Action.CREATE_DOMAIN, deletion_protection=spec.deletion_protection
         ) as begin:
-            created = await driver.create_domain(spec, start=start, announce=begin)
+            created = await driver.create_domain(
+                spec, start=start, announce=begin, judge=self._gate.xml_judge(driver)
+            )
             return await self._publish(connection, created)
 
     @shielded
@@ -107,11 +109,13 @@ class Provisioning:
     ) -> Resource:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
-        source = await self._gate.admit_xml(connection, source)
+        source = await self._gate.admit_xml(connection, driver, source)
         async with self._creating(
             connection, Action.CREATE_DOMAIN, deletion_protection=source.deletion_protection
         ) as begin:
-            created = await driver.create_domain_from_xml(source, start=start, announce=begin)
+            created = await driver.create_domain_from_xml(
+                source, start=start, announce=begin, judge=self._gate.xml_judge(driver)
+            )
             return await self._publish(connection, created)
 
     async def domain_xml(self, ref: str, *, inactive: bool) -> str:

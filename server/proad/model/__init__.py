@@ -55,6 +55,7 @@ from proad.model.domain import (
     VirtType,
     VolumeRef,
 )
+from proad.model.domain_facts import DomainDocument, DomainFacts
 from proad.model.engine_event import (
     EngineEvent,
 )
@@ -203,6 +204,8 @@ __all__ = [
     "DiskSpec",
     "DisplayProtocol",
     "Domain",
+    "DomainDocument",
+    "DomainFacts",
     "DomainSpec",
     "DomainXml",
     "Engine",

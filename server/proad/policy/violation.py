@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from proad.errors import Violation
+from proad.policy.profile import Profile
 
 _INDEX = re.compile(r"\[[^\]]*\]")
 
@@ -15,6 +16,11 @@ def below(prefix: str, violations: Iterable[Violation]) -> list[Violation]:
         replace(each, field=f"{prefix}.{each.field}" if each.field else prefix)
         for each in violations
     ]
+
+
+def without_setting(violations: Iterable[Violation], profile: Profile) -> list[Violation]:
+    """Return the violations whose setting the profile does not have; each is a switch."""
+    return [each for each in violations if not (each.setting and getattr(profile, each.setting))]
 
 
 def of_paths(violations: Iterable[Violation], paths: Collection[str]) -> list[Violation]:

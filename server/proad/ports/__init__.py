@@ -30,7 +30,15 @@ Obligations of every method of a driver:
   resource that can have no snapshot.
 """
 
-from proad.ports.callbacks import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
+from proad.ports.callbacks import (
+    AnnounceFootprint,
+    JudgeXml,
+    OnEvent,
+    OnStep,
+    ignore,
+    unannounced,
+    unjudged,
+)
 from proad.ports.capabilities import (
     ContainerAttachments,
     Containers,
@@ -52,6 +60,7 @@ __all__ = [
     "Domains",
     "Driver",
     "Images",
+    "JudgeXml",
     "OnEvent",
     "OnStep",
     "Recovery",
@@ -62,4 +71,5 @@ __all__ = [
     "Volumes",
     "ignore",
     "unannounced",
+    "unjudged",
 ]

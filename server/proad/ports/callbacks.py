@@ -1,7 +1,8 @@
 """Functions that the core passes to drivers. Drivers call them on the event loop."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+from proad.errors import Violation
 from proad.model import EngineEvent, Footprint
 
 OnStep = Callable[[str, int | None], None]
@@ -14,6 +15,14 @@ A create awaits this once: after every check that has no effect, and before its 
 it raises, the create ends with that exception, and has changed nothing.
 """
 
+JudgeXml = Callable[[str, Sequence[Violation]], Awaitable[None]]
+"""Receives the XML that a domain would be made of, before `announce`, and judges the XML.
+
+Proa's own additions, and volumes that are not made yet, are in the XML or come after. The second
+argument is what the driver found in the images and their folders, each with the setting that
+would allow it. If it raises, the create ends with that exception, and has changed nothing.
+"""
+
 OnEvent = Callable[[EngineEvent], None]
 """Receives one event of a subscription; must not block."""
 
@@ -24,3 +33,7 @@ def ignore(step: str, percent: int | None = None) -> None:
 
 async def unannounced(footprint: Footprint) -> None:
     """Ignore a footprint: the default where nobody listens."""
+
+
+async def unjudged(xml: str, found: Sequence[Violation]) -> None:
+    """Allow everything: the default where nobody judges."""

@@ -8,6 +8,8 @@ from proad.model import (
     ContainerVolume,
     CreatedContainer,
     DeletedImage,
+    DomainDocument,
+    DomainFacts,
     DomainSpec,
     DomainXml,
     Footprint,
@@ -26,7 +28,14 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
-from proad.ports.callbacks import AnnounceFootprint, OnStep, ignore, unannounced
+from proad.ports.callbacks import (
+    AnnounceFootprint,
+    JudgeXml,
+    OnStep,
+    ignore,
+    unannounced,
+    unjudged,
+)
 
 
 @runtime_checkable
@@ -169,10 +178,32 @@ class Images(Protocol):
 class Domains(Protocol):
     """Creation of virtual machines."""
 
+    async def domain_facts(self) -> DomainFacts:
+        """Return the facts on which domain XML is judged."""
+
+    async def domain_documents(self, id: str, *, snapshot: str = "") -> tuple[DomainDocument, ...]:
+        """Return all XML that a start or restart of a domain would run.
+
+        That of the run, the persistent one and that of a saved state; or with `snapshot` what a
+        revert to that snapshot would run. Where the XML leaves a backing chain to the images, the
+        chain is completed from them.
+
+        Args:
+            id: the domain.
+            snapshot: name of the snapshot; empty: none.
+        """
+
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: DomainSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain and its new volumes; with `start`, start it.
+
+        Await `judge` once before `announce`.
 
         Raises:
             InvalidArgumentError: the host lacks what a field names, such as a network or a
@@ -182,9 +213,16 @@ class Domains(Protocol):
         """
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        source: DomainXml,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain from XML. Never change an existing one.
+
+        Await `judge` once before `announce`.
 
         Raises:
             InvalidArgumentError: with field "xml": the XML is not well-formed, is no domain, or

@@ -3,20 +3,18 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import libvirt
 import pytest
-from lxml import etree
 
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
-    InvalidArgumentError,
     ProaError,
 )
 from proad.model import DomainXml
@@ -29,68 +27,6 @@ def domain_xml(name: str, *, more: str = "", uuid: str = "") -> str:
     return (
         f"<domain type='qemu'><name>{name}</name>{f'<uuid>{uuid}</uuid>' if uuid else ''}"
         f"<memory>32768</memory><os><type arch='x86_64'>hvm</type></os>{more}</domain>"
-    )
-
-
-@pytest.fixture
-def script(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """A program that creates a file when run, in a folder where QEMU's user may write."""
-    mark = folder / f"mark-{secrets.token_hex(4)}"
-    program = folder / f"emulator-{secrets.token_hex(4)}"
-    program.write_text(f"#!/bin/sh\necho run > {mark}\n")
-    program.chmod(0o755)
-    folder.chmod(0o777)
-    yield program, mark
-    folder.chmod(0o755)
-    program.unlink()
-    mark.unlink(missing_ok=True)
-
-
-def test_libvirt_define_runs_the_emulator(
-    raw: libvirt.virConnect, guests: Guests, script: tuple[Path, Path]
-):
-    """Show why the emulator is refused: once this test fails, the refusal can be dropped."""
-    program, mark = script
-    xml = domain_xml(
-        f"{guests.prefix}-x", more=f"<devices><emulator>{program}</emulator></devices>"
-    )
-    with pytest.raises(libvirt.libvirtError):
-        raw.defineXML(xml)
-    assert mark.exists()
-
-
-@pytest.mark.parametrize(
-    "emulator",
-    ["<emulator>{}</emulator>", "<emulator> {}\n</emulator>", "<emulator><a/>{}</emulator>"],
-)
-async def test_create_from_xml_with_a_foreign_emulator_runs_nothing(
-    driver: LibvirtDriver, guests: Guests, script: tuple[Path, Path], emulator: str
-):
-    program, mark = script
-    own = "<emulator>/usr/bin/qemu-system-x86_64</emulator>"
-    for before, after in (("", ""), (own, ""), ("", own)):
-        xml = domain_xml(
-            f"{guests.prefix}-x",
-            more=f"<devices>{before}{emulator.format(program)}{after}</devices>",
-        )
-        with pytest.raises(InvalidArgumentError, match="policy of the host") as caught:
-            await driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
-        assert [violation.field for violation in caught.value.violations] == ["xml"]
-    assert not mark.exists()
-    assert await guests.domains() == set()
-
-
-async def test_create_from_xml_with_libvirts_own_emulator_works(
-    driver: LibvirtDriver, guests: Guests
-):
-    first = await driver.create_domain(guests.blank(disks=(), diskless=True))
-    xml = await driver.get_domain_xml(first.id)
-    own = etree.fromstring(xml).findtext("devices/emulator")
-    assert own
-    await driver.delete(first.id)
-    again = await driver.create_domain_from_xml(DomainXml(xml=xml))
-    assert (
-        etree.fromstring(await driver.get_domain_xml(again.id)).findtext("devices/emulator") == own
     )
 
 

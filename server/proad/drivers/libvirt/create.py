@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,23 +16,24 @@ from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.host import domain_capabilities
-from proad.drivers.libvirt.host.emulator import drop_emulator
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import HostFacts, is_test
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.storage import nvram
+from proad.drivers.libvirt.storage.disk_images import DiskImages
 from proad.drivers.libvirt.storage.disk_sources import DiskSources
 from proad.drivers.libvirt.storage.media import Media, check_files
 from proad.drivers.libvirt.storage.storage import PreparedVolume, Storage
 from proad.drivers.libvirt.xml import metadata
-from proad.drivers.libvirt.xml.domain_xml import Parts, domain_xml
+from proad.drivers.libvirt.xml.domain_xml import Parts, Source, domain_xml
 from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml.parser import serialise
+from proad.drivers.threads import from_thread
 from proad.drivers.under_way import CreatesUnderWay
-from proad.errors import AlreadyExistsError, EngineConflictError
+from proad.errors import AlreadyExistsError, EngineConflictError, Violation
 from proad.model import DomainSpec, DomainXml, Footprint, Lifetime, Resource
-from proad.ports import AnnounceFootprint
+from proad.ports import AnnounceFootprint, JudgeXml
 
 
 class _Identity(NamedTuple):
@@ -60,12 +61,14 @@ class _Create:
         connection: to libvirt.
         host: facts about the host.
         rollback: gets the undo of each step.
+        judge: judges the XML before the first step.
         start: whether the domain is to be started.
     """
 
     connection: libvirt.virConnect
     host: HostFacts
     rollback: Rollback
+    judge: Callable[[str, Sequence[Violation]], None]
     start: bool
 
 
@@ -78,6 +81,7 @@ class DomainCreator:
         host: has the facts about the host.
         storage: finds and creates volumes.
         media: checks media that are named by a path.
+        images: inspects the images of disks in XML.
         under_way: has the creates that are under way.
     """
 
@@ -88,6 +92,7 @@ class DomainCreator:
         host: LibvirtHost,
         storage: Storage,
         media: Media,
+        images: DiskImages,
         under_way: CreatesUnderWay,
     ) -> None:
         self._connection = connection
@@ -95,22 +100,25 @@ class DomainCreator:
         self._host = host
         self._storage = storage
         self._media = media
+        self._images = images
         self._under_way = under_way
         # Serialises the check of name and UUID with the definition: libvirt takes a second
         # definition for an update of the first.
         self._defining = threading.Lock()
 
     async def from_spec(
-        self, spec: DomainSpec, *, start: bool, announce: AnnounceFootprint
+        self, spec: DomainSpec, *, start: bool, announce: AnnounceFootprint, judge: JudgeXml
     ) -> Resource:
         """Create a domain and its new volumes; see `ports.Domains.create_domain`."""
-        return await self._run(partial(self._from_spec, spec), start=start, announce=announce)
+        make = partial(self._from_spec, spec)
+        return await self._run(make, start=start, announce=announce, judge=judge)
 
     async def from_xml(
-        self, source: DomainXml, *, start: bool, announce: AnnounceFootprint
+        self, source: DomainXml, *, start: bool, announce: AnnounceFootprint, judge: JudgeXml
     ) -> Resource:
         """Create a domain from XML; see `ports.Domains.create_domain_from_xml`."""
-        return await self._run(partial(self._from_xml, source), start=start, announce=announce)
+        make = partial(self._from_xml, source)
+        return await self._run(make, start=start, announce=announce, judge=judge)
 
     async def _run(
         self,
@@ -118,12 +126,16 @@ class DomainCreator:
         *,
         start: bool,
         announce: AnnounceFootprint,
+        judge: JudgeXml,
     ) -> Resource:
+        judged = from_thread(judge)
+
         def run(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             create = _Create(
                 connection=connection,
                 host=self._host.facts(connection),
                 rollback=rollback,
+                judge=judged,
                 start=start,
             )
             domain = make(create)
@@ -145,6 +157,13 @@ class DomainCreator:
             cdroms = sources.media(spec)
             prepared = sources.prepare(spec)
             now = datetime.now(UTC)
+            notes = Metadata(labels=spec.labels, create_time=now)
+            plans = tuple(
+                each if isinstance(each, Source) else each.source(self._storage.find, connection)
+                for each in prepared
+            )
+            planned = Parts(uuid=id, disks=plans, cdroms=cdroms, metadata=notes)
+            create.judge(serialise(domain_xml(spec, planned, host)), ())
             volumes = (each for each in prepared if isinstance(each, PreparedVolume))
             create.rollback.begin(
                 Footprint(
@@ -156,7 +175,6 @@ class DomainCreator:
                 )
             )
             disks = sources.create(prepared, create.rollback, id)
-            notes = Metadata(labels=spec.labels, create_time=now)
             parts = Parts(uuid=id, disks=disks, cdroms=cdroms, metadata=notes)
             root = domain_xml(spec, parts, host)
             with values_of("spec"):
@@ -171,11 +189,11 @@ class DomainCreator:
         connection = create.connection
         given = parse_domain(source.xml)
         refuse_taken(connection, given.name, given.id)
-        drop_emulator(connection, given.root)
         self._storage.chains.check_xml(connection, given.root)
         check_files(connection, given.root, create.host)
+        found = self._images.complete(connection, given.root)
+        create.judge(etree.tostring(given.root, encoding="unicode"), found)
         now = datetime.now(UTC)
-        write_metadata(given.root, now)
         identity = _Identity(given.name, given.id, now, now)
         sources = given.root.iter("source")
         paths = [path for each in sources if (path := each.get("file") or each.get("dev"))]
@@ -186,6 +204,7 @@ class DomainCreator:
     def _define(
         self, create: _Create, root: etree._Element, identity: _Identity, lifetime: Lifetime
     ) -> libvirt.virDomain:
+        write_metadata(root, identity.create_time)
         if lifetime is Lifetime.TRANSIENT:
             return self._transient(create, root, identity)
         return self._persistent(create, root, identity)
@@ -197,11 +216,10 @@ class DomainCreator:
         found = bool(nvram.stated(root))
         variables = nvram.pin(connection, root, identity.id)
         keep = bool(variables) and nvram.is_there(connection, variables, unseen=found)
-        xml = serialise(root)
         domain = self._exclusively(
             create,
             identity,
-            lambda: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
+            lambda: connection.defineXMLFlags(serialise(root), libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
         )
         undefine = partial(_undefine, identity, keep_variables=keep)
         rollback.on_failure(f"domain {identity.name}", undefine)

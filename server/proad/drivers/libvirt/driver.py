@@ -18,6 +18,7 @@ from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import find_id, find_running, lookup
 from proad.drivers.libvirt.create import DomainCreator
 from proad.drivers.libvirt.delete import DomainDeleter
+from proad.drivers.libvirt.documents import documents_of
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.host.host import LibvirtHost
@@ -29,6 +30,7 @@ from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.libvirt.stop import DomainStopper
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.storage.disk_images import DiskImages
 from proad.drivers.libvirt.storage.finder import Finder
 from proad.drivers.libvirt.storage.media import Media
 from proad.drivers.libvirt.storage.reconcile import Reconciler
@@ -43,6 +45,8 @@ from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import redacted
 from proad.model import (
     DeleteOptions,
+    DomainDocument,
+    DomainFacts,
     DomainSpec,
     DomainXml,
     EngineInfo,
@@ -66,7 +70,15 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
-from proad.ports import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
+from proad.ports import (
+    AnnounceFootprint,
+    JudgeXml,
+    OnEvent,
+    OnStep,
+    ignore,
+    unannounced,
+    unjudged,
+)
 from proad.ports.records import EngineIdentity, VolumeRecords
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
@@ -131,10 +143,19 @@ class LibvirtDriver:
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         storage = Storage(Finder(default_pool, pool_path), self._catalog)
         media = Media((*media_dirs, pool_path))
+        self._media_dirs = tuple(media_dirs)
+        self._finder = storage.find
+        self._images = DiskImages(self._catalog, storage.chains)
         self._under_way = CreatesUnderWay(ENGINE)
         self._volumes = VolumeCalls(self._connection, storage, self._under_way)
         self._creator = DomainCreator(
-            self._connection, self._reader, self._host, storage, media, self._under_way
+            self._connection,
+            self._reader,
+            self._host,
+            storage,
+            media,
+            self._images,
+            self._under_way,
         )
         self._lifecycle = DomainLifecycle(self._connection, self._reader)
         self._stopper = DomainStopper(
@@ -239,17 +260,37 @@ class LibvirtDriver:
 
     # Domains
 
+    async def domain_facts(self) -> DomainFacts:
+        """Return the facts on which domain XML is judged."""
+        read = partial(self._host.judged_facts, media_dirs=self._media_dirs, finder=self._finder)
+        return await self._connection.call(read, bulkhead=Bulkhead.READ)
+
+    async def domain_documents(self, id: str, *, snapshot: str = "") -> tuple[DomainDocument, ...]:
+        """Return all XML that a start, or a revert to a snapshot, would run."""
+        read = partial(documents_of, images=self._images, snapshot=snapshot)
+        return await self._connection.on(id, read, bulkhead=Bulkhead.READ)
+
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: DomainSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain and its new volumes; start it if requested."""
-        return await self._creator.from_spec(spec, start=start, announce=announce)
+        return await self._creator.from_spec(spec, start=start, announce=announce, judge=judge)
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        source: DomainXml,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain from XML; never change an existing one."""
-        return await self._creator.from_xml(source, start=start, announce=announce)
+        return await self._creator.from_xml(source, start=start, announce=announce, judge=judge)
 
     async def find_running(self, runtime_id: int) -> str:
         """Return the UUID of the domain that runs under this number now."""

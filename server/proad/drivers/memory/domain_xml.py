@@ -92,12 +92,13 @@ def _screen(graphics: Graphics) -> etree._Element:
 
 
 def _interface(interface: NetworkInterface) -> etree._Element:
-    return E.interface(
-        E.mac(address=interface.mac_address),
-        E.source(network=interface.network),
-        E.model(type=interface.model),
-        type="network",
+    parts = (
+        ("mac", "address", interface.mac_address),
+        ("source", "network", interface.network),
+        ("model", "type", interface.model),
     )
+    stated = (E(tag, {name: value}) for tag, name, value in parts if value)
+    return E.interface(*stated, type="network")
 
 
 def parsed(source: DomainXml) -> Resource:

@@ -11,7 +11,8 @@ from uuid import uuid4
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.domain_xml import MACHINE, parsed, written
 from proad.drivers.memory.engine import ImitatedEngine, is_missing, now
-from proad.drivers.memory.volumes import MemoryVolumes, footprint_of
+from proad.drivers.memory.snapshots import taken
+from proad.drivers.memory.volumes import POOL, MemoryVolumes, footprint_of
 from proad.drivers.memory.workload import Workload
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
@@ -22,6 +23,8 @@ from proad.model import (
     DiskFormat,
     DiskSpec,
     Domain,
+    DomainDocument,
+    DomainFacts,
     DomainSpec,
     DomainXml,
     Footprint,
@@ -39,7 +42,15 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
-from proad.ports import AnnounceFootprint, unannounced
+from proad.ports import AnnounceFootprint, JudgeXml, unannounced, unjudged
+
+FACTS = DomainFacts(
+    types=frozenset({"kvm", "qemu", "test"}),
+    emulators=frozenset({"/usr/bin/qemu-system-x86_64"}),
+    pools={f"/memory/{POOL}": POOL, "/var/lib/libvirt/images": POOL},
+    media_dirs=("/srv",),
+)
+"""A host as most are."""
 
 _PREFIXES = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
 _ENDINGS = {DiskFormat.QCOW2: "qcow2", DiskFormat.RAW: "raw"}
@@ -52,8 +63,24 @@ class MemoryDomains:
         self._engine = engine
         self._volumes = volumes
 
+    async def domain_facts(self) -> DomainFacts:
+        """Return the facts on which domain XML is judged."""
+        self._engine.connection.check()
+        return FACTS
+
+    async def domain_documents(self, id: str, *, snapshot: str = "") -> tuple[DomainDocument, ...]:
+        """Return what a start, or a revert to a snapshot, would run."""
+        workload, _ = self._engine.domain(id, "domain XML")
+        resource = taken(workload, snapshot).resource if snapshot else workload.resource
+        return (DomainDocument(xml=written(resource)),)
+
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: DomainSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
         self._engine.connection.check()
@@ -103,15 +130,21 @@ class MemoryDomains:
             volumes,
             start=start,
             announce=announce,
+            judge=judge,
         )
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        source: DomainXml,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
         self._engine.connection.check()
         resource = await asyncio.to_thread(parsed, source)
-        return await self._created(resource, [], start=start, announce=announce)
+        return await self._created(resource, [], start=start, announce=announce, judge=judge)
 
     def find_running(self, runtime_id: int) -> str:
         """Return the UUID of the domain that runs under this number; empty if none does."""
@@ -129,9 +162,16 @@ class MemoryDomains:
         return written(workload.resource if inactive else workload.shown())
 
     async def _created(
-        self, resource: Resource, volumes: list[Volume], *, start: bool, announce: AnnounceFootprint
+        self,
+        resource: Resource,
+        volumes: list[Volume],
+        *,
+        start: bool,
+        announce: AnnounceFootprint,
+        judge: JudgeXml,
     ) -> Resource:
         self._refuse_taken(resource, volumes)
+        await judge(written(resource), ())
         workload = Workload(resource, Behaviour.of(resource.labels))
         planned = tuple(footprint_of(each, named_by_caller=False) for each in volumes)
         await announce(

@@ -30,6 +30,8 @@ from proad.model import (
     CreatedContainer,
     DeletedImage,
     DeleteOptions,
+    DomainDocument,
+    DomainFacts,
     DomainSpec,
     DomainXml,
     EngineInfo,
@@ -55,7 +57,15 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
-from proad.ports import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
+from proad.ports import (
+    AnnounceFootprint,
+    JudgeXml,
+    OnEvent,
+    OnStep,
+    ignore,
+    unannounced,
+    unjudged,
+)
 from proad.ports.records import EngineIdentity
 
 _LISTED_AT_ONCE = 32
@@ -270,17 +280,37 @@ class MemoryDriver:
         """Forget credentials."""
         await self._images.logout_registry(registry)
 
+    async def domain_facts(self) -> DomainFacts:
+        """Return the facts on which domain XML is judged."""
+        return await self._domains.domain_facts()
+
+    async def domain_documents(self, id: str, *, snapshot: str = "") -> tuple[DomainDocument, ...]:
+        """Return what a start, or a revert to a snapshot, would run."""
+        return await self._domains.domain_documents(id, snapshot=snapshot)
+
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: DomainSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain and its new volumes; with `start`, start it."""
-        return await self._domains.create_domain(spec, start=start, announce=announce)
+        return await self._domains.create_domain(spec, start=start, announce=announce, judge=judge)
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        source: DomainXml,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes."""
-        return await self._domains.create_domain_from_xml(source, start=start, announce=announce)
+        return await self._domains.create_domain_from_xml(
+            source, start=start, announce=announce, judge=judge
+        )
 
     async def find_running(self, runtime_id: int) -> str:
         """Return the UUID of the domain that runs under this number now."""

@@ -50,13 +50,13 @@ class MemorySnapshots:
         workload, _ = self._engine.domain(id, _CAPABILITY)
         self._engine.permit(Verb.CREATE_SNAPSHOT, workload)
         name = spec.name or now().strftime("%Y%m%dT%H%M%S.%f")
-        _refuse_taken(workload, name)
+        _refusetaken(workload, name)
         await announce(
             Footprint(mark=id, create_time=now(), snapshot=name, named_by_caller=bool(spec.name))
         )
         workload, _ = self._engine.domain(id, _CAPABILITY)
         self._engine.permit(Verb.CREATE_SNAPSHOT, workload)
-        _refuse_taken(workload, name)
+        _refusetaken(workload, name)
         active = workload.resource.state in ACTIVE
         snapshot = Snapshot(
             name=name,
@@ -85,14 +85,14 @@ class MemorySnapshots:
         """Delete a snapshot; its children go too, or become its parent's."""
         workload, _ = self._engine.domain(id, _CAPABILITY)
         self._engine.permit(Verb.DELETE_SNAPSHOT, workload)
-        parent = _taken(workload, name).snapshot.parent
+        parent = taken(workload, name).snapshot.parent
         heirs = [each for each, t in workload.snapshots.items() if t.snapshot.parent == name]
         for heir in heirs:
             if children:
                 await self.delete_snapshot(id, heir, children=True)
             else:
-                taken = workload.snapshots[heir]
-                moved = replace(taken, snapshot=replace(taken.snapshot, parent=parent))
+                kept = workload.snapshots[heir]
+                moved = replace(kept, snapshot=replace(kept.snapshot, parent=parent))
                 workload.snapshots[heir] = moved
         del workload.snapshots[name]
         if workload.current == name:
@@ -101,24 +101,25 @@ class MemorySnapshots:
 
     def revert(self, workload: Workload, name: str, state: ResourceState | None) -> None:
         """Take a domain back to a snapshot, in a state or in that of the snapshot."""
-        taken = _taken(workload, name)
-        domain, labels = taken.resource.domain, taken.resource.labels
+        snapshot = taken(workload, name)
+        domain, labels = snapshot.resource.domain, snapshot.resource.labels
         workload.resource = replace(workload.resource, domain=domain, labels=labels)
         workload.behaviour = Behaviour.of(labels)
         workload.current = name
-        target = state or taken.snapshot.state
+        target = state or snapshot.snapshot.state
         reason = None if target is ResourceState.RUNNING else StateReason.FROM_SNAPSHOT
         workload.run = on_machine(workload.run, domain)
         self._engine.publish_reconfigured(workload)
         self._engine.enter(workload, target, reason)
 
 
-def _refuse_taken(workload: Workload, name: str) -> None:
+def _refusetaken(workload: Workload, name: str) -> None:
     if name in workload.snapshots:
         raise AlreadyExistsError("snapshot", name)
 
 
-def _taken(workload: Workload, name: str) -> TakenSnapshot:
+def taken(workload: Workload, name: str) -> TakenSnapshot:
+    """Return a snapshot of a domain. Raise SnapshotNotFoundError."""
     try:
         return workload.snapshots[name]
     except KeyError:
@@ -126,4 +127,4 @@ def _taken(workload: Workload, name: str) -> TakenSnapshot:
 
 
 def _shown(workload: Workload, name: str) -> Snapshot:
-    return replace(_taken(workload, name).snapshot, current=name == workload.current)
+    return replace(taken(workload, name).snapshot, current=name == workload.current)

@@ -1,15 +1,19 @@
 """The host of a libvirtd: its identity, and facts for new domains."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import libvirt
 
+from proad.drivers.libvirt.host.judged_facts import read_host, read_pools
 from proad.drivers.libvirt.host.virt import HostFacts, VirtChoice, is_local, is_test, read_facts
+from proad.drivers.libvirt.storage.finder import Finder
 from proad.drivers.libvirt.xml.parser import parse
 from proad.drivers.tolerant import INT32, Omissions, Value
-from proad.model import EngineInfo
+from proad.model import DomainFacts, EngineInfo
 
 # Place of the number of processors in libvirt's information on a host.
 _CPUS = 2
@@ -29,6 +33,7 @@ class LibvirtHost:
         self._omissions = omissions
         self._uri = uri
         self._facts: HostFacts | None = None
+        self._judged: DomainFacts | None = None
         self._identity = ""
 
     def facts(self, connection: libvirt.virConnect) -> HostFacts:
@@ -37,9 +42,28 @@ class LibvirtHost:
             self._facts = read_facts(connection, self._choice, self._omissions)
         return self._facts
 
+    def judged_facts(
+        self, connection: libvirt.virConnect, *, media_dirs: Sequence[str], finder: Finder
+    ) -> DomainFacts:
+        """Return the facts on which domain XML is judged.
+
+        Args:
+            connection: to libvirt.
+            media_dirs: folders of installation media.
+            finder: knows the default pool, which is created with its first volume.
+        """
+        if self._judged is None:
+            self._judged = read_host(connection)
+        folders, volumes = read_pools(connection)
+        name, folder = finder.default
+        if name not in {*folders.values(), *volumes.values()}:
+            folders.setdefault(folder, name)
+        return replace(self._judged, pools=folders, volumes=volumes, media_dirs=tuple(media_dirs))
+
     def forget(self) -> None:
         """Drop cached facts: the next libvirtd may be another one."""
         self._facts = None
+        self._judged = None
         self._identity = ""
 
     def identity(self, connection: libvirt.virConnect) -> str:

@@ -92,8 +92,31 @@ class BackingChains:
             return ()
         path = volume.path()
         images = pools.images(connection, path, recorded=self._catalog.files(connection))
-        record = self._catalog.of_volume(connection, volume)
-        chain = images.chain(path, format.lower())
+        below = self.layers(images, path, field)
+        if below:
+            _check_places(connection, images, tuple(layer.path for layer in below), field)
+        return below
+
+    def layers(self, images: ImageFiles, path: str, field: str = "xml") -> tuple[Layer, ...]:
+        """Return the backing chain of a qcow2 image, the nearest image first, wherever it leads.
+
+        Args:
+            images: the image files of the host.
+            path: path of the image.
+            field: the field that names the image, for errors.
+
+        Raises:
+            InvalidArgumentError: the chain is unreadable, or an image has its data in another
+                file, which nothing in a domain's XML could prevent.
+        """
+        record = images.record(path)
+        chain = images.chain(path, "qcow2")
+        if chain.data_files:
+            raise InvalidArgumentError.of(
+                field,
+                f"the volume has its data in another file, {printable(chain.data_files[0])!r}; "
+                "`qemu-img convert -O qcow2` makes an image that has them itself",
+            )
         if chain.broken and record is None:
             raise InvalidArgumentError.of(
                 field, f"cannot be told what the volume is based on: {chain.broken}"
@@ -101,9 +124,7 @@ class BackingChains:
         if chain.broken and record is not None:
             return record.base_chain
         known = {} if record is None else {each.path: each.format for each in record.base_chain}
-        below = tuple(_layer(image, known, field) for image in chain.layers[1:])
-        _check_places(connection, images, chain.paths[1:], field)
-        return below
+        return tuple(_layer(image, known, field) for image in chain.layers[1:])
 
     def check_xml(self, connection: libvirt.virConnect, root: etree._Element) -> None:
         """Check the formats in a caller's domain XML against the records.
@@ -120,7 +141,7 @@ class BackingChains:
 
         def record_of(source: etree._Element) -> VolumeRecord | None:
             pool, name = source.get("pool", ""), source.get("volume", "")
-            path = source.get("file") or source.get("dev") or _path_in(connection, pool, name)
+            path = path_of(connection, source)
             return (files.get(images.identity(path)) if path else None) or names.get((pool, name))
 
         for disk in root.iter("disk"):
@@ -170,6 +191,12 @@ def _is_volume(connection: libvirt.virConnect, path: str) -> bool:
             raise
         return False
     return True
+
+
+def path_of(connection: libvirt.virConnect, source: etree._Element) -> str:
+    """Return the path that the source of a disk leads to; empty: none, or none that is known."""
+    path = source.get("file") or source.get("dev")
+    return path or _path_in(connection, source.get("pool", ""), source.get("volume", ""))
 
 
 def _path_in(connection: libvirt.virConnect, pool: str, name: str) -> str:

@@ -8,7 +8,7 @@ from lxml import etree
 
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.storage import pools
-from proad.drivers.libvirt.xml.parser import serialise
+from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.errors import EngineConflictError, PoolNotFoundError, VolumeNotFoundError
 from proad.model import VolumeRef
 
@@ -29,6 +29,21 @@ class Finder:
     def pool_name(self, name: str) -> str:
         """Return the name of a pool; an empty one means the default pool."""
         return name or self._default_pool
+
+    @property
+    def default(self) -> tuple[str, str]:
+        """Name and folder of the default pool."""
+        return self._default_pool, self._default_path
+
+    def path(self, connection: libvirt.virConnect, name: str) -> str:
+        """Return the target path of a pool; of the default one also before it is made."""
+        try:
+            root = parse(self.pool(connection, name).XMLDesc())
+        except PoolNotFoundError:
+            if name:
+                raise
+            return self._default_path
+        return root.findtext("target/path", "").rstrip("/")
 
     def pool(
         self,

@@ -52,12 +52,14 @@ class BackingChain:
         layers: the image, its base, the base of that, and so on.
         others: further referenced paths: external data files, and possible paths in names that
             are no paths.
+        data_files: the names of external data files, as the images have them.
         broken: why the chain could not be followed to its end; empty: it was.
         recorded: whether the recorded chain is included, which makes a broken one complete.
     """
 
     layers: tuple[ImageFile, ...]
     others: tuple[str, ...] = ()
+    data_files: tuple[str, ...] = ()
     broken: str = ""
     recorded: bool = False
 
@@ -97,6 +99,10 @@ class ImageFiles:
             for behind in files_behind(path):
                 yield self.identity(behind)
 
+    def record(self, path: str) -> VolumeRecord | None:
+        """Return the record of the volume at a path; None: it has none."""
+        return self._recorded.get(self.identity(path))
+
     def chain(self, path: str, format: str = "") -> BackingChain:
         """Return the backing chain of an image.
 
@@ -104,14 +110,15 @@ class ImageFiles:
             path: its path.
             format: its known format; empty: that of its header.
         """
-        record = self._recorded.get(self.identity(path))
+        record = self.record(path)
         layers = [self._image(path, format)]
         others: list[str] = []
+        data_files: list[str] = []
         seen = {self.identity(path)}
         broken = ""
         while not broken and layers[-1].format != "raw":
             try:
-                below = self._below(layers[-1], others, needed=len(layers) > 1)
+                below = self._below(layers[-1], others, data_files, needed=len(layers) > 1)
             except UnreadableImageError as error:
                 broken = f"{printable(layers[-1].path)} {error}"
                 break
@@ -129,11 +136,14 @@ class ImageFiles:
         return BackingChain(
             layers=tuple(layers),
             others=tuple(others),
+            data_files=tuple(data_files),
             broken=broken,
             recorded=record is not None,
         )
 
-    def _below(self, layer: ImageFile, others: list[str], *, needed: bool) -> ImageFile | None:
+    def _below(
+        self, layer: ImageFile, others: list[str], data_files: list[str], *, needed: bool
+    ) -> ImageFile | None:
         """Return the base of an image; add other files that it references to `others`."""
         if layer.format in _UNREAD:
             raise UnreadableImageError(f"has the format {layer.format}, whose bases are not read")
@@ -142,6 +152,7 @@ class ImageFiles:
             return None
         others += _PATH.findall(header.backing) if is_url(header.backing) else ()
         if header.data_file is not None:
+            data_files.append(header.data_file)
             others.append(resolve(header.data_file, of=layer.path))
         if not header.backing:
             return None
@@ -149,7 +160,7 @@ class ImageFiles:
 
     def _image(self, path: str, format: str) -> ImageFile:
         """Return the image at a path, in its recorded format if there is one."""
-        record = self._recorded.get(self.identity(path))
+        record = self.record(path)
         return ImageFile(path=path, format=record.format.lower() if record else format)
 
     def _header(self, layer: ImageFile, *, needed: bool) -> Header | None:

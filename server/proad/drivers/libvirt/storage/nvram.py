@@ -104,6 +104,19 @@ def undefine_flag(domain: libvirt.virDomain, users_of: Callable[[str], Collectio
     return int(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
 
 
+def folder(connection: libvirt.virConnect) -> str:
+    """Return the folder where libvirt places NVRAM files; empty if it has no firmware for any."""
+    for machine in ("q35", "virt", ""):
+        asked = etree.Element("domain", type="qemu")
+        place = etree.SubElement(asked, "os", firmware="efi")
+        kind = etree.SubElement(place, "type", {"machine": machine} if machine else {})
+        kind.text = "hvm"
+        etree.SubElement(etree.SubElement(asked, "features"), "acpi")
+        if path := _derived(connection, asked, "proa"):
+            return str(Path(path).parent)
+    return ""
+
+
 def _namesake(connection: libvirt.virConnect, path: str) -> str:
     """Return the UUID of the domain whose name this path derives from; empty if there is none."""
     name, found, _ = Path(path).name.rpartition("_VARS.")

@@ -127,6 +127,17 @@ def volumes_in(pool: libvirt.virStoragePool) -> Iterator[tuple[str, libvirt.virS
         yield decoded(volume.name) or "", volume
 
 
+def paths_in(connection: libvirt.virConnect, pool: str) -> list[str]:
+    """Return the paths of the volumes of a pool; none of one that is removed meanwhile."""
+    try:
+        found = seek(connection.storagePoolLookupByName, pool).listAllVolumes()
+    except libvirt.libvirtError as error:
+        if code_of(error) not in NO_POOL:
+            raise
+        return []
+    return [path for volume in found if (path := decoded(volume.path))]
+
+
 def files_in(folder: str) -> list[str] | None:
     """Return the paths of the files in a folder; None: the folder is unreadable."""
     try:

@@ -20,6 +20,7 @@ from proad.drivers.libvirt.storage.finder import Finder
 from proad.drivers.libvirt.storage.media import check_written
 from proad.drivers.libvirt.storage.reservations import Reservations
 from proad.drivers.libvirt.storage.volume_view import view_of, volume_xml
+from proad.drivers.libvirt.xml.domain_xml import Source
 from proad.drivers.libvirt.xml.parser import serialise
 from proad.errors import (
     AlreadyExistsError,
@@ -54,6 +55,16 @@ class PreparedVolume:
     def capacity(self) -> int:
         """The capacity in bytes."""
         return int(self.document.findtext("capacity", "0"))
+
+    def source(self, finder: Finder, connection: libvirt.virConnect) -> Source:
+        """Return the source of a disk on the volume, as far as that is known before."""
+        path = f"{finder.path(connection, self.spec.pool)}/{self.spec.name}"
+        below = tuple(
+            Source(path=each.path, format=each.format, block=each.path.startswith("/dev/"))
+            for each in self.base_chain
+        )
+        block = path.startswith("/dev/")
+        return Source(path=path, format=self.spec.format, block=block, below=below)
 
     def planned(self, finder: Finder) -> PlannedVolume:
         """Return what the volume will be found by."""

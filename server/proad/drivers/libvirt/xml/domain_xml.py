@@ -1,6 +1,6 @@
 """Conversion of typed values to libvirt's domain XML. Pure: makes no call."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from string import ascii_lowercase
@@ -208,7 +208,12 @@ def _add_source(element: etree._Element, source: Source) -> None:
     open whatever the image names.
     """
     _add_path(element, source)
-    for layer in source.below:
+    add_chain(element, source.below)
+
+
+def add_chain(element: etree._Element, below: Sequence[Source]) -> None:
+    """Add a whole backing chain to a disk, or to an image of one."""
+    for layer in below:
         element = etree.SubElement(element, "backingStore", type="block" if layer.block else "file")
         etree.SubElement(element, "format", type=layer.format.lower())
         _add_path(element, layer)

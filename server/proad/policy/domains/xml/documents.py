@@ -1,0 +1,102 @@
+"""Judges documents: domain XML of a caller, and libvirt's own of an existing domain."""
+
+from collections.abc import Iterator
+
+from lxml import etree
+
+from proad.domain_parser import parse_described, parse_domain
+from proad.errors import InvalidArgumentError, Violation
+from proad.model import DomainDocument, DomainFacts
+from proad.policy.domains.xml.domain import DOMAIN
+from proad.policy.domains.xml.grammar import Surroundings
+from proad.policy.domains.xml.judge import XmlJudge
+from proad.policy.profile import Profile
+from proad.policy.violation import without_setting
+
+_LOOPBACK = "127.0.0.1"
+
+
+def judge_xml(xml: str, profile: Profile, facts: DomainFacts) -> tuple[list[Violation], str]:
+    """XmlJudge domain XML of a caller. Takes some milliseconds, hence not for an event loop.
+
+    Returns:
+        The violations; and the XML of what is allowed, with what a domain gets that says
+        nothing else, which is to go to libvirt if there are no violations.
+
+    Raises:
+        InvalidArgumentError: with the field "xml": the text is no domain XML.
+    """
+    parsed = parse_domain(xml)
+    judge = XmlJudge(Surroundings(profile=profile, facts=facts, name=parsed.name, id=parsed.id))
+    made = judge.judged(parsed.root, DOMAIN, "/domain")
+    if made is None:
+        return judge.violations, ""
+    _fill_listeners(made)
+    etree.cleanup_namespaces(made)
+    return judge.violations, etree.tostring(made, encoding="unicode")
+
+
+def judge_document(
+    document: DomainDocument, profile: Profile, facts: DomainFacts
+) -> list[Violation]:
+    """XmlJudge what an existing domain, or a snapshot of one, runs by.
+
+    What callers and guests have noted in its metadata decides nothing.
+    """
+    found = without_setting(document.found, profile)
+    try:
+        root = parse_described(document.xml)
+    except InvalidArgumentError as error:
+        message = error.violations[0].description
+        return [Violation(field="/domain", rule="unreadable XML", message=message), *found]
+    if root.tag == "domainsnapshot":
+        return [*_of_snapshot(root, profile, facts), *found]
+    return [*_of_domain(root, profile, facts, f"/{root.tag!s}"), *found]
+
+
+def _of_snapshot(root: etree._Element, profile: Profile, facts: DomainFacts) -> Iterator[Violation]:
+    """Yield the violations of a snapshot: a revert brings back its domains, and its memory."""
+    for place in ("memory", "disks/disk"):
+        for each in root.findall(place):
+            if each.get("snapshot") == "external":
+                yield Violation(
+                    field=f"/domainsnapshot/{place}",
+                    rule="external snapshot",
+                    message="a revert would bring in a file that is not a disk of the domain",
+                )
+    domains = [child for child in root if child.tag in {"domain", "inactiveDomain"}]
+    for child in domains:
+        yield from _of_domain(child, profile, facts, f"/domainsnapshot/{child.tag!s}")
+    if not domains:
+        yield Violation(
+            field="/domainsnapshot",
+            rule="unreadable XML",
+            message="the snapshot does not tell what domain a revert would bring back",
+        )
+
+
+def _of_domain(
+    root: etree._Element, profile: Profile, facts: DomainFacts, path: str
+) -> list[Violation]:
+    around = Surroundings(
+        profile=profile,
+        facts=facts,
+        name=root.findtext("name", ""),
+        id=root.findtext("uuid", ""),
+        live=True,
+    )
+    judge = XmlJudge(around)
+    judge.judged(root, DOMAIN, path)
+    return judge.violations
+
+
+def _fill_listeners(root: etree._Element) -> None:
+    """Let screens that state no address listen on loopback, whatever the host's default is."""
+    for screen in root.iterfind("devices/graphics"):
+        listeners = screen.findall("listen")
+        stated = [screen.get("listen"), *(each.get("address") for each in listeners)]
+        if any(stated) or any(each.get("type") == "none" for each in listeners):
+            continue
+        for each in listeners:
+            screen.remove(each)
+        screen.set("listen", _LOOPBACK)

@@ -1,0 +1,318 @@
+"""The allowlist of domain XML, without its devices."""
+
+from collections.abc import Mapping
+
+from proad.policy.domains.xml.devices import DEVICES
+from proad.policy.domains.xml.grammar import ElementRules, Variants, denied
+from proad.policy.domains.xml.places import (
+    Cpus,
+    DomainType,
+    Emulator,
+    FirmwareFile,
+    Memory,
+    VariablesFile,
+)
+from proad.policy.domains.xml.values import (
+    ON_OFF,
+    UUID,
+    WORD,
+    YES_NO,
+    Dropped,
+    Like,
+    Maybe,
+    Number,
+    Or,
+    Prose,
+    Words,
+)
+
+LIBOSINFO = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
+PROA = "urn:proa:domain:1"
+PROA_MEMORY = "urn:proa:memory"
+QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+
+_PINNING = ("placement or tuning", "allow_pinning")
+_BOOT = ("direct boot", "allow_direct_boot")
+_PLACED = "the guest would be placed on CPUs of the host"
+_COREDUMP = "a core dump on the host would hold the guest's memory"
+_ARGUMENTS = ("emulator arguments", "allow_emulator_arguments")
+
+_STATE = ElementRules(attributes={"state": ON_OFF})
+_ENABLED = ElementRules(attributes={"enabled": YES_NO})
+
+
+def _memory() -> ElementRules:
+    return ElementRules(
+        attributes={
+            "unit": WORD,
+            "dumpCore": Or(
+                value=Words("off"),
+                wider=ON_OFF,
+                rule="core dump",
+                setting="allow_coredumps",
+                message=_COREDUMP,
+            ),
+        },
+        text=Prose(20),
+        checks=(Memory(),),
+    )
+
+
+# What other tools and Proa note in a domain; nothing decides on it.
+_METADATA = ElementRules(
+    children={
+        f"{{{LIBOSINFO}}}libosinfo": ElementRules(
+            children={
+                f"{{{LIBOSINFO}}}os": ElementRules(
+                    attributes={
+                        "id": Like(r"https?://[A-Za-z0-9./_-]{1,200}", "a name of a system")
+                    }
+                )
+            }
+        ),
+        f"{{{PROA}}}domain": ElementRules(
+            attributes={"create_time": Prose(64)},
+            children={
+                f"{{{PROA}}}label": ElementRules(
+                    attributes={"key": Prose(), "value": Prose()}, many=True
+                )
+            },
+        ),
+        f"{{{PROA_MEMORY}}}label": ElementRules(
+            attributes={"key": Prose(), "value": Prose()}, many=True
+        ),
+    }
+)
+
+_OS = ElementRules(
+    attributes={"firmware": Words("efi bios")},
+    children={
+        "type": ElementRules(attributes={"arch": WORD, "machine": WORD}, text=Words("hvm")),
+        "firmware": ElementRules(
+            children={
+                "feature": ElementRules(
+                    attributes={
+                        "enabled": YES_NO,
+                        "name": Words("secure-boot enrolled-keys"),
+                    },
+                    many=True,
+                )
+            }
+        ),
+        "loader": ElementRules(
+            attributes={
+                "readonly": Words("yes"),
+                "secure": YES_NO,
+                "type": Words("pflash rom"),
+                "stateless": YES_NO,
+                "format": Words("raw qcow2"),
+            },
+            text=Maybe(FirmwareFile()),
+        ),
+        "nvram": ElementRules(
+            attributes={
+                "template": FirmwareFile(templates=True),
+                "templateFormat": Words("raw qcow2"),
+                "format": Words("raw qcow2"),
+            },
+            text=Dropped(Maybe(VariablesFile())),
+        ),
+        "boot": ElementRules(attributes={"dev": Words("hd cdrom network")}, many=True),
+        "bootmenu": ElementRules(attributes={"enable": YES_NO, "timeout": Number(0, 65_535)}),
+        "bios": ElementRules(attributes={"useserial": YES_NO, "rebootTimeout": Number(0, 65_535)}),
+        "kernel": denied(_BOOT[0], "a kernel of the host would be booted", _BOOT[1]),
+        "initrd": denied(_BOOT[0], "a file of the host would be booted", _BOOT[1]),
+        "cmdline": denied(_BOOT[0], "only a kernel of the host needs that", _BOOT[1]),
+        "dtb": denied(_BOOT[0], "a file of the host would be loaded", _BOOT[1]),
+        "shim": denied(_BOOT[0], "a file of the host would be loaded", _BOOT[1]),
+        "acpi": denied(_BOOT[0], "a table from the host would be loaded", _BOOT[1]),
+    },
+)
+
+_HYPERV = ElementRules(
+    attributes={"mode": Words("custom passthrough")},
+    children={
+        **dict.fromkeys(
+            (
+                *("relaxed", "vapic", "vpindex", "runtime", "synic", "reset", "frequencies"),
+                *("reenlightenment", "tlbflush", "ipi", "evmcs", "avic", "emsr_bitmap"),
+                "xmm_input",
+            ),
+            _STATE,
+        ),
+        "spinlocks": ElementRules(attributes={"state": ON_OFF, "retries": Number(4095, 2**32 - 1)}),
+        "stimer": ElementRules(attributes={"state": ON_OFF}, children={"direct": _STATE}),
+        "vendor_id": ElementRules(
+            attributes={"state": ON_OFF, "value": Like("[A-Za-z0-9 _.-]{1,12}", "a short word")}
+        ),
+    },
+)
+
+_FEATURES = ElementRules(
+    children={
+        "acpi": ElementRules(),
+        "apic": ElementRules(attributes={"eoi": ON_OFF}),
+        "pae": ElementRules(),
+        "hyperv": _HYPERV,
+        "vmport": _STATE,
+        "smm": ElementRules(
+            attributes={"state": ON_OFF},
+            children={"tseg": ElementRules(attributes={"unit": WORD}, text=Number(1, 2**40))},
+        ),
+        "ioapic": ElementRules(attributes={"driver": Words("qemu kvm")}),
+        "gic": ElementRules(attributes={"version": Words("2 3 host")}),
+    }
+)
+
+_CPU = ElementRules(
+    attributes={
+        "mode": Words("custom host-model host-passthrough maximum"),
+        "match": Words("exact minimum strict"),
+        "check": Words("none partial full"),
+        "migratable": ON_OFF,
+    },
+    children={
+        "model": ElementRules(
+            attributes={
+                "fallback": Words("allow forbid"),
+                "vendor_id": Like("[A-Za-z0-9 ]{12}", "twelve letters"),
+            },
+            text=WORD,
+        ),
+        "vendor": ElementRules(text=WORD),
+        "topology": ElementRules(
+            attributes={
+                name: Number(1, 65_535)
+                for name in ("sockets", "dies", "clusters", "cores", "threads")
+            }
+        ),
+        "feature": ElementRules(
+            attributes={
+                "policy": Words("force require optional disable forbid"),
+                "name": WORD,
+            },
+            many=True,
+        ),
+        "numa": denied(_PINNING[0], "nodes of NUMA are placed on those of the host", _PINNING[1]),
+    },
+)
+
+_CLOCK = ElementRules(
+    attributes={"offset": Words("utc localtime")},
+    children={
+        "timer": ElementRules(
+            attributes={
+                "name": Words("platform rtc pit hpet tsc kvmclock hypervclock armvtimer"),
+                "present": YES_NO,
+                "tickpolicy": Words("delay catchup merge discard"),
+                "track": Words("boot guest wall realtime"),
+            },
+            many=True,
+        )
+    },
+)
+
+
+def _action(words: str) -> ElementRules:
+    """Return an element of what libvirt does when the guest ends."""
+    return ElementRules(
+        text=Or(
+            value=Words(words),
+            wider=Words(f"{words} coredump-destroy coredump-restart"),
+            rule="core dump",
+            setting="allow_coredumps",
+            message=_COREDUMP,
+        )
+    )
+
+
+_SECURITY_LABEL = Variants(
+    forms={
+        # What libvirt chose for the domain, and chooses again.
+        "dynamic": ElementRules(
+            attributes={"model": WORD, "relabel": Words("yes")},
+            children={
+                "label": ElementRules(text=Prose(4096)),
+                "imagelabel": ElementRules(text=Prose(4096)),
+                "baselabel": denied(
+                    "security label", "a label of the caller's own", "allow_security_labels"
+                ),
+            },
+            dropped=True,
+        ),
+        **{
+            kind: denied(
+                "security label",
+                "the guest would run under another label than libvirt's",
+                "allow_security_labels",
+            )
+            for kind in ("static", "none")
+        },
+    },
+    rule="security label",
+    many=True,
+)
+
+
+def _tuning(message: str) -> ElementRules:
+    return denied(_PINNING[0], message, _PINNING[1])
+
+
+def _arguments(name: str) -> tuple[str, ElementRules]:
+    return f"{{{QEMU}}}{name}", denied(
+        _ARGUMENTS[0], "the emulator would get arguments of the caller", _ARGUMENTS[1]
+    )
+
+
+_CHILDREN: Mapping[str, ElementRules | Variants] = {
+    "name": ElementRules(text=Prose(255)),
+    "uuid": ElementRules(text=UUID),
+    "title": ElementRules(text=Prose()),
+    "description": ElementRules(text=Prose()),
+    "metadata": _METADATA,
+    "memory": _memory(),
+    "currentMemory": _memory(),
+    "vcpu": ElementRules(
+        attributes={
+            "placement": Words("static"),
+            "current": Cpus(),
+            "cpuset": Or(
+                wider=Like(r"[0-9,^-]{1,4096}", "a set of CPUs"),
+                rule=_PINNING[0],
+                setting=_PINNING[1],
+                message=_PLACED,
+            ),
+        },
+        text=Cpus(),
+    ),
+    "resource": ElementRules(
+        children={"partition": ElementRules(text=Words("/machine"))}, dropped=True
+    ),
+    "os": _OS,
+    "features": _FEATURES,
+    "cpu": _CPU,
+    "clock": _CLOCK,
+    "pm": ElementRules(children={"suspend-to-mem": _ENABLED, "suspend-to-disk": _ENABLED}),
+    "on_poweroff": _action("destroy restart preserve"),
+    "on_reboot": _action("destroy restart preserve"),
+    "on_crash": _action("destroy restart preserve"),
+    "devices": ElementRules(
+        children={"emulator": ElementRules(text=Emulator(), dropped=True), **DEVICES}
+    ),
+    "seclabel": _SECURITY_LABEL,
+    "memoryBacking": denied(
+        "shared memory", "memory would be of files or pages of the host", "allow_shared_memory"
+    ),
+    "cputune": _tuning(_PLACED),
+    "numatune": _tuning("the guest would be placed on NUMA nodes of the host"),
+    "memtune": _tuning("limits of memory are the host's"),
+    "blkiotune": _tuning("weights of block devices are the host's"),
+    "iothreads": _tuning("threads are the host's"),
+    "iothreadids": _tuning("threads are the host's"),
+    **dict(map(_arguments, ("commandline", "capabilities", "override", "deprecation"))),
+}
+
+DOMAIN = ElementRules(
+    attributes={"type": DomainType(), "id": Dropped(Number(0, 2**31 - 1))}, children=_CHILDREN
+)
+"""The allowed `<domain>`."""
