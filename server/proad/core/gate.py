@@ -256,7 +256,7 @@ class PolicyGate:
             return None
         profile = self._profiles.get(subject.profile)
         if profile is None:
-            self._deny([_unknown(subject.profile)])
+            _end([_unknown(subject.profile)])
         return profile
 
     def _deny(self, violations: Iterable[Violation], *, path: str = "") -> None:
@@ -267,9 +267,9 @@ class PolicyGate:
 
 
 def _end(violations: Sequence[Violation]) -> None:
-    """Raise the error of violations of XML, if there are any.
+    """Raise the error of violations, if there are any, also of a request that is only checked.
 
-    A request that is only checked ends here, too: no engine hears of what the XML names.
+    Nothing is judged without a profile, and no engine hears of what hostile XML names.
     """
     subject = current_subject()
     if violations and subject is not None:

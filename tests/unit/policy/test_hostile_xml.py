@@ -9,7 +9,8 @@ from lxml import etree
 from hostile_xml import Hostile, every
 from hostile_xml.host import FACTS
 from proad.errors import InvalidArgumentError, Violation
-from proad.policy import Profile
+from proad.model import DomainSpec
+from proad.policy import Profile, domains
 from proad.policy.domains.xml import judge_xml
 from relaxed_policy import RELAXED
 
@@ -101,6 +102,18 @@ def test_judge_xml_beyond_a_narrower_profile_is_denied(
     assert judge_xml(xml, Profile(), FACTS)[0] == []
     found = judge_xml(xml, Profile.model_validate(settings), FACTS)[0]
     assert [(each.rule, each.setting) for each in found] == [(rule, next(iter(settings)))]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [({"max_memory_bytes": 2**25}, "memory_bytes"), ({"max_cpus": 3}, "vcpus")],
+)
+def test_judge_of_typed_domain_beyond_its_sizes_is_denied(settings: dict[str, object], field: str):
+    spec = DomainSpec(name="web", memory_bytes=2**26, vcpus=4)
+
+    assert domains.judge(spec, Profile()) == []
+    found = domains.judge(spec, Profile.model_validate(settings))
+    assert [(each.field, each.setting) for each in found] == [(field, next(iter(settings)))]
 
 
 def test_judge_xml_of_file_in_pool_needs_the_pool():

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 
 from proad.errors import Violation
 from proad.model import Domain, DomainSpec, VolumeSpec
-from proad.policy.domains import pools
+from proad.policy.domains import pools, sizes
 from proad.policy.profile import Profile
 
 Rule = Callable[[DomainSpec, Profile], Iterator[Violation]]
 
-_RULES: tuple[Rule, ...] = (pools.judge,)
+_RULES: tuple[Rule, ...] = (pools.judge, sizes.judge)
 
 
 def judge(spec: DomainSpec, profile: Profile) -> list[Violation]:
