@@ -7,9 +7,9 @@ from lxml import etree
 from hostile_xml.host import FACTS
 from proad.policy import Profile
 from proad.policy.domains.xml.domain import DOMAIN
-from proad.policy.domains.xml.grammar import ElementRules, Surroundings, ValueRule, Variants
+from proad.policy.domains.xml.grammar import DocumentContext, ElementRules, ValueRule, Variants
 
-_AROUND = Surroundings(profile=Profile(), facts=FACTS, name="web")
+_AROUND = DocumentContext(profile=Profile(), facts=FACTS, name="web")
 _ID = "6e1c4a3e-3b0e-4d57-9a1f-2f2a5a7f0c11"
 # What some rule or other takes.
 _VALUES = (
@@ -43,29 +43,34 @@ _VALUES = (
 )
 
 
-def document(seed: int, name: str = "web", *, whole: bool = False) -> str:
+def document(seed: int, name: str = "web") -> str:
     """Return a document; the same one for the same seed.
 
     Args:
         seed: of the choices.
         name: name of the domain.
-        whole: whether everything that may be there is.
     """
-    writer = _Writer(random.Random(seed), whole=whole)
+    writer = _Writer(random.Random(seed))
     root = writer.element("domain", DOMAIN)
     assert root is not None
-    for tag in ("name", "uuid", "metadata", "vcpu", "memory", "currentMemory", "cpu"):
+    for tag in ("name", "uuid", "metadata", "vcpu", "memory", "currentMemory"):
         for each in root.findall(tag):
             root.remove(each)
     etree.SubElement(root, "name").text = name
     etree.SubElement(root, "memory").text = "32768"
+    root.set("type", "qemu")
+    boot = root.find("os")
+    if boot is None:
+        boot = etree.SubElement(root, "os")
+    for each in boot.findall("type"):
+        boot.remove(each)
+    etree.SubElement(boot, "type").text = "hvm"
     return etree.tostring(root, encoding="unicode")
 
 
 class _Writer:
-    def __init__(self, choice: random.Random, *, whole: bool) -> None:
+    def __init__(self, choice: random.Random) -> None:
         self._choice = choice
-        self._whole = whole
 
     def element(self, tag: str, rules: ElementRules | Variants) -> etree._Element | None:
         """Return an element; None: a setting would have to allow that."""
@@ -81,19 +86,21 @@ class _Writer:
         made = etree.Element(tag, chosen)
         made.text = text or None
         for name, rule in rules.attributes.items():
-            if self._wanted() and (value_of := self._value(rule)) is not None:
+            if self._wanted(0.9) and (value_of := self._value(rule)) is not None:
                 made.set(name, value_of)
         self._add_children(made, rules)
         return None if any(check.fault(made, _AROUND) for check in rules.checks) else made
 
     def _add_children(self, made: etree._Element, rules: ElementRules) -> None:
+        # A few devices at a time: of two that do not go together, libvirt takes neither.
+        share = 0.15 if made.tag in {"devices", "domain"} else 0.5
         for name, inner in rules.children.items():
             for _ in range(self._choice.randint(1, 2) if inner.many else 1):
-                if self._wanted() and (child := self.element(name, inner)) is not None:
+                if self._wanted(share) and (child := self.element(name, inner)) is not None:
                     made.append(child)
 
-    def _wanted(self) -> bool:
-        return self._whole or self._choice.random() < 0.5
+    def _wanted(self, share: float) -> bool:
+        return self._choice.random() < share
 
     def _value(self, rule: ValueRule) -> str | None:
         taken = [each for each in (*_words(rule), *_VALUES) if rule.fault(each, _AROUND) is None]

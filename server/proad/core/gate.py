@@ -22,6 +22,7 @@ from proad.model import (
     DomainSpec,
     DomainXml,
     Resource,
+    ResourceKind,
     ResourceUpdate,
     Verb,
     VolumeSpec,

@@ -62,7 +62,8 @@ def of_virt_install(name: str, prefix: str, images: Path) -> str:
         place = root.find(path)
         assert place is not None
         place.text = text
-    for path in ("cpu", "devices/tpm", "uuid"):
+    kvm = ("vpindex", "runtime", "synic", "stimer", "frequencies", "tlbflush", "ipi")
+    for path in ("cpu", "devices/tpm", "uuid", *(f"features/hyperv/{each}" for each in kvm)):
         for place in root.findall(path):
             parent = place.getparent()
             assert parent is not None

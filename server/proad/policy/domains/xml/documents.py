@@ -8,7 +8,7 @@ from proad.domain_parser import parse_described, parse_domain
 from proad.errors import InvalidArgumentError, Violation
 from proad.model import DomainDocument, DomainFacts
 from proad.policy.domains.xml.domain import DOMAIN
-from proad.policy.domains.xml.grammar import Surroundings
+from proad.policy.domains.xml.grammar import DocumentContext
 from proad.policy.domains.xml.judge import XmlJudge
 from proad.policy.profile import Profile
 from proad.policy.violation import without_setting
@@ -27,11 +27,12 @@ def judge_xml(xml: str, profile: Profile, facts: DomainFacts) -> tuple[list[Viol
         InvalidArgumentError: with the field "xml": the text is no domain XML.
     """
     parsed = parse_domain(xml)
-    judge = XmlJudge(Surroundings(profile=profile, facts=facts, name=parsed.name, id=parsed.id))
+    judge = XmlJudge(DocumentContext(profile=profile, facts=facts, name=parsed.name, id=parsed.id))
     made = judge.judged(parsed.root, DOMAIN, "/domain")
     if made is None:
         return judge.violations, ""
     _fill_listeners(made)
+    _drop_unused_features(made)
     etree.cleanup_namespaces(made)
     return judge.violations, etree.tostring(made, encoding="unicode")
 
@@ -78,7 +79,7 @@ def _of_snapshot(root: etree._Element, profile: Profile, facts: DomainFacts) -> 
 def _of_domain(
     root: etree._Element, profile: Profile, facts: DomainFacts, path: str
 ) -> list[Violation]:
-    around = Surroundings(
+    around = DocumentContext(
         profile=profile,
         facts=facts,
         name=root.findtext("name", ""),
@@ -88,6 +89,16 @@ def _of_domain(
     judge = XmlJudge(around)
     judge.judged(root, DOMAIN, path)
     return judge.violations
+
+
+def _drop_unused_features(root: etree._Element) -> None:
+    """Leave out the wanted features of firmware that is not wanted, but named by its path.
+
+    libvirt 9 says so of a running domain, and refuses the same at define.
+    """
+    for boot in root.iterfind("os"):
+        for wanted in boot.findall("firmware") if boot.get("firmware") is None else ():
+            boot.remove(wanted)
 
 
 def _fill_listeners(root: etree._Element) -> None:

@@ -11,7 +11,7 @@ from proad.policy.profile import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class DocumentContext:
     """What the rules of values depend on.
 
     Attributes:
@@ -40,14 +40,14 @@ class Fault(NamedTuple):
 class ValueRule(Protocol):
     """The rule of an attribute or a text."""
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return why a value is denied; None: it is allowed."""
 
 
 class Check(Protocol):
     """A rule about an element with its attributes and children."""
 
-    def fault(self, element: etree._Element, around: Surroundings) -> tuple[str, Fault] | None:
+    def fault(self, element: etree._Element, around: DocumentContext) -> tuple[str, Fault] | None:
         """Return where below the element something is denied, and why; None: it is allowed."""
 
 
@@ -65,7 +65,7 @@ class Need:
     rule: str
     message: str
 
-    def fault(self, around: Surroundings) -> Fault | None:
+    def fault(self, around: DocumentContext) -> Fault | None:
         """Return the fault, unless the profile has the setting."""
         if self.setting and getattr(around.profile, self.setting):
             return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from lxml import etree
 
 from proad.errors import Violation
-from proad.policy.domains.xml.grammar import ElementRules, Fault, Surroundings, Variants
+from proad.policy.domains.xml.grammar import DocumentContext, ElementRules, Fault, Variants
 from proad.policy.domains.xml.values import Dropped, shown
 from proad.policy.profile import Profile
 
@@ -23,7 +23,7 @@ class XmlJudge:
         around: what the rules depend on.
     """
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: DocumentContext) -> None:
         self.violations: list[Violation] = []
         self._around = around
         # What libvirt and Proa add by themselves needs no setting.
@@ -67,9 +67,8 @@ class XmlJudge:
         for check in form.checks:
             if denied := check.fault(source, self._around):
                 self._deny(path + denied[0], denied[1])
-        if isinstance(form.text, Dropped) and not (len(made) or made.attrib or made.text):
-            return None
-        return made
+        emptied = (source.attrib or source.text) and not (len(made) or made.attrib or made.text)
+        return None if emptied else made
 
     def _is_own(
         self, source: etree._Element, rules: ElementRules | Variants, form: ElementRules, path: str

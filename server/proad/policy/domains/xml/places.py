@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from lxml import etree
 
 from proad.policy.bounds import ANY
-from proad.policy.domains.xml.grammar import Fault, Surroundings
+from proad.policy.domains.xml.grammar import DocumentContext, Fault
 from proad.policy.domains.xml.values import Number, shown
 
 # Absolute, with nothing between its slashes that is empty, "." or "..".
@@ -40,7 +40,7 @@ def _not_plain(text: str) -> Fault | None:
     return Fault("value not listed", "", f"is {shown(text)}, not a plain absolute path")
 
 
-def fault_of_pool(pool: str, around: Surroundings) -> Fault | None:
+def fault_of_pool(pool: str, around: DocumentContext) -> Fault | None:
     """Return the fault of a storage pool that the profile does not list."""
     allowed = around.profile.allowed_pools
     if ANY in allowed or pool in allowed:
@@ -59,7 +59,7 @@ class PoolFile:
 
     medium: bool = False
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of a file elsewhere."""
         if fault := _not_plain(text):
             return fault
@@ -80,7 +80,7 @@ class PoolFile:
 class PoolDevice:
     """A block device that is a volume of an allowed pool."""
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of another device."""
         if fault := _not_plain(text):
             return fault
@@ -97,7 +97,7 @@ class PoolDevice:
 class DomainType:
     """A type of domain that the host offers."""
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of another type."""
         if text in around.facts.types:
             return None
@@ -109,7 +109,7 @@ class DomainType:
 class Emulator:
     """A program that runs a domain: libvirt's own, or an allowed one."""
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of another program."""
         if fault := _not_plain(text):
             return fault
@@ -129,7 +129,7 @@ class FirmwareFile:
 
     templates: bool = False
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of another file."""
         if fault := _not_plain(text):
             return fault
@@ -144,7 +144,7 @@ class FirmwareFile:
 class VariablesFile:
     """The file of a domain's own UEFI variables, where libvirt and Proa place it."""
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of another file."""
         if fault := _not_plain(text):
             return fault
@@ -163,7 +163,7 @@ class VariablesFile:
 class ListenAddress:
     """An address that a screen may listen on."""
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of another address or of a name."""
         try:
             address = ip_address(text)
@@ -179,7 +179,7 @@ class ListenAddress:
 class Cpus:
     """A number of virtual processors; libvirtd ends itself over billions of them (libvirt 9)."""
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of another text, or of more than the profile allows."""
         if fault := Number(1, 65_535).fault(text, around):
             return fault
@@ -194,7 +194,7 @@ class Cpus:
 class Memory:
     """The check of an element with a size in its text and a unit in an attribute."""
 
-    def fault(self, element: etree._Element, around: Surroundings) -> tuple[str, Fault] | None:
+    def fault(self, element: etree._Element, around: DocumentContext) -> tuple[str, Fault] | None:
         """Return the fault of another size, or of more than the profile allows."""
         text, unit = element.text or "", element.get("unit", "KiB")
         if unit not in _UNITS:
@@ -220,7 +220,7 @@ class StatedFormat:
     def fault(
         self,
         element: etree._Element,
-        around: Surroundings,  # noqa: ARG002 - as Check has it
+        around: DocumentContext,  # noqa: ARG002 - as Check has it
     ) -> tuple[str, Fault] | None:
         """Return the fault of a disk without a format."""
         if element.find("source") is None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from proad.policy.bounds import ANY
-from proad.policy.domains.xml.grammar import Fault, Surroundings, ValueRule
+from proad.policy.domains.xml.grammar import DocumentContext, Fault, ValueRule
 
 _SHOWN = 60
 _DIGITS = re.compile("0|[1-9][0-9]{0,18}")
@@ -24,7 +24,7 @@ class Words:
     def __init__(self, words: str) -> None:
         object.__setattr__(self, "words", frozenset(words.split()))
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
         """Return the fault of a word that is not one of them."""
         if text in self.words:
             return None
@@ -39,7 +39,7 @@ class Number:
     least: int = 0
     most: int = 2**31 - 1
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
         """Return the fault of another text or number."""
         if _DIGITS.fullmatch(text) and self.least <= int(text) <= self.most:
             return None
@@ -58,7 +58,7 @@ class Like:
         object.__setattr__(self, "pattern", re.compile(pattern, re.ASCII))
         object.__setattr__(self, "what", what)
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
         """Return the fault of a text of another form."""
         if self.pattern.fullmatch(text):
             return None
@@ -71,7 +71,7 @@ class Prose:
 
     most: int = 2**18
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:  # noqa: ARG002 - as ValueRule has it
         """Return the fault of a text that is too long."""
         if len(text) <= self.most:
             return None
@@ -86,7 +86,7 @@ class Named:
     rule: str
     what: str
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of a name that is not in the list."""
         if not _NAME.fullmatch(text):
             return Fault("value not listed", "", f"is {shown(text)}, not a name")
@@ -116,7 +116,7 @@ class Or:
     setting: str
     message: str
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of a value that needs the switch, or that no switch allows."""
         if self.value is not None and self.value.fault(text, around) is None:
             return None
@@ -133,7 +133,7 @@ class Dropped:
 
     value: ValueRule
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of the value."""
         return self.value.fault(text, around)
 
@@ -151,6 +151,6 @@ class Maybe:
 
     value: ValueRule
 
-    def fault(self, text: str, around: Surroundings) -> Fault | None:
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of a text that is not empty."""
         return self.value.fault(text, around) if text else None
