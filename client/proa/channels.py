@@ -92,9 +92,9 @@ class Endpoint:
             )
 
     def check_call(self, method: str) -> None:
-        """Raise ValueError if the password in a request would cross a network unencrypted."""
-        if method in _WITH_PASSWORD:
-            self.check_secret("a password")
+        """Raise ValueError if credentials in a request would cross a network unencrypted."""
+        if method in _WITH_CREDENTIALS:
+            self.check_secret("the password, key or refresh token of a login")
 
     def options(self, extra: Options, *, request_ids: bool) -> list[tuple[str, OptionValue]]:
         """Return the channel's options; those of the caller override ours."""
@@ -117,8 +117,8 @@ class Endpoint:
         return list({**options, **dict(extra)}.items())
 
 
-_WITH_PASSWORD = frozenset(
-    contract.path(method) for method in contract.methods() if contract.carries_password(method)
+_WITH_CREDENTIALS = frozenset(
+    contract.path(method) for method in contract.methods() if contract.carries_credentials(method)
 )
 
 _HOST_PORT = re.compile(

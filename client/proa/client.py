@@ -15,7 +15,7 @@ from proa.channels import TLS, Endpoint, Options
 from proa.interceptors import ClientInterceptor, Settings
 from proa.paging import pages
 from proa.timing import ClientTiming
-from proa.tokens import Password, ScopeName, TokenSource, source_of
+from proa.tokens import ScopeName, Source, StoredLogin, TokenSource, source_of
 from proa.watch_state import WatchState
 from proa.watching import Watch, WatchStream
 
@@ -23,9 +23,9 @@ from proa.watching import Watch, WatchStream
 def connect(
     target: str | None = None,
     *,
-    token: str | Callable[[], str] | None = None,
+    token: str | Callable[[], str] | StoredLogin | None = None,
     username: str | None = None,
-    password: str | None = None,
+    password: str | Callable[[], str] | None = None,
     scopes: Iterable[ScopeName] | None = None,
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
@@ -43,14 +43,17 @@ def connect(
         client = proa.connect("unix:/run/proa/proad.sock", token=lambda: cache.token())
 
     With a username and password the client logs in on the first call, renews the token
-    shortly before its expiry, and once more if the daemon refuses it.
+    shortly before its expiry, and once more if the daemon refuses it. For that it needs no
+    password again as long as it makes a call every few hours.
 
     Args:
         target: "HOST", "HOST:PORT", "unix:PATH" or any other target of gRPC; the port of a
             host is 50051 by default. Default: the variable PROA_TARGET, then 127.0.0.1:50051.
-        token: a token, or a function that is called for a token before every call.
+        token: a token, a function that is called for a token before every call, or a
+            `proa.tokens.StoredLogin`.
         username: name of the user to log in.
-        password: password of the user.
+        password: password of the user, or a function that is called for it before each login,
+            so that the client does not keep it.
         scopes: scopes of the tokens, "basic" or "advanced" or both; default: all scopes of
             the user.
         tls: True for TLS with the authorities that gRPC ships with; or a `TLS`.
@@ -68,7 +71,7 @@ def connect(
         OSError: a TLS file cannot be read.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
-    source: Password | Callable[[], str] | str | None = source_of(token, username, password, scopes)
+    source: Source = source_of(token, username, password, scopes)
     if source is not None:
         endpoint.check_secret("the token or password")
     settings = endpoint.options(options, request_ids=request_ids)
@@ -104,7 +107,7 @@ class Client:
     def __init__(
         self,
         channel: grpc.Channel,
-        source: Password | Callable[[], str] | str | None = None,
+        source: Source = None,
         *,
         timeout: timedelta | float | None = None,
         request_ids: bool = True,
@@ -116,7 +119,7 @@ class Client:
         self._timeout = seconds(timeout)
         self._timing = timing
         self._clock = clock
-        tokens = TokenSource(source, self._login, timing=timing, clock=clock)
+        tokens = TokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         interceptor = ClientInterceptor(
             tokens, Settings(self._timeout, request_ids, check, timing, clock)
         )
@@ -136,6 +139,9 @@ class Client:
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return self.auth.CreateToken(request, timeout=self._timeout or self._timing.login_timeout)
+
+    def _refresh(self, request: v1.RefreshTokenRequest) -> v1.RefreshTokenResponse:
+        return self.auth.RefreshToken(request, timeout=self._timeout or self._timing.login_timeout)
 
     def list_resources(
         self,

@@ -16,6 +16,7 @@ RETRY_FIRST_BACKOFF = timedelta(milliseconds=200)
 RETRY_LONGEST_BACKOFF = timedelta(seconds=2)
 
 _POOL = descriptor_pool.Default()
+_CREDENTIALS = frozenset({"password", "refresh_token"})
 _SAFE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 
 
@@ -36,9 +37,9 @@ def needs_token(method: MethodDescriptor) -> bool:
     return not method.GetOptions().Extensions[v1.access].public
 
 
-def carries_password(method: MethodDescriptor) -> bool:
-    """Return whether the request of an RPC has a password."""
-    return "password" in method.input_type.fields_by_name
+def carries_credentials(method: MethodDescriptor) -> bool:
+    """Return whether the request of an RPC has a password or another secret that logs in."""
+    return not _CREDENTIALS.isdisjoint(method.input_type.fields_by_name)
 
 
 def check_request(path: str, request: object) -> None:

@@ -1,4 +1,8 @@
-"""Tokens: their source and their renewal."""
+"""Tokens: their source and their renewal.
+
+A login gives a token for half an hour, and a refresh token, with which the client gets the next
+ones: so a client that is used logs in once a day, or when somebody ends its login.
+"""
 
 import math
 import threading
@@ -6,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from proa import v1
+from proa.errors import Unauthenticated
 from proa.timing import ClientTiming
 
 RENEWABLE = frozenset({"TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"})
@@ -25,19 +30,36 @@ class Password:
 
     Attributes:
         username: name of the user.
-        password: password of the user; hidden from repr.
+        password: password of the user, or a function that is called for it before each login, so
+            that the client does not keep it; hidden from repr.
         scopes: scopes of the tokens; empty for all scopes of the user.
     """
 
     username: str
-    password: str = field(repr=False)
+    password: str | Callable[[], str] = field(repr=False)
     scopes: tuple[v1.Scope.ValueType, ...] = ()
 
     def request(self) -> v1.CreateTokenRequest:
         """Return the request of a login."""
-        return v1.CreateTokenRequest(
-            username=self.username, password=self.password, scopes=self.scopes
-        )
+        password = self.password if isinstance(self.password, str) else self.password()
+        return v1.CreateTokenRequest(username=self.username, password=password, scopes=self.scopes)
+
+
+TokenResponse: TypeAlias = v1.CreateTokenResponse | v1.RefreshTokenResponse
+Refresh: TypeAlias = Callable[[v1.RefreshTokenRequest], v1.RefreshTokenResponse]
+
+
+class StoredLogin(Protocol):
+    """A login that outlives the client, and that other processes may use at the same time."""
+
+    def token(self, refused: str | None, refresh: Refresh) -> str | None:
+        """Return the token for a call; None for no token.
+
+        Args:
+            refused: a token that the daemon refused; None before a call.
+            refresh: makes the RefreshToken call.
+        """
+        ...
 
 
 TokenT = TypeVar("TokenT")
@@ -46,7 +68,7 @@ TokenT = TypeVar("TokenT")
 def source_of(
     token: TokenT | None,
     username: str | None,
-    password: str | None,
+    password: str | Callable[[], str] | None,
     scopes: Iterable[ScopeName] | None,
 ) -> Password | TokenT | None:
     """Return the source of tokens from the arguments of `connect`.
@@ -80,30 +102,39 @@ class CachedToken:
 
     Attributes:
         token: the token.
-        renew_at: monotonic time of the next login, in seconds.
+        renew_at: monotonic time of its renewal, in seconds.
+        refresh_token: renews the login; empty: only another login does.
     """
 
-    token: str
+    token: str = field(repr=False)
     renew_at: float
+    refresh_token: str = field(default="", repr=False)
 
     @classmethod
-    def from_response(
-        cls, response: v1.CreateTokenResponse, *, margin: float, now: float
-    ) -> "CachedToken":
-        """Return the token of a login's response.
+    def from_response(cls, response: TokenResponse, *, margin: float, now: float) -> "CachedToken":
+        """Return the token of a response.
 
         Args:
-            response: the response.
+            response: the response of a login or a refresh.
             margin: how long before its expiry the token is renewed, in seconds, but at most a
                 tenth of its lifetime.
             now: monotonic time in seconds.
         """
-        left = (response.expire_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds()
-        if left <= 0:
-            # A new token cannot have expired: the clocks of client and daemon differ. Keep the
-            # token until the daemon refuses it.
-            return cls(response.token, math.inf)
-        return cls(response.token, now + left - min(margin, left / 10))
+        return cls(response.token, now + renew_in(response, margin), response.refresh_token)
+
+    def needs_renewal(self, *, now: float, refused: str | None) -> bool:
+        """Return whether the token is about to expire, or was refused."""
+        return now >= self.renew_at or self.token == refused
+
+
+def renew_in(response: TokenResponse, margin: float) -> float:
+    """Return the seconds after which a new token is to be renewed; see `CachedToken`."""
+    left = (response.expire_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds()
+    if left <= 0:
+        # A new token cannot have expired: the clocks of client and daemon differ. Keep the
+        # token until the daemon refuses it.
+        return math.inf
+    return left - min(margin, left / 10)
 
 
 class TokenSource:
@@ -111,23 +142,26 @@ class TokenSource:
 
     Args:
         source: None for no token; a token; a function that returns a token and is called
-            before every call; or a password, with which `login` is called to get and renew a
-            token, by one thread at a time.
+            before every call; a stored login; or a password, with which one thread at a time
+            gets and renews a token.
         login: makes the CreateToken call.
+        refresh: makes the RefreshToken call.
         timing: when a token is renewed.
         clock: monotonic time in seconds.
     """
 
     def __init__(
         self,
-        source: Password | Callable[[], str] | str | None,
+        source: "Source",
         login: Callable[[v1.CreateTokenRequest], v1.CreateTokenResponse],
+        refresh: Refresh,
         *,
         timing: ClientTiming = ClientTiming(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._login = login
+        self._refresh = refresh
         self._margin = timing.renewal_margin
         self._clock = clock
         self._lock = threading.Lock()
@@ -146,12 +180,26 @@ class TokenSource:
         source = self._source
         if source is None or isinstance(source, str):
             return source
-        if not isinstance(source, Password):
-            return source()
-        with self._lock:
-            cached = self._cached
-            if cached is None or self._clock() >= cached.renew_at or cached.token == refused:
-                response = self._login(source.request())
-                cached = CachedToken.from_response(response, margin=self._margin, now=self._clock())
-                self._cached = cached
-            return cached.token
+        if isinstance(source, Password):
+            with self._lock:
+                cached = self._cached
+                if cached is None or cached.needs_renewal(now=self._clock(), refused=refused):
+                    response = self._renewed(cached, source)
+                    cached = self._cached = CachedToken.from_response(
+                        response, margin=self._margin, now=self._clock()
+                    )
+                return cached.token
+        return source() if callable(source) else source.token(refused, self._refresh)
+
+    def _renewed(self, cached: CachedToken | None, source: Password) -> TokenResponse:
+        """Renew the login, or log in anew where that is over."""
+        if cached is not None and cached.refresh_token:
+            try:
+                return self._refresh(v1.RefreshTokenRequest(refresh_token=cached.refresh_token))
+            except Unauthenticated:
+                pass
+        return self._login(source.request())
+
+
+Source: TypeAlias = Password | StoredLogin | Callable[[], str] | str | None
+"""Where a client has its tokens from; see `TokenSource`."""

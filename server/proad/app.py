@@ -16,7 +16,9 @@ from proad.auth.client_address import ClientAddressResolver
 from proad.auth.client_certificates import ClientCertificates
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
+from proad.auth.refresh_tokens import RefreshTokens
 from proad.auth.service import Authenticator
+from proad.auth.sessions import SessionLimits, Sessions
 from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
@@ -86,6 +88,7 @@ from proad.store.owners import OwnerStore
 from proad.store.requests import RequestStore
 from proad.store.resources import ResourceStore
 from proad.store.revocations import RevocationStore
+from proad.store.sessions import SessionStore
 from proad.store.users import UserStore
 from proad.store.volume_owners import VolumeOwnerStore
 from proad.store.volumes import VolumeStore
@@ -395,17 +398,29 @@ async def authenticating(
 ) -> AsyncIterator[Authenticator]:
     """Compose an authenticator; at the end, wait for the logins under way."""
     with Passwords() as passwords:
+        users = UserStore(database)
+        tokens = Tokens(
+            keys,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            lifetime=settings.token_lifetime,
+            timing=timing,
+        )
         authenticator = Authenticator(
-            users=UserStore(database),
+            users=users,
             revocations=RevocationStore(database),
-            tokens=Tokens(
-                keys,
-                issuer=settings.token_issuer,
-                audience=settings.token_audience,
-                lifetime=settings.token_lifetime,
+            tokens=tokens,
+            passwords=passwords,
+            sessions=Sessions(
+                SessionStore(database, daemon_id(settings.state_dir)),
+                users,
+                tokens,
+                RefreshTokens(keys.derived("refresh tokens")),
+                limits=SessionLimits(
+                    idle=settings.refresh_token_idle, lifetime=settings.refresh_token_lifetime
+                ),
                 timing=timing,
             ),
-            passwords=passwords,
             addresses=ClientAddressResolver(settings.trusted_proxies),
             certificates=ClientCertificates(
                 read_client_trust(settings.tls), settings.client_certificates

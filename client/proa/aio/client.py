@@ -29,7 +29,7 @@ def connect(
     *,
     token: str | TokenFunction | None = None,
     username: str | None = None,
-    password: str | None = None,
+    password: str | Callable[[], str] | None = None,
     scopes: Iterable[ScopeName] | None = None,
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
@@ -96,7 +96,7 @@ class Client:
         self._timeout = seconds(timeout)
         self._timing = timing
         self._clock = clock
-        tokens = AsyncTokenSource(source, self._login, timing=timing, clock=clock)
+        tokens = AsyncTokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         self._channel = channel(
             interceptors(tokens, Settings(self._timeout, request_ids, check, timing, clock))
         )
@@ -115,6 +115,11 @@ class Client:
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return await self.auth.CreateToken(
+            request, timeout=self._timeout or self._timing.login_timeout
+        )
+
+    async def _refresh(self, request: v1.RefreshTokenRequest) -> v1.RefreshTokenResponse:
+        return await self.auth.RefreshToken(
             request, timeout=self._timeout or self._timing.login_timeout
         )
 

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from proa import v1
+from proa.errors import Unauthenticated
 from proa.timing import ClientTiming
-from proa.tokens import CachedToken, Password
+from proa.tokens import CachedToken, Password, TokenResponse
 
 TokenFunction = Callable[[], str | Awaitable[str]]
 
@@ -19,12 +20,14 @@ class AsyncTokenSource:
         self,
         source: Password | TokenFunction | str | None,
         login: Callable[[v1.CreateTokenRequest], Awaitable[v1.CreateTokenResponse]],
+        refresh: Callable[[v1.RefreshTokenRequest], Awaitable[v1.RefreshTokenResponse]],
         *,
         timing: ClientTiming = ClientTiming(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._login = login
+        self._refresh = refresh
         self._margin = timing.renewal_margin
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -48,8 +51,19 @@ class AsyncTokenSource:
             return await token if isawaitable(token) else token
         async with self._lock:
             cached = self._cached
-            if cached is None or self._clock() >= cached.renew_at or cached.token == refused:
-                response = await self._login(source.request())
-                cached = CachedToken.from_response(response, margin=self._margin, now=self._clock())
-                self._cached = cached
+            if cached is None or cached.needs_renewal(now=self._clock(), refused=refused):
+                response = await self._renewed(cached, source)
+                cached = self._cached = CachedToken.from_response(
+                    response, margin=self._margin, now=self._clock()
+                )
             return cached.token
+
+    async def _renewed(self, cached: CachedToken | None, source: Password) -> TokenResponse:
+        if cached is not None and cached.refresh_token:
+            try:
+                return await self._refresh(
+                    v1.RefreshTokenRequest(refresh_token=cached.refresh_token)
+                )
+            except Unauthenticated:
+                pass
+        return await self._login(source.request())

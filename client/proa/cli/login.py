@@ -12,6 +12,7 @@ from proa import v1
 from proa.cli.output import write_line, write_message
 from proa.cli.session import Output, Session, read_password
 from proa.cli.text import one_of, word
+from proa.cli.tokens import StoredToken
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,34 +39,35 @@ def login(
     ] = None,
     output: Output = None,
 ) -> None:
-    """Get a token for 30 minutes and keep it for the next commands."""
+    """Log in for the next commands. A login lasts until it has not been used for 12 hours."""
     session = Session.of(ctx, output)
     password = read_password(from_stdin=password_stdin)
     request = v1.CreateTokenRequest(username=username, password=password, scopes=scope)
     with session.client() as client:
         response = client.auth.CreateToken(request)
-    session.tokens.keep(session.target, response.token)
-    response.token = ""  # stored in the file; keep it out of the output
+    session.tokens.keep(session.target, StoredToken.of(response))
+    until = response.refresh_expire_time if response.refresh_token else response.expire_time
+    response.token = response.refresh_token = ""  # stored in the file; keep them out of the output
     if session.as_json:
         write_message(response)
     else:
-        until = response.expire_time.ToDatetime(UTC).astimezone()
-        write_line(f"Logged in as {username} ({_scopes(response.scopes)}) until {until:%H:%M}.")
+        end = until.ToDatetime(UTC).astimezone()
+        write_line(f"Logged in as {username} ({_scopes(response.scopes)}) until {end:%H:%M}.")
 
 
 def logout(ctx: typer.Context) -> None:
-    """Give the token back and forget it."""
+    """End the login, with all of its tokens, and forget it."""
     session = Session.of(ctx, None)
-    token = session.tokens.get(session.target)
-    if token is None:
+    login = session.login
+    if login is None:
         write_line(f"Nobody is logged in at {session.target}.", err=True)
         return
     try:
-        with session.client(token=token) as client:
+        with session.client(token=login) as client:
             client.auth.RevokeToken(v1.RevokeTokenRequest())
     except proa.Unauthenticated:
-        # The token has expired or is revoked already: the goal is reached.
-        write_line("The token was no longer valid.", err=True)
+        # The login is over already: the goal is reached.
+        write_line("The login was over already.", err=True)
     session.tokens.drop(session.target)
 
 

@@ -16,7 +16,7 @@ from proa.channels import Endpoint
 from proa.cli import exits
 from proa.cli.invocation import Invocation
 from proa.cli.output import Format, write_line, write_messages
-from proa.cli.tokens import TokenFile
+from proa.cli.tokens import FileLogin, TokenFile
 
 Output = Annotated[
     Format | None, typer.Option("--output", "-o", help="Form of the output.", show_default=False)
@@ -76,7 +76,7 @@ class Session:
         return TokenFile.of_user()
 
     def connect(self) -> proa.Client:
-        """Return a client with PROA_TOKEN, PROA_USERNAME and PROA_PASSWORD, or the stored token."""
+        """Return a client with PROA_TOKEN, PROA_USERNAME and PROA_PASSWORD, or the stored login."""
         token = os.environ.get("PROA_TOKEN")
         username = os.environ.get("PROA_USERNAME")
         if not token and username:
@@ -84,10 +84,20 @@ class Session:
             if not password:
                 raise ValueError("PROA_USERNAME is set without PROA_PASSWORD; set both, or neither")
             return self.client(username=username, password=password)
-        return self.client(token=token or self.tokens.get(self.target))
+        return self.client(token=token or self.login)
+
+    @property
+    def login(self) -> FileLogin | None:
+        """The stored login at the target; None without one."""
+        stored = self.tokens.get(self.target)
+        return None if stored is None else FileLogin(self.tokens, self.target)
 
     def client(
-        self, *, token: str | None = None, username: str | None = None, password: str | None = None
+        self,
+        *,
+        token: str | FileLogin | None = None,
+        username: str | None = None,
+        password: str | None = None,
     ) -> proa.Client:
         """Return a client with the given credentials."""
         return proa.connect(

@@ -1,9 +1,60 @@
-"""The tokens of `proa login`, in a file that only its owner can read."""
+"""The logins of `proa login`, in a file that only its owner can read."""
 
+import fcntl
 import json
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from proa import v1
+from proa.errors import Unauthenticated
+from proa.timing import ClientTiming
+from proa.tokens import Refresh, TokenResponse, renew_in
+
+
+@dataclass(frozen=True)
+class StoredToken:
+    """A token of a login, and what renews it. Times are in ISO 8601; empty: none is known.
+
+    Attributes:
+        token: the token.
+        renew_time: when to renew the token.
+        refresh_token: gives the next token; empty: only another login does.
+        refresh_expire_time: when the login ends, unless it is used before.
+    """
+
+    token: str = field(repr=False)
+    renew_time: str = ""
+    refresh_token: str = field(default="", repr=False)
+    refresh_expire_time: str = ""
+
+    @classmethod
+    def of(cls, response: TokenResponse) -> "StoredToken":
+        """Return the token of a response; see `proa.tokens.CachedToken`."""
+        left = renew_in(response, ClientTiming().renewal_margin)
+        renew = "" if left == math.inf else (_now() + timedelta(seconds=left)).isoformat()
+        expires = response.refresh_expire_time.ToDatetime(UTC) if response.refresh_token else ""
+        return cls(response.token, renew, response.refresh_token, str(expires))
+
+    @classmethod
+    def read(cls, entry: Any) -> "StoredToken":
+        """Return the token of an entry of the file. Earlier versions wrote the token alone."""
+        if isinstance(entry, str):
+            return cls(entry)
+        known = {name: str(entry[name]) for name in cls.__dataclass_fields__ if name in entry}
+        return cls(**known)
+
+    def serves(self, refused: str | None) -> bool:
+        """Return whether the token can be used, or nothing can renew it."""
+        if not self.refresh_token:
+            return True
+        due = self.renew_time and datetime.fromisoformat(self.renew_time) <= _now()
+        return not due and self.token != refused
 
 
 @dataclass(frozen=True)
@@ -22,30 +73,85 @@ class TokenFile:
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return cls(Path(state) / "proa" / "tokens.json")
 
-    def get(self, target: str) -> str | None:
+    def get(self, target: str) -> StoredToken | None:
         """Return the token for a target; None without a login there."""
         return self._read().get(target)
 
-    def keep(self, target: str, token: str) -> None:
+    def keep(self, target: str, token: StoredToken) -> None:
         """Store a token in place of the previous one."""
-        self._write({**self._read(), target: token})
+        with self._locked():
+            self._write({**self._read(), target: token})
 
     def drop(self, target: str) -> None:
         """Remove the token for a target."""
-        self._write({key: token for key, token in self._read().items() if key != target})
+        with self._locked():
+            self._write({key: token for key, token in self._read().items() if key != target})
 
-    def _read(self) -> dict[str, str]:
+    def renewed(self, target: str, refused: str | None, refresh: Refresh) -> StoredToken | None:
+        """Return the token for a target, renewed if need be; None without a login there.
+
+        One process at a time renews: what another has renewed meanwhile is taken.
+        """
+        with self._locked():
+            tokens = self._read()
+            token = tokens.get(target)
+            if token is None or token.serves(refused):
+                return token
+            request = v1.RefreshTokenRequest(refresh_token=token.refresh_token)
+            try:
+                response = refresh(request)
+            except Unauthenticated:
+                return token  # the login is over: the call itself will say so
+            token = StoredToken.of(response)
+            self._write({**tokens, target: token})
+            return token
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from changing the file."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _read(self) -> dict[str, StoredToken]:
         try:
             tokens = json.loads(self.path.read_text())
+            return {str(key): StoredToken.read(entry) for key, entry in tokens.items()}
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.path} is damaged; delete it and log in again") from error
-        return {str(key): str(token) for key, token in tokens.items()}
 
-    def _write(self, tokens: dict[str, str]) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _write(self, tokens: dict[str, StoredToken]) -> None:
         fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - with a mode
-            json.dump(tokens, file, indent=2)
+            json.dump({key: asdict(token) for key, token in tokens.items()}, file, indent=2)
         fresh.replace(self.path)
+
+
+@dataclass(frozen=True)
+class FileLogin:
+    """The login at one target, which all commands of the user share; a `proa.tokens.StoredLogin`.
+
+    Attributes:
+        file: the file of logins.
+        target: the target.
+    """
+
+    file: TokenFile
+    target: str
+
+    def token(self, refused: str | None, refresh: Refresh) -> str | None:
+        """Return the token for a call; None without a login."""
+        stored = self.file.get(self.target)
+        if stored is not None and not stored.serves(refused):
+            stored = self.file.renewed(self.target, refused, refresh)
+        return None if stored is None else stored.token
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -68,6 +68,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "LoginRegistry": "proa registry login",
     "PauseResource": "proa pause",
     "PullImage": "proa pull",
+    "RefreshToken": "proa login",
     "ResumeResource": "proa resume",
     "RevertSnapshot": "proa snapshot revert",
     "StartResource": "proa start",

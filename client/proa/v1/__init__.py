@@ -45,6 +45,8 @@ from proa.v1.auth_service_pb2 import (
     CreateTokenResponse,
     GetCallerRequest,
     GetCallerResponse,
+    RefreshTokenRequest,
+    RefreshTokenResponse,
     RevokeTokenRequest,
     RevokeTokenResponse,
 )
@@ -855,6 +857,8 @@ __all__ = [
     "RecreateContainerRequest",
     "RecreateContainerResponse",
     "Redaction",
+    "RefreshTokenRequest",
+    "RefreshTokenResponse",
     "Request",
     "RequestFailure",
     "RequestState",

@@ -40,6 +40,11 @@ class AuthServiceStub(object):
                 request_serializer=proa_dot_v1_dot_auth__service__pb2.CreateTokenRequest.SerializeToString,
                 response_deserializer=proa_dot_v1_dot_auth__service__pb2.CreateTokenResponse.FromString,
                 _registered_method=True)
+        self.RefreshToken = channel.unary_unary(
+                '/proa.v1.AuthService/RefreshToken',
+                request_serializer=proa_dot_v1_dot_auth__service__pb2.RefreshTokenRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_auth__service__pb2.RefreshTokenResponse.FromString,
+                _registered_method=True)
         self.GetCaller = channel.unary_unary(
                 '/proa.v1.AuthService/GetCaller',
                 request_serializer=proa_dot_v1_dot_auth__service__pb2.GetCallerRequest.SerializeToString,
@@ -67,6 +72,23 @@ class AuthServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RefreshToken(self, request, context):
+        """Gives a new token against a refresh token, and another refresh token in place of it, so that a
+        login lasts for as long as it is used: until twelve hours have passed without a call of this
+        RPC, and for a week at most (the daemon's settings refresh_token_idle and
+        refresh_token_lifetime). The new token has the scopes of the login, without those that
+        the user has lost since.
+        A refresh token is good for one use. The call may be repeated for half a minute where its answer
+        was lost, and then gives the same refresh token again. Any other use of a refresh token that
+        has been used shows that somebody has a copy: it ends the login, with all of its tokens.
+        Errors: TOKEN_INVALID (also: the user was disabled, removed or changed since the login),
+        TOKEN_EXPIRED, TOKEN_REVOKED, TOO_MANY_ATTEMPTS; log in again after the first three.
+        A request has at most 4 KiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCaller(self, request, context):
         """Tells whose token the call carries and what it allows. Changes nothing.
         A request has at most 64 KiB.
@@ -76,7 +98,8 @@ class AuthServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """Ends the token that the call carries. A second call with it fails with
+        """Ends the token that the call carries, and the login that gave it: its refresh token and all
+        other tokens that came of it. A second call with it fails with
         TOKEN_REVOKED, as every other does.
         A request has at most 64 KiB.
         """
@@ -91,6 +114,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.CreateToken,
                     request_deserializer=proa_dot_v1_dot_auth__service__pb2.CreateTokenRequest.FromString,
                     response_serializer=proa_dot_v1_dot_auth__service__pb2.CreateTokenResponse.SerializeToString,
+            ),
+            'RefreshToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshToken,
+                    request_deserializer=proa_dot_v1_dot_auth__service__pb2.RefreshTokenRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_auth__service__pb2.RefreshTokenResponse.SerializeToString,
             ),
             'GetCaller': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCaller,
@@ -131,6 +159,33 @@ class AuthService(object):
             '/proa.v1.AuthService/CreateToken',
             proa_dot_v1_dot_auth__service__pb2.CreateTokenRequest.SerializeToString,
             proa_dot_v1_dot_auth__service__pb2.CreateTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefreshToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/proa.v1.AuthService/RefreshToken',
+            proa_dot_v1_dot_auth__service__pb2.RefreshTokenRequest.SerializeToString,
+            proa_dot_v1_dot_auth__service__pb2.RefreshTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

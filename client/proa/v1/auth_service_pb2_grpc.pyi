@@ -40,12 +40,26 @@ class AuthServiceStub:
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
     A request has at most 4 KiB.
     """
+    RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]
+    """Gives a new token against a refresh token, and another refresh token in place of it, so that a
+    login lasts for as long as it is used: until twelve hours have passed without a call of this
+    RPC, and for a week at most (the daemon's settings refresh_token_idle and
+    refresh_token_lifetime). The new token has the scopes of the login, without those that
+    the user has lost since.
+    A refresh token is good for one use. The call may be repeated for half a minute where its answer
+    was lost, and then gives the same refresh token again. Any other use of a refresh token that
+    has been used shows that somebody has a copy: it ends the login, with all of its tokens.
+    Errors: TOKEN_INVALID (also: the user was disabled, removed or changed since the login),
+    TOKEN_EXPIRED, TOKEN_REVOKED, TOO_MANY_ATTEMPTS; log in again after the first three.
+    A request has at most 4 KiB.
+    """
     GetCaller: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetCallerRequest, _auth_service_pb2.GetCallerResponse]
     """Tells whose token the call carries and what it allows. Changes nothing.
     A request has at most 64 KiB.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _auth_service_pb2.RevokeTokenResponse]
-    """Ends the token that the call carries. A second call with it fails with
+    """Ends the token that the call carries, and the login that gave it: its refresh token and all
+    other tokens that came of it. A second call with it fails with
     TOKEN_REVOKED, as every other does.
     A request has at most 64 KiB.
     """
@@ -62,12 +76,26 @@ class AuthServiceAsyncStub(AuthServiceStub):
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
     A request has at most 4 KiB.
     """
+    RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]  # type: ignore[assignment]
+    """Gives a new token against a refresh token, and another refresh token in place of it, so that a
+    login lasts for as long as it is used: until twelve hours have passed without a call of this
+    RPC, and for a week at most (the daemon's settings refresh_token_idle and
+    refresh_token_lifetime). The new token has the scopes of the login, without those that
+    the user has lost since.
+    A refresh token is good for one use. The call may be repeated for half a minute where its answer
+    was lost, and then gives the same refresh token again. Any other use of a refresh token that
+    has been used shows that somebody has a copy: it ends the login, with all of its tokens.
+    Errors: TOKEN_INVALID (also: the user was disabled, removed or changed since the login),
+    TOKEN_EXPIRED, TOKEN_REVOKED, TOO_MANY_ATTEMPTS; log in again after the first three.
+    A request has at most 4 KiB.
+    """
     GetCaller: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetCallerRequest, _auth_service_pb2.GetCallerResponse]  # type: ignore[assignment]
     """Tells whose token the call carries and what it allows. Changes nothing.
     A request has at most 64 KiB.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _auth_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
-    """Ends the token that the call carries. A second call with it fails with
+    """Ends the token that the call carries, and the login that gave it: its refresh token and all
+    other tokens that came of it. A second call with it fails with
     TOKEN_REVOKED, as every other does.
     A request has at most 64 KiB.
     """
@@ -89,6 +117,25 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RefreshToken(
+        self,
+        request: _auth_service_pb2.RefreshTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.RefreshTokenResponse, _abc.Awaitable[_auth_service_pb2.RefreshTokenResponse]]:
+        """Gives a new token against a refresh token, and another refresh token in place of it, so that a
+        login lasts for as long as it is used: until twelve hours have passed without a call of this
+        RPC, and for a week at most (the daemon's settings refresh_token_idle and
+        refresh_token_lifetime). The new token has the scopes of the login, without those that
+        the user has lost since.
+        A refresh token is good for one use. The call may be repeated for half a minute where its answer
+        was lost, and then gives the same refresh token again. Any other use of a refresh token that
+        has been used shows that somebody has a copy: it ends the login, with all of its tokens.
+        Errors: TOKEN_INVALID (also: the user was disabled, removed or changed since the login),
+        TOKEN_EXPIRED, TOKEN_REVOKED, TOO_MANY_ATTEMPTS; log in again after the first three.
+        A request has at most 4 KiB.
+        """
+
+    @_abc_1.abstractmethod
     def GetCaller(
         self,
         request: _auth_service_pb2.GetCallerRequest,
@@ -104,7 +151,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.RevokeTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RevokeTokenResponse, _abc.Awaitable[_auth_service_pb2.RevokeTokenResponse]]:
-        """Ends the token that the call carries. A second call with it fails with
+        """Ends the token that the call carries, and the login that gave it: its refresh token and all
+        other tokens that came of it. A second call with it fails with
         TOKEN_REVOKED, as every other does.
         A request has at most 64 KiB.
         """

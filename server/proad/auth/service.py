@@ -15,6 +15,7 @@ from proad.auth.client_certificates import ClientCertificates
 from proad.auth.fair_queue import FairQueue
 from proad.auth.login_limiter import LoginLimiter
 from proad.auth.passwords import Passwords, check_password
+from proad.auth.sessions import Sessions
 from proad.auth.timing import AuthTiming
 from proad.auth.token_status import TokenStatusCache
 from proad.auth.tokens import Claims, IssuedToken, ShownCertificate, Tokens
@@ -23,6 +24,7 @@ from proad.errors import (
     ScopeMissingError,
     TokenMissingError,
 )
+from proad.model.grant import Grant
 from proad.model.scope import Scope
 from proad.store.revocations import RevocationStore
 from proad.store.users import User, UserStatus, UserStore, check_username
@@ -83,6 +85,7 @@ class Authenticator:
         revocations: the store of revoked tokens.
         tokens: signs and verifies tokens.
         passwords: hashes and compares passwords.
+        sessions: begins and prolongs logins.
         addresses: resolves the address of a caller; by default no proxy is trusted.
         certificates: tells whom client certificates stand for; by default for nobody.
         timing: durations of the cache, the monitor and the pauses.
@@ -96,6 +99,7 @@ class Authenticator:
         revocations: RevocationStore,
         tokens: Tokens,
         passwords: Passwords,
+        sessions: Sessions,
         addresses: ClientAddressResolver | None = None,
         certificates: ClientCertificates | None = None,
         timing: AuthTiming = AuthTiming(),
@@ -108,6 +112,7 @@ class Authenticator:
         self._token_status = TokenStatusCache(
             users, revocations, self.certificates, timing=timing, clock=clock
         )
+        self._sessions = sessions
         self._addresses = addresses or ClientAddressResolver()
         self._limiter = LoginLimiter(clock=clock, timing=timing)
         self._queue = FairQueue(concurrency=passwords.threads, priority=self._limiter.priority)
@@ -127,7 +132,7 @@ class Authenticator:
         peer: str,
         forwarded: Sequence[str] = (),
     ) -> IssuedToken:
-        """Issue a token for a username and password.
+        """Issue a token, and begin a session, for a username and password.
 
         Args:
             username: name of the user.
@@ -156,8 +161,20 @@ class Authenticator:
         wanted = frozenset(scopes) if scopes else user.scopes
         if missing := sorted(wanted - user.scopes):
             raise ScopeMissingError(missing[0], sorted(user.scopes))
-        issued = self._tokens.issue(user.name, wanted, user.token_version)
-        return replace(issued, user_id=user.id)
+        return await self._sessions.begin(user, Grant(wanted, user.access))
+
+    async def refresh_token(
+        self, refresh_token: str, *, peer: str, forwarded: Sequence[str] = ()
+    ) -> IssuedToken:
+        """Issue a token, and the next refresh token, for a refresh token; see `Sessions.refresh`.
+
+        Args:
+            refresh_token: the refresh token.
+            peer: the peer of the connection, as gRPC reports it.
+            forwarded: the values of the call's `x-forwarded-for` headers.
+        """
+        address = self.client_address(peer, forwarded)
+        return await self._sessions.refresh(refresh_token, address=address)
 
     def is_proxy(self, peer: str) -> bool:
         """Return whether the peer of a connection is a trusted proxy."""
@@ -244,7 +261,7 @@ class Authenticator:
         await self._token_status.check(caller.claims)
 
     async def revoke(self, caller: Caller) -> None:
-        """Revoke the caller's token.
+        """Revoke the caller's token, and end the session that it came of.
 
         Raises:
             TokenMissingError: the call was made by a certificate, and has no token.
@@ -252,6 +269,8 @@ class Authenticator:
         """
         if caller.claims.certificate is not None:
             raise TokenMissingError
+        if caller.claims.session_id:
+            await self._sessions.end(caller.claims.session_id)
         await self._token_status.revoke(caller.claims.token_id, caller.claims.expire_time)
 
     def while_valid(self, caller: Caller, *, expires: bool) -> AbstractAsyncContextManager[None]:

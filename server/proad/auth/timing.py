@@ -17,6 +17,7 @@ class AuthTiming:
             failure doubles the pause.
         longest_pause: upper bound of a pause.
         forget_failures_after: time without a failure after which the count starts anew.
+        refresh_grace: time after the use of a refresh token in which the use may be repeated.
         clock_step: how far the host's clock may have been set back since a token was issued.
             The expiry of a token has no such tolerance.
     """
@@ -27,4 +28,5 @@ class AuthTiming:
     first_pause: timedelta = timedelta(seconds=1)
     longest_pause: timedelta = timedelta(minutes=1)
     forget_failures_after: timedelta = timedelta(minutes=15)
+    refresh_grace: timedelta = timedelta(seconds=30)
     clock_step: timedelta = timedelta(minutes=2)

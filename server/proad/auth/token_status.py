@@ -137,12 +137,13 @@ class TokenStatusCache:
 
     async def _statuses(self, tokens: Collection[Claims]) -> dict[str, TokenStatus]:
         """Return the status of each token by its id, with one query per table."""
-        revoked = await self._revocations.among({claims.token_id for claims in tokens})
+        ids = {id for claims in tokens for id in (claims.token_id, claims.session_id) if id}
+        revoked = await self._revocations.among(ids)
         users = await self._users.statuses({claims.username for claims in tokens})
         statuses: dict[str, TokenStatus] = {}
         for claims in tokens:
             user = users.get(claims.username)
-            if claims.token_id in revoked:
+            if claims.token_id in revoked or claims.session_id in revoked:
                 status = TokenStatus(TokenRevokedError)
             elif (
                 user is None

@@ -18,6 +18,7 @@ from proad.errors import (
     TokenExpiredError,
     TokenInvalidError,
 )
+from proad.model import Access
 from proad.model.scope import Scope, read_scopes, write_scopes
 
 # The only algorithm: a token does not choose its own.
@@ -41,6 +42,8 @@ class IssuedToken:
         token_id: unique id of the token.
         username: name of the user.
         user_id: id of the user; empty: the issuer was not told.
+        refresh_token: renews the login, a secret; empty: the login cannot be renewed.
+        refresh_expire_time: expiry of the refresh token; None without one.
     """
 
     token: str = field(repr=False)
@@ -49,6 +52,8 @@ class IssuedToken:
     token_id: str
     username: str
     user_id: str = ""
+    refresh_token: str = field(repr=False, default="")
+    refresh_expire_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class Claims:
         version: the user's token version at the login; None: any.
         expire_time: expiry of the token.
         certificate: the certificate that stands for the user; None: a token does.
+        access: whose resources the token may serve for, within the user's access.
+        session_id: id of the session that the token came of, and with which it ends; empty: none.
     """
 
     username: str
@@ -83,6 +90,8 @@ class Claims:
     version: int | None
     expire_time: datetime
     certificate: ShownCertificate | None = None
+    access: Access = Access.ALL
+    session_id: str = ""
 
     @property
     def refused(self) -> type[ProaError]:
@@ -123,7 +132,7 @@ class Tokens:
         self._signer = keys.newest
         self._issuer = issuer
         self._audience = audience
-        self._lifetime = lifetime
+        self.lifetime = lifetime
         self._clock_step = timing.clock_step
         # The header of our tokens depends on the key alone: a token with any other header,
         # whatever its algorithm, type or key id, is not one of ours.
@@ -131,10 +140,31 @@ class Tokens:
         # Callers send the same token with each call, and a valid signature stays valid.
         self._verified: OrderedDict[str, Claims] = OrderedDict()
 
-    def issue(self, username: str, scopes: Collection[Scope], version: int) -> IssuedToken:
-        """Issue a token that is valid from now on."""
+    def issue(
+        self,
+        username: str,
+        scopes: Collection[Scope],
+        version: int,
+        *,
+        access: Access = Access.ALL,
+        session_id: str = "",
+        not_after: datetime | None = None,
+    ) -> IssuedToken:
+        """Issue a token that is valid from now on.
+
+        Args:
+            username: name of the user.
+            scopes: the scopes of the token.
+            version: the user's token version.
+            access: whose resources the token may serve for, within the user's access.
+            session_id: id of the session that the token ends with; empty: none.
+            not_after: when the token expires at the latest.
+        """
         now = datetime.now(UTC).replace(microsecond=0)
-        expire_time, token_id = now + self._lifetime, secrets.token_urlsafe(16)
+        expire_time = now + self.lifetime
+        if not_after is not None:
+            expire_time = min(expire_time, not_after.replace(microsecond=0))
+        token_id = secrets.token_urlsafe(16)
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -145,6 +175,10 @@ class Tokens:
             "scope": write_scopes(scopes),
             "ver": version,
         }
+        if access is not Access.ALL:
+            claims["access"] = str(access)
+        if session_id:
+            claims["sid"] = session_id
         token = self._sign(claims, self._signer)
         return IssuedToken(token, expire_time, frozenset(scopes), token_id, username)
 
@@ -204,7 +238,8 @@ def _is_canonical(token: str) -> bool:
 
 def _claims(payload: dict[str, Any]) -> Claims:
     version, scope = payload["ver"], payload["scope"]
-    if type(version) is not int or not isinstance(scope, str):
+    session_id = payload.get("sid", "")
+    if type(version) is not int or not isinstance(scope, str) or not isinstance(session_id, str):
         raise TokenInvalidError
     return Claims(
         username=payload["sub"],
@@ -212,4 +247,6 @@ def _claims(payload: dict[str, Any]) -> Claims:
         token_id=payload["jti"],
         version=version,
         expire_time=datetime.fromtimestamp(int(payload["exp"]), UTC),
+        access=Access(payload.get("access", Access.ALL)),
+        session_id=session_id,
     )

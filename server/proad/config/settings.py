@@ -251,6 +251,9 @@ class Settings(BaseSettings):
             an argument and in the file.
         token_lifetime: time from issue to expiry of a token.
         public_reflection: whether gRPC's reflection needs no token from other hosts either.
+        refresh_token_idle: time after its last use at which a login ends; zero: logins give no
+            refresh tokens.
+        refresh_token_lifetime: time at which a login ends, however much it is used.
         trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
         password_min_length: minimum number of characters of a new password.
         allowed_registries: another place for `policy.allowed_registries`, with a variable.
@@ -308,6 +311,13 @@ class Settings(BaseSettings):
     )
 
     public_reflection: bool = False
+    refresh_token_idle: Annotated[Duration, Field(ge=timedelta(), le=timedelta(days=30))] = (
+        timedelta(hours=12)
+    )
+    refresh_token_lifetime: Annotated[Duration, Field(gt=timedelta(), le=timedelta(days=366))] = (
+        timedelta(days=7)
+    )
+
     trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_proxies)] = ()
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
 

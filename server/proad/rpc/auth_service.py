@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from proa import v1
 from proa.v1 import auth_service_pb2_grpc
-from proad.auth.service import Authenticator
+from proad.auth.service import Authenticator, IssuedToken
 from proad.core.actor import act_for
 from proad.errors import InvalidArgumentError
 from proad.model import Access, Subject
@@ -47,12 +47,17 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             peer=context.peer(),
             forwarded=forwarded(headers(context)),
         )
-        act_for(Subject(issued.username, issued.user_id, issued.token_id))
-        return v1.CreateTokenResponse(
-            token=issued.token,
-            expire_time=_time(issued.expire_time),
-            scopes=_numbers(issued.scopes),
+        return v1.CreateTokenResponse(**_given(issued))
+
+    async def RefreshToken(
+        self, request: v1.RefreshTokenRequest, context: _Context
+    ) -> v1.RefreshTokenResponse:
+        issued = await self._authenticator.refresh_token(
+            required_text(request, "refresh_token"),
+            peer=context.peer(),
+            forwarded=forwarded(headers(context)),
         )
+        return v1.RefreshTokenResponse(**_given(issued))
 
     async def GetCaller(
         self, request: v1.GetCallerRequest, context: _Context
@@ -74,6 +79,22 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     ) -> v1.RevokeTokenResponse:
         await self._authenticator.revoke(caller.current())
         return v1.RevokeTokenResponse()
+
+
+def _given(issued: IssuedToken) -> dict[str, Any]:
+    """Return the fields of a response, which are the same for every way to get a token.
+
+    From here on the call is the user's, also in the audit log.
+    """
+    act_for(Subject(issued.username, issued.user_id, issued.token_id))
+    refresh = issued.refresh_expire_time
+    return {
+        "token": issued.token,
+        "expire_time": _time(issued.expire_time),
+        "scopes": _numbers(issued.scopes),
+        "refresh_token": issued.refresh_token,
+        "refresh_expire_time": _time(refresh) if refresh else None,
+    }
 
 
 def _wanted(numbers: Iterable["v1.Scope.ValueType"]) -> list[Scope] | None:

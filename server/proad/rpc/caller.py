@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from proad.auth.service import Caller
 from proad.core.actor import act_for, current_subject
 from proad.model import Subject
+from proad.model.grant import narrower
 from proad.model.scope import Scope
 
 # Set by the authorizer. grpc.aio runs interceptor and servicer in one context.
@@ -19,7 +20,7 @@ def enter(caller: Caller) -> None:
             username=caller.username,
             user_id=caller.user_id,
             token_id=caller.claims.token_id,
-            access=caller.user.access,
+            access=narrower(caller.user.access, caller.claims.access),
             team_id=caller.user.team_id,
             profile=caller.user.profile,
         )

@@ -88,6 +88,22 @@ revoked_tokens = Table(
     Column("expire_time", UtcDateTime, nullable=False, index=True),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("daemon", String(36), nullable=False),
+    Column("user_id", String(36), nullable=False, index=True),
+    Column("token_version", BigInteger, nullable=False),
+    Column("scopes", String(255), nullable=False),
+    Column("access", String(16), nullable=False),
+    # Of the refresh token that is good: nobody can make the token of it without the daemon's key
+    Column("number", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("use_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False, index=True),
+)
+
 volumes = Table(
     "volumes",
     metadata,

@@ -17,7 +17,7 @@ from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.owners import require_free
-from proad.store.schema import teams, users
+from proad.store.schema import sessions, teams, users
 
 _MAX_NAME_LENGTH = 64
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+-]*")
@@ -157,6 +157,12 @@ class UserStore:
             row = result.one_or_none()
         return _user(row) if row else None
 
+    async def by_id(self, id: str) -> User | None:
+        """Return a user by the id; None if there is none."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(users).where(users.c.id == id))).one_or_none()
+        return _user(row) if row else None
+
     async def statuses(self, names: Collection[str]) -> dict[str, UserStatus]:
         """Return the statuses of some users by name, without disabled users."""
         columns = (users.c[each] for each in UserStatus._fields)
@@ -216,11 +222,12 @@ class UserStore:
 
     async def remove(self, name: str) -> None:
         """Remove a user. Raises UserNotFoundError."""
-        removal = delete(users).where(users.c.name == fold_username(name))
+        removal = delete(users).where(users.c.name == fold_username(name)).returning(users.c.id)
         async with self._database.write() as connection:
-            result = await connection.execute(removal)
-        if not result.rowcount:
-            raise UserNotFoundError(name)
+            id = (await connection.execute(removal)).scalar_one_or_none()
+            if id is None:
+                raise UserNotFoundError(name)
+            await connection.execute(delete(sessions).where(sessions.c.user_id == id))
 
     async def _change(self, name: str, /, **values: object) -> User:
         change = (

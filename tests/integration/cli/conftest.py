@@ -14,7 +14,7 @@ import proa
 from integration.daemon.conftest import Daemon
 from proa import v1
 from proa.cli.app import app
-from proa.cli.tokens import TokenFile
+from proa.cli.tokens import StoredToken, TokenFile
 from relaxed_policy import write_config
 
 PASSWORD = "correct horse battery"
@@ -126,7 +126,7 @@ def token(daemon):
 @pytest.fixture
 def ann(cli, daemon, token):
     """Run commands as a user with all scopes."""
-    TokenFile.of_user().keep(daemon, token)
+    TokenFile.of_user().keep(daemon, StoredToken(token))
     return cli
 
 

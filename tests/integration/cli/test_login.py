@@ -3,6 +3,12 @@ import stat
 import subprocess
 import sys
 
+import pytest
+
+import proa
+from integration.daemon.conftest import BIN
+from proa import v1
+
 PASSWORD = "correct horse battery\n"
 
 
@@ -14,6 +20,7 @@ def test_login_stores_the_token_in_a_private_file(cli, daemon, tmp_path):
     output = cli.json("login", "ann", "--password-stdin", input=PASSWORD)
     assert output["scopes"] == ["SCOPE_BASIC", "SCOPE_ADVANCED"]
     assert "token" not in output
+    assert "refreshToken" not in output
     file = token_file(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -61,12 +68,76 @@ def test_command_without_a_login_exits_with_not_allowed(cli):
 
 
 def test_logout_revokes_and_removes_the_token(fresh_ann, daemon, tmp_path, monkeypatch):
-    token = json.loads(token_file(tmp_path).read_text())[daemon]
+    token = json.loads(token_file(tmp_path).read_text())[daemon]["token"]
     fresh_ann.ok("logout")
     assert json.loads(token_file(tmp_path).read_text()) == {}
     fresh_ann.fails(4, "whoami")
     monkeypatch.setenv("PROA_TOKEN", token)
     assert "TOKEN_REVOKED" in fresh_ann.fails(4, "whoami")
+
+
+def stored(tmp_path, daemon):
+    return json.loads(token_file(tmp_path).read_text())[daemon]
+
+
+def make_due(tmp_path, daemon):
+    """Let the token be due for its renewal, and the daemon refuse it."""
+    entry = stored(tmp_path, daemon)
+    entry |= {"token": "over", "renew_time": "2026-01-01T00:00:00+00:00"}
+    token_file(tmp_path).write_text(json.dumps({daemon: entry}))
+    return entry
+
+
+def test_command_after_the_token_ended_renews_the_login(fresh_ann, daemon, tmp_path):
+    before = make_due(tmp_path, daemon)
+    assert "ann" in fresh_ann.ok("whoami")
+    after = stored(tmp_path, daemon)
+    assert after["refresh_token"] != before["refresh_token"]
+    assert after["token"] != "over"
+    assert stat.S_IMODE(token_file(tmp_path).stat().st_mode) == 0o600
+    assert [entry.name for entry in token_file(tmp_path).parent.iterdir()] == ["tokens.json"]
+
+
+def test_command_with_a_token_that_the_daemon_refuses_renews_the_login(fresh_ann, daemon, tmp_path):
+    entry = stored(tmp_path, daemon)
+    token_file(tmp_path).write_text(json.dumps({daemon: entry | {"token": "of another key"}}))
+    assert "ann" in fresh_ann.ok("whoami")
+    assert stored(tmp_path, daemon)["refresh_token"] != entry["refresh_token"]
+
+
+def test_commands_at_once_renew_the_login_once(fresh_ann, daemon, tmp_path):
+    make_due(tmp_path, daemon)
+    commands = [
+        subprocess.Popen([BIN / "proa", "whoami"], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert all("ann" in command.communicate(timeout=120)[0] for command in commands)
+    assert "ann" in fresh_ann.ok("whoami")
+
+
+def test_command_after_the_login_was_stolen_exits_with_not_allowed(fresh_ann, daemon, tmp_path):
+    entry = make_due(tmp_path, daemon)
+    with proa.connect(daemon) as thief:
+        request = v1.RefreshTokenRequest(refresh_token=entry["refresh_token"])
+        for _ in range(2):
+            request.refresh_token = thief.auth.RefreshToken(request).refresh_token
+    output = fresh_ann.fails(4, "ls")
+    assert "Hint: proa login USERNAME logs you in" in output
+
+
+def test_logout_after_the_token_ended_ends_the_login(fresh_ann, daemon, tmp_path):
+    make_due(tmp_path, daemon)
+    fresh_ann.ok("whoami")
+    entry = make_due(tmp_path, daemon)
+    fresh_ann.ok("logout")
+    request = v1.RefreshTokenRequest(refresh_token=entry["refresh_token"])
+    with proa.connect(daemon) as client, pytest.raises(proa.Unauthenticated):
+        client.auth.RefreshToken(request)
+
+
+def test_file_of_an_earlier_version_is_read(fresh_ann, daemon, tmp_path):
+    token_file(tmp_path).write_text(json.dumps({daemon: stored(tmp_path, daemon)["token"]}))
+    assert "ann" in fresh_ann.ok("whoami")
 
 
 def test_logout_without_a_login_says_so(cli):
@@ -92,7 +163,8 @@ def test_login_at_two_daemons_stores_both_tokens(fresh_ann, tmp_path):
     file = token_file(tmp_path)
     file.write_text(json.dumps({"other:1": "x", **json.loads(file.read_text())}))
     fresh_ann.ok("logout")
-    assert json.loads(file.read_text()) == {"other:1": "x"}
+    assert json.loads(file.read_text()).keys() == {"other:1"}
+    assert stored(tmp_path, "other:1")["token"] == "x"
 
 
 def test_command_with_a_damaged_token_file_exits_with_usage(ann, tmp_path):

@@ -1,17 +1,21 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
+from proad.auth.refresh_tokens import RefreshTokens
 from proad.auth.service import Authenticator
+from proad.auth.sessions import Sessions
 from proad.auth.tokens import Tokens
 from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
+from proad.store.sessions import SessionStore
 from proad.store.users import UserStore
 
 PASSWORDS = {"ann": "correct horse", "bob": "battery staple", "eve": "nothing"}
+DAEMON = "00000000-0000-4000-8000-00000000000d"
 SCOPES = {"ann": list(Scope), "bob": [Scope.BASIC], "eve": []}
 
 
@@ -66,8 +70,40 @@ def tokens(make_tokens):
     return make_tokens()
 
 
+class Now:
+    """The time of the day, which a test moves."""
+
+    def __init__(self):
+        self.ahead = timedelta()
+
+    def __call__(self):
+        return datetime.now(UTC) + self.ahead
+
+
 @pytest.fixture
-def make_authenticator(users, database, tokens, passwords, clock):
+def now():
+    return Now()
+
+
+@pytest.fixture
+def store(database):
+    return SessionStore(database, DAEMON)
+
+
+@pytest.fixture
+def make_sessions(store, users, tokens, clock, now):
+    """Return sessions; arguments replace those of the fixtures."""
+
+    def make(**arguments):
+        keys = RefreshTokens([b"k" * 32])
+        defaults = {"store": store, "users": users, "tokens": tokens, "refresh_tokens": keys}
+        return Sessions(**defaults | {"clock": clock, "now": now} | arguments)
+
+    return make
+
+
+@pytest.fixture
+def make_authenticator(users, database, tokens, passwords, clock, make_sessions):
     """Return an authenticator; arguments replace those of the fixtures."""
 
     def make(**arguments):
@@ -76,6 +112,7 @@ def make_authenticator(users, database, tokens, passwords, clock):
             "revocations": RevocationStore(database),
             "tokens": tokens,
             "passwords": passwords,
+            "sessions": make_sessions(),
             "clock": clock,
         }
         return Authenticator(**defaults | arguments)

@@ -153,6 +153,7 @@ class SmallDaemon(
         self.valid = set()
         self.password = "correct horse"
         self.token_lifetime = timedelta(minutes=30)
+        self.refresh_token = ""  # empty: logins give none
         self.resources = [v1.Resource(id=str(n), name=f"r{n}") for n in range(5)]
         self.failures = []  # statuses for the next calls, of any RPC with a token
         self.admitted = threading.Event()  # cleared: calls with a token wait
@@ -187,7 +188,21 @@ class SmallDaemon(
             abort(context, make_status(grpc.StatusCode.UNAUTHENTICATED, "BAD_CREDENTIALS", "no"))
         token = f"token-{number}"
         self.valid.add(token)
-        response = v1.CreateTokenResponse(token=token, scopes=request.scopes)
+        response = v1.CreateTokenResponse(
+            token=token, scopes=request.scopes, refresh_token=self.refresh_token
+        )
+        response.expire_time.FromDatetime(datetime.now(UTC) + self.token_lifetime)
+        return response
+
+    def RefreshToken(self, request, context):
+        with self.lock:
+            self.calls["RefreshToken"] += 1
+            number = self.calls["RefreshToken"]
+        if request.refresh_token != self.refresh_token:
+            abort(context, make_status(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_REVOKED", "no"))
+        token, self.refresh_token = f"refreshed-{number}", f"refresh-{number}"
+        self.valid.add(token)
+        response = v1.RefreshTokenResponse(token=token, refresh_token=self.refresh_token)
         response.expire_time.FromDatetime(datetime.now(UTC) + self.token_lifetime)
         return response
 

@@ -36,6 +36,17 @@ async def test_concurrent_calls_log_in_once(client, aio_daemon):
     assert aio_daemon.calls["CreateToken"] == 2
 
 
+async def test_call_with_a_refused_token_renews_the_login_without_the_password(client, aio_daemon):
+    aio_daemon.refresh_token = "refresh-0"
+    for _ in range(3):
+        await client.hosts.GetHost(HOST)
+        aio_daemon.valid.clear()
+    assert aio_daemon.calls == {"CreateToken": 1, "RefreshToken": 2, "GetHost": 5}
+    aio_daemon.refresh_token = "of another login"
+    await client.hosts.GetHost(HOST)
+    assert aio_daemon.calls["CreateToken"] == 2
+
+
 async def test_login_after_a_cancelled_one_succeeds(client, aio_daemon):
     with aio_daemon.lock:  # the login is not answered
         call = asyncio.ensure_future(asyncio.wait_for(client.hosts.GetHost(HOST), 0.2))

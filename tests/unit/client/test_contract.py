@@ -49,14 +49,14 @@ def test_service_config_bounds_retries():
     assert policy["maxBackoff"] == "2s"
 
 
-def test_needs_token_of_all_rpcs_but_create_token_is_true():
+def test_needs_token_of_all_rpcs_but_those_that_give_one_is_true():
     public = {contract.path(m) for m in METHODS if not contract.needs_token(m)}
-    assert public == {"/proa.v1.AuthService/CreateToken"}
+    assert public == {f"/proa.v1.AuthService/{name}" for name in ("CreateToken", "RefreshToken")}
 
 
-def test_carries_password_finds_the_rpcs_with_a_password():
-    found = {m.name for m in METHODS if contract.carries_password(m)}
-    assert found == {"CreateToken", "LoginRegistry"}
+def test_carries_credentials_finds_the_rpcs_with_a_password_or_the_like():
+    found = {m.name for m in METHODS if contract.carries_credentials(m)}
+    assert found == {"CreateToken", "RefreshToken", "LoginRegistry"}
 
 
 def test_journalled_are_the_changing_rpcs_with_an_id():

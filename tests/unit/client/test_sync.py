@@ -15,8 +15,11 @@ LOGIN = "AuthService/CreateToken"
 PULL = "ImageService/PullImage"
 
 
-def granted(token, lifetime=timedelta(minutes=30)):
-    response = v1.CreateTokenResponse(token=token)
+REFRESH = "AuthService/RefreshToken"
+
+
+def granted(token, lifetime=timedelta(minutes=30), refresh_token="", kind=v1.CreateTokenResponse):
+    response = kind(token=token, refresh_token=refresh_token)
     response.expire_time.FromDatetime(datetime.now(UTC) + lifetime)
     return response
 
@@ -91,6 +94,95 @@ def test_call_near_the_expiry_renews_the_token(wire):
     metadata, _ = wire.answer(GET, resource("web"))
     assert metadata["authorization"] == "Bearer two"
     answer.result()
+
+
+def refreshed(token, refresh_token):
+    return granted(token, refresh_token=refresh_token, kind=v1.RefreshTokenResponse)
+
+
+def test_call_with_a_refused_token_renews_the_login_without_the_password(wire, password):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one", refresh_token="r1"))
+    for number in (2, 3):
+        wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")
+        metadata, request = wire.answer(REFRESH, refreshed(f"t{number}", f"r{number}"))
+        assert request == v1.RefreshTokenRequest(refresh_token=f"r{number - 1}")
+        assert "authorization" not in metadata
+        metadata, _ = wire.answer(GET, resource("web"))
+        assert metadata["authorization"] == f"Bearer t{number}"
+        answer.result()
+        answer = wire.start(get, password)
+    wire.answer(GET, resource("web"))
+    answer.result()
+
+
+@pytest.mark.parametrize("reason", ["TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"])
+def test_call_whose_login_is_over_logs_in_anew(wire, password, reason):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one", refresh_token="r1"))
+    wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")
+    wire.fail(REFRESH, UNAUTHENTICATED, reason)
+    _, request = wire.answer(LOGIN, granted("two"))
+    assert request.password == "correct horse"
+    wire.answer(GET, resource("web"))
+    answer.result()
+
+
+def test_call_whose_refresh_is_refused_for_now_keeps_the_login(wire, password):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one", refresh_token="r1"))
+    wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")
+    wire.fail(REFRESH, grpc.StatusCode.UNAVAILABLE, "DATABASE_UNREACHABLE")
+    with pytest.raises(proa.Unavailable):
+        answer.result()
+    answer = wire.start(get, password)
+    wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")
+    _, request = wire.answer(REFRESH, refreshed("two", "r2"))
+    assert request.refresh_token == "r1"
+    wire.answer(GET, resource("web"))
+    answer.result()
+
+
+def test_client_with_a_function_for_the_password_asks_it_once_for_each_login(wire):
+    asked = []
+
+    def password():
+        asked.append(1)
+        return "correct horse"
+
+    client = proa.Client(wire.channel, proa.tokens.Password("ann", password))
+    answer = wire.start(get, client)
+    _, request = wire.answer(LOGIN, granted("one", refresh_token="r1"))
+    assert request.password == "correct horse"
+    wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")
+    wire.answer(REFRESH, refreshed("two", "r2"))
+    wire.answer(GET, resource("web"))
+    answer.result()
+    assert len(asked) == 1
+
+
+class OneLogin:
+    """A login that is stored somewhere."""
+
+    def __init__(self):
+        self.tokens = ["old", "r1"]
+
+    def token(self, refused, refresh):
+        if refused == self.tokens[0]:
+            answer = refresh(v1.RefreshTokenRequest(refresh_token=self.tokens[1]))
+            self.tokens = [answer.token, answer.refresh_token]
+        return self.tokens[0]
+
+
+def test_client_with_a_stored_login_renews_it(wire):
+    login = OneLogin()
+    answer = wire.start(get, proa.Client(wire.channel, login))
+    assert wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")["authorization"] == "Bearer old"
+    wire.answer(REFRESH, refreshed("new", "r2"))
+    metadata, _ = wire.answer(GET, resource("web"))
+    assert metadata["authorization"] == "Bearer new"
+    answer.result()
+    assert login.tokens == ["new", "r2"]
 
 
 def test_call_with_a_clock_ahead_of_the_daemons_keeps_the_token(wire, password):

@@ -71,6 +71,8 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "token_issuer": "i",
         "token_audience": "a",
         "token_lifetime": "90",
+        "refresh_token_idle": "1h",
+        "refresh_token_lifetime": "24h",
         "trusted_proxies": "10.0.0.0/8, ::1,unix",
         "public_reflection": "true",
         "socket_group": "proa",
