@@ -27,6 +27,7 @@ def connect(
     username: str | None = None,
     password: str | Callable[[], str] | None = None,
     scopes: Iterable[ScopeName] | None = None,
+    service_key: str | None = None,
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
     allow_insecure: bool = False,
@@ -55,7 +56,8 @@ def connect(
         password: password of the user, or a function that is called for it before each login,
             so that the client does not keep it.
         scopes: scopes of the tokens, "basic" or "advanced" or both; default: all scopes of
-            the user.
+            the user or key.
+        service_key: a key of `proad key create`, in place of a username and a password.
         tls: True for TLS with the authorities that gRPC ships with; or a `TLS`.
         timeout: default deadline of unary calls, in seconds; default: none.
         allow_insecure: send password and token unencrypted over a network.
@@ -71,9 +73,9 @@ def connect(
         OSError: a TLS file cannot be read.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
-    source: Source = source_of(token, username, password, scopes)
+    source: Source = source_of(token, username, password, scopes, service_key)
     if source is not None:
-        endpoint.check_secret("the token or password")
+        endpoint.check_secret("the token, password or key")
     settings = endpoint.options(options, request_ids=request_ids)
     if endpoint.tls is None:
         channel = grpc.insecure_channel(endpoint.target, settings)

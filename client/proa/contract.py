@@ -16,7 +16,7 @@ RETRY_FIRST_BACKOFF = timedelta(milliseconds=200)
 RETRY_LONGEST_BACKOFF = timedelta(seconds=2)
 
 _POOL = descriptor_pool.Default()
-_CREDENTIALS = frozenset({"password", "refresh_token"})
+_CREDENTIALS = frozenset({"password", "refresh_token", "service_key"})
 _SAFE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 
 

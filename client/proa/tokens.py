@@ -45,6 +45,23 @@ class Password:
         return v1.CreateTokenRequest(username=self.username, password=password, scopes=self.scopes)
 
 
+@dataclass(frozen=True)
+class ServiceKey:
+    """A service key to get tokens with.
+
+    Attributes:
+        key: the key; hidden from repr.
+        scopes: scopes of the tokens; empty for all scopes of the key.
+    """
+
+    key: str = field(repr=False)
+    scopes: tuple[v1.Scope.ValueType, ...] = ()
+
+    def request(self) -> v1.CreateTokenRequest:
+        """Return the request of a token."""
+        return v1.CreateTokenRequest(service_key=self.key, scopes=self.scopes)
+
+
 TokenResponse: TypeAlias = v1.CreateTokenResponse | v1.RefreshTokenResponse
 Refresh: TypeAlias = Callable[[v1.RefreshTokenRequest], v1.RefreshTokenResponse]
 
@@ -70,16 +87,23 @@ def source_of(
     username: str | None,
     password: str | Callable[[], str] | None,
     scopes: Iterable[ScopeName] | None,
-) -> Password | TokenT | None:
+    service_key: str | None = None,
+) -> Password | ServiceKey | TokenT | None:
     """Return the source of tokens from the arguments of `connect`.
 
     Raises:
         ValueError: the arguments are incomplete or exclude each other.
     """
     chosen = tuple(_scope(scope) for scope in scopes or ())
+    if service_key is not None:
+        if token is not None or username is not None or password is not None:
+            raise ValueError("give a service key, a token, or a username and a password")
+        return ServiceKey(service_key, chosen)
     if username is None and password is None:
         if chosen:
-            raise ValueError("scopes are asked for with a username and a password only")
+            raise ValueError(
+                "scopes are asked for with a username and a password, or a service key, only"
+            )
         return token
     if token is not None:
         raise ValueError("give a token or a username and a password, not both")
@@ -142,8 +166,8 @@ class TokenSource:
 
     Args:
         source: None for no token; a token; a function that returns a token and is called
-            before every call; a stored login; or a password, with which one thread at a time
-            gets and renews a token.
+            before every call; a stored login; or a password or service key, with which one thread
+            at a time gets and renews a token.
         login: makes the CreateToken call.
         refresh: makes the RefreshToken call.
         timing: when a token is renewed.
@@ -180,7 +204,7 @@ class TokenSource:
         source = self._source
         if source is None or isinstance(source, str):
             return source
-        if isinstance(source, Password):
+        if isinstance(source, Password | ServiceKey):
             with self._lock:
                 cached = self._cached
                 if cached is None or cached.needs_renewal(now=self._clock(), refused=refused):
@@ -191,7 +215,7 @@ class TokenSource:
                 return cached.token
         return source() if callable(source) else source.token(refused, self._refresh)
 
-    def _renewed(self, cached: CachedToken | None, source: Password) -> TokenResponse:
+    def _renewed(self, cached: CachedToken | None, source: Password | ServiceKey) -> TokenResponse:
         """Renew the login, or log in anew where that is over."""
         if cached is not None and cached.refresh_token:
             try:
@@ -201,5 +225,5 @@ class TokenSource:
         return self._login(source.request())
 
 
-Source: TypeAlias = Password | StoredLogin | Callable[[], str] | str | None
+Source: TypeAlias = Password | ServiceKey | StoredLogin | Callable[[], str] | str | None
 """Where a client has its tokens from; see `TokenSource`."""

@@ -18,6 +18,7 @@ from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.auth.refresh_tokens import RefreshTokens
 from proad.auth.service import Authenticator
+from proad.auth.service_keys import ServiceKeys
 from proad.auth.sessions import SessionLimits, Sessions
 from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
@@ -88,6 +89,7 @@ from proad.store.owners import OwnerStore
 from proad.store.requests import RequestStore
 from proad.store.resources import ResourceStore
 from proad.store.revocations import RevocationStore
+from proad.store.service_keys import ServiceKeyStore
 from proad.store.sessions import SessionStore
 from proad.store.users import UserStore
 from proad.store.volume_owners import VolumeOwnerStore
@@ -421,6 +423,7 @@ async def authenticating(
                 ),
                 timing=timing,
             ),
+            service_keys=ServiceKeys(ServiceKeyStore(database), users, tokens, timing=timing),
             addresses=ClientAddressResolver(settings.trusted_proxies),
             certificates=ClientCertificates(
                 read_client_trust(settings.tls), settings.client_certificates

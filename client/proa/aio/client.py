@@ -20,7 +20,7 @@ from proa.client import seconds
 from proa.interceptors import Settings
 from proa.paging import async_pages
 from proa.timing import ClientTiming
-from proa.tokens import Password, ScopeName, source_of
+from proa.tokens import Password, ScopeName, ServiceKey, source_of
 from proa.watch_state import WatchState
 
 
@@ -31,6 +31,7 @@ def connect(
     username: str | None = None,
     password: str | Callable[[], str] | None = None,
     scopes: Iterable[ScopeName] | None = None,
+    service_key: str | None = None,
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
     allow_insecure: bool = False,
@@ -46,9 +47,11 @@ def connect(
     in which the client is used.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
-    source: Password | TokenFunction | str | None = source_of(token, username, password, scopes)
+    source: Password | ServiceKey | TokenFunction | str | None = source_of(
+        token, username, password, scopes, service_key
+    )
     if source is not None:
-        endpoint.check_secret("the token or password")
+        endpoint.check_secret("the token, password or key")
     settings = endpoint.options(options, request_ids=request_ids)
 
     def channel(calls: Sequence[aio.ClientInterceptor]) -> aio.Channel:
@@ -85,7 +88,7 @@ class Client:
     def __init__(
         self,
         channel: Callable[[Sequence[aio.ClientInterceptor]], aio.Channel],
-        source: Password | TokenFunction | str | None = None,
+        source: Password | ServiceKey | TokenFunction | str | None = None,
         *,
         timeout: timedelta | float | None = None,
         request_ids: bool = True,

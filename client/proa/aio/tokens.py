@@ -8,7 +8,7 @@ from inspect import isawaitable
 from proa import v1
 from proa.errors import Unauthenticated
 from proa.timing import ClientTiming
-from proa.tokens import CachedToken, Password, TokenResponse
+from proa.tokens import CachedToken, Password, ServiceKey, TokenResponse
 
 TokenFunction = Callable[[], str | Awaitable[str]]
 
@@ -18,7 +18,7 @@ class AsyncTokenSource:
 
     def __init__(
         self,
-        source: Password | TokenFunction | str | None,
+        source: Password | ServiceKey | TokenFunction | str | None,
         login: Callable[[v1.CreateTokenRequest], Awaitable[v1.CreateTokenResponse]],
         refresh: Callable[[v1.RefreshTokenRequest], Awaitable[v1.RefreshTokenResponse]],
         *,
@@ -46,7 +46,7 @@ class AsyncTokenSource:
         source = self._source
         if source is None or isinstance(source, str):
             return source
-        if not isinstance(source, Password):
+        if not isinstance(source, Password | ServiceKey):
             token = source()
             return await token if isawaitable(token) else token
         async with self._lock:
@@ -58,7 +58,9 @@ class AsyncTokenSource:
                 )
             return cached.token
 
-    async def _renewed(self, cached: CachedToken | None, source: Password) -> TokenResponse:
+    async def _renewed(
+        self, cached: CachedToken | None, source: Password | ServiceKey
+    ) -> TokenResponse:
         if cached is not None and cached.refresh_token:
             try:
                 return await self._refresh(

@@ -85,7 +85,9 @@ PROA_TLS_CA, PROA_TLS_CERT, PROA_TLS_KEY  as --tls-ca, --tls-cert, --tls-key
 
 PROA_TOKEN  a token, in place of the one that "proa login" keeps
 
-PROA_USERNAME, PROA_PASSWORD  whom to log in as for each command, without PROA_TOKEN"""
+PROA_SERVICE_KEY, or PROA_SERVICE_KEY_FILE, a file with it  the key of a service, without PROA_TOKEN
+
+PROA_USERNAME, PROA_PASSWORD  whom to log in as for each command, without these"""
 
 app = typer.Typer(
     cls=Root,

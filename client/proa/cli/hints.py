@@ -55,8 +55,8 @@ def _never_pulls(invocation: Invocation, _error: proa.Error) -> bool:
     return invocation.given.get("pull") == "never"
 
 
-def _in_environment(name: str) -> Callable[[Invocation, proa.Error], bool]:
-    return lambda _invocation, _error: bool(os.environ.get(name))
+def _in_environment(*names: str) -> Callable[[Invocation, proa.Error], bool]:
+    return lambda _invocation, _error: any(os.environ.get(name) for name in names)
 
 
 def _is_paused(_invocation: Invocation, error: proa.Error) -> bool:
@@ -213,6 +213,10 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "TOKEN_REVOKED": _LOGIN,
     "BAD_CREDENTIALS": [
         _Rule("type them again, or have the password set on the daemon's host", on=("login",)),
+        _Rule(
+            "that is the key of PROA_SERVICE_KEY or PROA_SERVICE_KEY_FILE",
+            when=_in_environment("PROA_SERVICE_KEY", "PROA_SERVICE_KEY_FILE"),
+        ),
         _Rule(
             "they are those in PROA_USERNAME and PROA_PASSWORD",
             when=_in_environment("PROA_USERNAME"),

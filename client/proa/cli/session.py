@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -76,8 +77,10 @@ class Session:
         return TokenFile.of_user()
 
     def connect(self) -> proa.Client:
-        """Return a client with PROA_TOKEN, PROA_USERNAME and PROA_PASSWORD, or the stored login."""
+        """Return a client with the credentials in the environment, or else the stored login."""
         token = os.environ.get("PROA_TOKEN")
+        if not token and (key := _service_key()):
+            return self.client(service_key=key)
         username = os.environ.get("PROA_USERNAME")
         if not token and username:
             password = os.environ.get("PROA_PASSWORD")
@@ -98,6 +101,7 @@ class Session:
         token: str | FileLogin | None = None,
         username: str | None = None,
         password: str | None = None,
+        service_key: str | None = None,
     ) -> proa.Client:
         """Return a client with the given credentials."""
         return proa.connect(
@@ -108,6 +112,7 @@ class Session:
             token=token,
             username=username,
             password=password,
+            service_key=service_key,
             # With an id, a pull or a graceful stop would go on after Ctrl-C.
             request_ids=False,
         )
@@ -150,6 +155,14 @@ def open_session(
     """Return the session of the global options."""
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=insecure)
     return Session(endpoint.target, tls, timeout, insecure, output)
+
+
+def _service_key() -> str | None:
+    """Return the key in PROA_SERVICE_KEY, or in the file that PROA_SERVICE_KEY_FILE names."""
+    if key := os.environ.get("PROA_SERVICE_KEY"):
+        return key
+    path = os.environ.get("PROA_SERVICE_KEY_FILE")
+    return Path(path).read_text(encoding="utf-8").strip() if path else None
 
 
 def read_password(*, from_stdin: bool) -> str:

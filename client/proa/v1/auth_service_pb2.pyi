@@ -30,18 +30,25 @@ class CreateTokenRequest(_message.Message):
     USERNAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    SERVICE_KEY_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """User name; case does not count. Required.
+    """User name; case does not count. Required without a service key.
     At most 255 characters.
     """
     password: _builtins.str
-    """Password. Required.
+    """Password. Required without a service key.
     At most 1024 characters.
+    """
+    service_key: _builtins.str
+    """Key of a service, made on the host with `proad key create`, in place of user name and password:
+    the token is one of the key's user. One that is none, has expired or was revoked is
+    BAD_CREDENTIALS.
+    At most 255 characters.
     """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Scope.ValueType]:
-        """Scopes that the token shall carry; empty: all that the user was granted. Asking for more than
-        that is SCOPE_MISSING.
+        """Scopes that the token shall carry; empty: all that the user, or the service key, was granted.
+        Asking for more than that is SCOPE_MISSING.
         At most 4 items.
         """
 
@@ -51,10 +58,11 @@ class CreateTokenRequest(_message.Message):
         username: _builtins.str = ...,
         password: _builtins.str = ...,
         scopes: _abc.Iterable[_scope_pb2.Scope.ValueType] | None = ...,
+        service_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "scopes", b"scopes", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "scopes", b"scopes", "service_key", b"service_key", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -74,8 +82,8 @@ class CreateTokenResponse(_message.Message):
     token: _builtins.str
     """The token, a JWT. Treat it as opaque."""
     refresh_token: _builtins.str
-    """Renews the login, with RefreshToken. Treat it as opaque and as secret as the password. Empty if
-    the daemon's settings allow none, or it cannot write to its database.
+    """Renews the login, with RefreshToken. Treat it as opaque and as secret as the password. Empty with
+    a service key, if the daemon's settings allow none, or it cannot write to its database.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:

@@ -62,7 +62,7 @@ class AuthServiceServicer(object):
     """
 
     def CreateToken(self, request, context):
-        """Gives a token against a user name and a password, for as long as the daemon's setting
+        """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
         token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
         Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
         SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.

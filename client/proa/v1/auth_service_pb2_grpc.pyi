@@ -34,7 +34,7 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     CreateToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateTokenRequest, _auth_service_pb2.CreateTokenResponse]
-    """Gives a token against a user name and a password, for as long as the daemon's setting
+    """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
     token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
@@ -70,7 +70,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateTokenRequest, _auth_service_pb2.CreateTokenResponse]  # type: ignore[assignment]
-    """Gives a token against a user name and a password, for as long as the daemon's setting
+    """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
     token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
@@ -109,7 +109,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.CreateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.CreateTokenResponse, _abc.Awaitable[_auth_service_pb2.CreateTokenResponse]]:
-        """Gives a token against a user name and a password, for as long as the daemon's setting
+        """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
         token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
         Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
         SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.

@@ -146,8 +146,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: a call after logging out.
     """
     ERROR_REASON_BAD_CREDENTIALS: _ErrorReason.ValueType  # 29
-    """UNAUTHENTICATED. User name and password do not belong together, or the user
-    is disabled. Example: CreateToken with a mistyped password.
+    """UNAUTHENTICATED. User name and password do not belong together, the service key is
+    none or has ended, or the user is disabled. Example: CreateToken with a mistyped password.
     """
     ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 30
     """RESOURCE_EXHAUSTED. Too many failed logins for the user from there, or from all
@@ -374,8 +374,8 @@ ERROR_REASON_TOKEN_REVOKED: ErrorReason.ValueType  # 28
 Example: a call after logging out.
 """
 ERROR_REASON_BAD_CREDENTIALS: ErrorReason.ValueType  # 29
-"""UNAUTHENTICATED. User name and password do not belong together, or the user
-is disabled. Example: CreateToken with a mistyped password.
+"""UNAUTHENTICATED. User name and password do not belong together, the service key is
+none or has ended, or the user is disabled. Example: CreateToken with a mistyped password.
 """
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 30
 """RESOURCE_EXHAUSTED. Too many failed logins for the user from there, or from all

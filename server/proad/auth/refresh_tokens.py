@@ -1,20 +1,17 @@
 """The text of refresh tokens."""
 
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from uuid import UUID
 
+from proad.auth.secret_text import read_secret, write_secret
 from proad.errors import TokenInvalidError
 
-# Tells people and scanners of leaked secrets what it is.
 _PREFIX = "proa_rt_"
 _ID_BYTES = 16
 _NUMBER_BYTES = 6
 _MAC_BYTES = 32
-# Divisible by three: base64 then has one spelling alone.
 _BYTES = _ID_BYTES + _NUMBER_BYTES + _MAC_BYTES
-_LENGTH = len(_PREFIX) + _BYTES // 3 * 4
 
 
 class RefreshTokens:
@@ -35,8 +32,7 @@ class RefreshTokens:
     def make(self, session_id: str, number: int) -> str:
         """Return the refresh token with a number."""
         content = UUID(session_id).bytes + number.to_bytes(_NUMBER_BYTES, "big")
-        data = content + _mac(self._keys[0], content)
-        return _PREFIX + urlsafe_b64encode(data).decode()
+        return write_secret(_PREFIX, content + _mac(self._keys[0], content))
 
     def session_id(self, token: str) -> str:
         """Return the id of the session that a token claims to be of.
@@ -64,10 +60,7 @@ def _mac(key: bytes, content: bytes) -> bytes:
 
 
 def _data(token: str) -> bytes:
-    if len(token) != _LENGTH or not token.startswith(_PREFIX) or not token.isascii():
-        raise TokenInvalidError
-    data = urlsafe_b64decode(token.removeprefix(_PREFIX))
-    # The decoder skips foreign characters.
-    if len(data) != _BYTES:
+    data = read_secret(_PREFIX, token, size=_BYTES)
+    if data is None:
         raise TokenInvalidError
     return data

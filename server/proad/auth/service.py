@@ -15,6 +15,7 @@ from proad.auth.client_certificates import ClientCertificates
 from proad.auth.fair_queue import FairQueue
 from proad.auth.login_limiter import LoginLimiter
 from proad.auth.passwords import Passwords, check_password
+from proad.auth.service_keys import ServiceKeys
 from proad.auth.sessions import Sessions
 from proad.auth.timing import AuthTiming
 from proad.auth.token_status import TokenStatusCache
@@ -86,6 +87,7 @@ class Authenticator:
         tokens: signs and verifies tokens.
         passwords: hashes and compares passwords.
         sessions: begins and prolongs logins.
+        service_keys: issues tokens for service keys.
         addresses: resolves the address of a caller; by default no proxy is trusted.
         certificates: tells whom client certificates stand for; by default for nobody.
         timing: durations of the cache, the monitor and the pauses.
@@ -100,6 +102,7 @@ class Authenticator:
         tokens: Tokens,
         passwords: Passwords,
         sessions: Sessions,
+        service_keys: ServiceKeys,
         addresses: ClientAddressResolver | None = None,
         certificates: ClientCertificates | None = None,
         timing: AuthTiming = AuthTiming(),
@@ -113,6 +116,7 @@ class Authenticator:
             users, revocations, self.certificates, timing=timing, clock=clock
         )
         self._sessions = sessions
+        self._service_keys = service_keys
         self._addresses = addresses or ClientAddressResolver()
         self._limiter = LoginLimiter(clock=clock, timing=timing)
         self._queue = FairQueue(concurrency=passwords.threads, priority=self._limiter.priority)
@@ -121,6 +125,7 @@ class Authenticator:
     async def settle(self) -> None:
         """Wait for the logins and the writes to the store that are under way."""
         await self._queue.settle()
+        await self._service_keys.settle()
         await self._token_status.settle()
 
     async def create_token(
@@ -162,6 +167,26 @@ class Authenticator:
         if missing := sorted(wanted - user.scopes):
             raise ScopeMissingError(missing[0], sorted(user.scopes))
         return await self._sessions.begin(user, Grant(wanted, user.access))
+
+    async def create_token_for_key(
+        self,
+        service_key: str,
+        scopes: Sequence[Scope] | None = None,
+        *,
+        peer: str,
+        forwarded: Sequence[str] = (),
+    ) -> IssuedToken:
+        """Issue a token for a service key; see `ServiceKeys.issue`.
+
+        Args:
+            service_key: the key.
+            scopes: scopes of the token; None or empty for all scopes of the key.
+            peer: the peer of the connection, as gRPC reports it.
+            forwarded: the values of the call's `x-forwarded-for` headers.
+        """
+        address = self.client_address(peer, forwarded)
+        wanted = frozenset(scopes) if scopes else None
+        return await self._service_keys.issue(service_key, wanted, address=address)
 
     async def refresh_token(
         self, refresh_token: str, *, peer: str, forwarded: Sequence[str] = ()

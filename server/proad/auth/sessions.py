@@ -159,7 +159,7 @@ class Sessions:
             changed = await self._store.advance(
                 session, use_time=now, expire_time=self._expiry(session.create_time, now)
             )
-            return changed and self._issue(user, changed)
+            return None if changed is None else self._issue(user, changed)
         # The clock may have been set back since.
         if (
             number == session.number - 1

@@ -81,7 +81,8 @@ class Claims:
         expire_time: expiry of the token.
         certificate: the certificate that stands for the user; None: a token does.
         access: whose resources the token may serve for, within the user's access.
-        session_id: id of the session that the token came of, and with which it ends; empty: none.
+        session_id: id of the session, or of the service key, that the token came of, and with
+            which it ends; empty: none.
     """
 
     username: str
@@ -157,7 +158,7 @@ class Tokens:
             scopes: the scopes of the token.
             version: the user's token version.
             access: whose resources the token may serve for, within the user's access.
-            session_id: id of the session that the token ends with; empty: none.
+            session_id: id of the session or service key that the token ends with; empty: none.
             not_after: when the token expires at the latest.
         """
         now = datetime.now(UTC).replace(microsecond=0)

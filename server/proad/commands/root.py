@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from proad.commands import audit, daemon, owner, team, user
+from proad.commands import audit, daemon, key, owner, team, user
 from proad.config import ConfigError, LogFormat, LogLevel
 from proad.errors import ProaError, SetupError, redacted
 from proad.hardening import harden
 from proad.logs import configure_logs
+from proad.store.service_keys import ServiceKeyNotFoundError
 from proad.store.teams import TeamNotEmptyError, TeamNotFoundError
 from proad.store.users import UserNotFoundError
 
 # Errors of commands on the host alone, which no RPC has.
-_OF_COMMANDS = (UserNotFoundError, TeamNotFoundError, TeamNotEmptyError)
+_OF_COMMANDS = (UserNotFoundError, TeamNotFoundError, TeamNotEmptyError, ServiceKeyNotFoundError)
 
 app = typer.Typer(
     name="proad",
@@ -33,6 +34,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(team.app, name="team")
 app.add_typer(owner.app, name="owner")
 app.add_typer(audit.app, name="audit")
+app.add_typer(key.app, name="key")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature

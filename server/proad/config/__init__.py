@@ -9,6 +9,7 @@ from proad.config.loading import ConfigError, example, load_settings
 from proad.config.settings import (
     DEFAULT_HOST,
     DEFAULT_LISTEN,
+    LONGEST_TOKEN_LIFETIME,
     AuditSync,
     HostSettings,
     LogFormat,
@@ -21,6 +22,7 @@ from proad.config.settings import (
 __all__ = [
     "DEFAULT_HOST",
     "DEFAULT_LISTEN",
+    "LONGEST_TOKEN_LIFETIME",
     "AuditSync",
     "ClientCertificateSettings",
     "ConfigError",

@@ -39,6 +39,7 @@ from proad.store.url import async_url, sqlite_url
 
 LOCAL = "local"
 VARIABLE_PREFIX = "PROA_"
+LONGEST_TOKEN_LIFETIME = timedelta(hours=24)
 DEFAULT_LISTEN = TcpAddress("127.0.0.1", 50051)
 
 
@@ -306,8 +307,8 @@ class Settings(BaseSettings):
 
     token_issuer: Name = "proa"  # noqa: S105 - not a password
     token_audience: Name = "proa"  # noqa: S105 - not a password
-    token_lifetime: Annotated[Duration, Field(gt=timedelta(), le=timedelta(hours=24))] = timedelta(
-        minutes=30
+    token_lifetime: Annotated[Duration, Field(gt=timedelta(), le=LONGEST_TOKEN_LIFETIME)] = (
+        timedelta(minutes=30)
     )
 
     public_reflection: bool = False

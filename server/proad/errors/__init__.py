@@ -6,6 +6,7 @@ status codes. A message says what happened and what to do about it.
 
 from proad.errors.caller import (
     BadCredentialsError,
+    BadServiceKeyError,
     CertificateInvalidError,
     ScopeMissingError,
     TokenExpiredError,
@@ -85,6 +86,7 @@ __all__ = [
     "AmbiguousIdError",
     "AuditUnavailableError",
     "BadCredentialsError",
+    "BadServiceKeyError",
     "CapabilityMissingError",
     "CertificateInvalidError",
     "ConditionImpossibleError",

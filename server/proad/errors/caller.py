@@ -67,6 +67,15 @@ class BadCredentialsError(ProaError):
         super().__init__("user name or password is wrong; 'proad user' on the host manages users")
 
 
+class BadServiceKeyError(ProaError):
+    """The service key is none, has expired, or its user is disabled. One message for every case."""
+
+    reason = Reason.BAD_CREDENTIALS
+
+    def __init__(self) -> None:
+        super().__init__("the service key is not valid; 'proad key' on the host manages keys")
+
+
 class TooManyAttemptsError(ProaError):
     """Too many failed logins."""
 

@@ -40,13 +40,24 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     async def CreateToken(
         self, request: v1.CreateTokenRequest, context: _Context
     ) -> v1.CreateTokenResponse:
-        issued = await self._authenticator.create_token(
-            required_text(request, "username"),
-            required_text(request, "password"),
-            _wanted(request.scopes),
-            peer=context.peer(),
-            forwarded=forwarded(headers(context)),
-        )
+        wanted = _wanted(request.scopes)
+        peer, addresses = context.peer(), forwarded(headers(context))
+        if request.service_key:
+            if request.username or request.password:
+                raise InvalidArgumentError.of(
+                    "service_key", "stands in place of username and password; give one or the other"
+                )
+            issued = await self._authenticator.create_token_for_key(
+                request.service_key, wanted, peer=peer, forwarded=addresses
+            )
+        else:
+            issued = await self._authenticator.create_token(
+                required_text(request, "username"),
+                required_text(request, "password"),
+                wanted,
+                peer=peer,
+                forwarded=addresses,
+            )
         return v1.CreateTokenResponse(**_given(issued))
 
     async def RefreshToken(

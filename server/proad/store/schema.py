@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 REVISION = "0010"
@@ -102,6 +103,21 @@ sessions = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("use_time", UtcDateTime, nullable=False),
     Column("expire_time", UtcDateTime, nullable=False, index=True),
+)
+
+service_keys = Table(
+    "service_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", String(255), nullable=False),
+    Column("access", String(16), nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime),
+    Column("use_time", UtcDateTime),
+    UniqueConstraint("user_id", "name"),
 )
 
 volumes = Table(

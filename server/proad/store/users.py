@@ -17,7 +17,7 @@ from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.owners import require_free
-from proad.store.schema import sessions, teams, users
+from proad.store.schema import service_keys, sessions, teams, users
 
 _MAX_NAME_LENGTH = 64
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+-]*")
@@ -227,7 +227,8 @@ class UserStore:
             id = (await connection.execute(removal)).scalar_one_or_none()
             if id is None:
                 raise UserNotFoundError(name)
-            await connection.execute(delete(sessions).where(sessions.c.user_id == id))
+            for of_user in (sessions, service_keys):
+                await connection.execute(delete(of_user).where(of_user.c.user_id == id))
 
     async def _change(self, name: str, /, **values: object) -> User:
         change = (

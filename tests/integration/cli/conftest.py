@@ -110,7 +110,7 @@ def cli(daemon, tmp_path, monkeypatch):
     """Run commands without a login."""
     monkeypatch.setenv("PROA_TARGET", daemon)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    for name in ("PROA_TOKEN", "PROA_USERNAME", "PROA_PASSWORD"):
+    for name in ("PROA_TOKEN", "PROA_SERVICE_KEY", "PROA_USERNAME", "PROA_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     return Cli()
 

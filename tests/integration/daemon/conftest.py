@@ -121,6 +121,15 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
             daemon.process.wait()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def daemon_on_each_database(
+    request: pytest.FixtureRequest, start_daemon: Callable[..., Daemon]
+) -> Daemon:
+    if request.param == "sqlite":
+        return start_daemon("--memory")
+    return start_daemon("--memory", PROA_DATABASE_URL=request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
 def token() -> str:
     """A name that only this test has."""

@@ -14,11 +14,9 @@ from proa import v1
 ME = v1.GetCallerRequest()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def daemon(request, start_daemon) -> Daemon:
-    if request.param == "sqlite":
-        return start_daemon("--memory")
-    return start_daemon("--memory", PROA_DATABASE_URL=request.getfixturevalue("postgres_url"))
+@pytest.fixture
+def daemon(daemon_on_each_database: Daemon) -> Daemon:
+    return daemon_on_each_database
 
 
 def log_in(client: proa.Client) -> v1.CreateTokenResponse:
@@ -30,7 +28,7 @@ def refresh(client: proa.Client, token: str) -> v1.RefreshTokenResponse:
 
 
 def caller(client: proa.Client, token: str) -> v1.GetCallerResponse:
-    return client.auth.GetCaller(ME, metadata=[("authorization", f"Bearer {token}")])
+    return client.auth.GetCaller(ME, metadata=(("authorization", f"Bearer {token}"),))
 
 
 def test_refresh_of_many_at_once_gives_all_of_them_the_same(daemon):
@@ -98,7 +96,7 @@ def test_watch_of_a_stolen_login_ends(daemon):
         second = refresh(client, first.refresh_token)
         refresh(client, second.refresh_token)
         watch = client.resources.WatchResources(
-            v1.WatchResourcesRequest(), metadata=[("authorization", f"Bearer {second.token}")]
+            v1.WatchResourcesRequest(), metadata=(("authorization", f"Bearer {second.token}"),)
         )
         next(watch)
         with pytest.raises(proa.Unauthenticated):
@@ -113,7 +111,7 @@ def test_revoke_token_ends_the_refresh_token(daemon):
         first = log_in(client)
         second = refresh(client, first.refresh_token)
         client.auth.RevokeToken(
-            v1.RevokeTokenRequest(), metadata=[("authorization", f"Bearer {first.token}")]
+            v1.RevokeTokenRequest(), metadata=(("authorization", f"Bearer {first.token}"),)
         )
         with pytest.raises(proa.Unauthenticated):
             refresh(client, second.refresh_token)
@@ -138,9 +136,11 @@ def test_client_with_a_password_logs_in_once_over_many_tokens(start_daemon):
         return PASSWORD
 
     seen = set()
+
+    def three_tokens_were_used() -> bool:
+        seen.add(client.auth.GetCaller(ME).expire_time.seconds)
+        return len(seen) >= 3
+
     with proa.connect(daemon.address, username="ada", password=password) as client:
-        wait_until(
-            lambda: seen.add(client.auth.GetCaller(ME).expire_time.seconds) or len(seen) >= 3,
-            "three tokens were used",
-        )
+        wait_until(three_tokens_were_used, "three tokens were used")
     assert len(asked) == 1

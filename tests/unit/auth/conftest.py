@@ -6,11 +6,13 @@ from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.auth.refresh_tokens import RefreshTokens
 from proad.auth.service import Authenticator
+from proad.auth.service_keys import ServiceKeys
 from proad.auth.sessions import Sessions
 from proad.auth.tokens import Tokens
 from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
+from proad.store.service_keys import ServiceKeyStore
 from proad.store.sessions import SessionStore
 from proad.store.users import UserStore
 
@@ -91,6 +93,11 @@ def store(database):
 
 
 @pytest.fixture
+def keys(database):
+    return ServiceKeyStore(database)
+
+
+@pytest.fixture
 def make_sessions(store, users, tokens, clock, now):
     """Return sessions; arguments replace those of the fixtures."""
 
@@ -103,7 +110,7 @@ def make_sessions(store, users, tokens, clock, now):
 
 
 @pytest.fixture
-def make_authenticator(users, database, tokens, passwords, clock, make_sessions):
+def make_authenticator(users, database, tokens, passwords, clock, make_sessions, keys):
     """Return an authenticator; arguments replace those of the fixtures."""
 
     def make(**arguments):
@@ -113,6 +120,7 @@ def make_authenticator(users, database, tokens, passwords, clock, make_sessions)
             "tokens": tokens,
             "passwords": passwords,
             "sessions": make_sessions(),
+            "service_keys": ServiceKeys(keys, users, tokens, clock=clock),
             "clock": clock,
         }
         return Authenticator(**defaults | arguments)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proad.auth.refresh_tokens import RefreshTokens
 from proad.errors import TokenInvalidError
 
-ID = str(uuid.uuid4())
+ID = "5e0a7f3c-2b1d-4c6e-9f80-1a2b3c4d5e6f"
 TOKENS = RefreshTokens([b"n" * 32, b"o" * 32])
 
 

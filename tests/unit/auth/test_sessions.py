@@ -328,28 +328,28 @@ async def test_refresh_with_guessed_tokens_of_a_session_is_paused_at_that_addres
 async def test_refresh_with_made_up_tokens_pauses_no_login(login, refresh):
     for number in range(100):
         with pytest.raises(TokenInvalidError):
-            await refresh(f"proa_rt_{number:072}")
+            await refresh(f"proa_rt_{number:04}{0:068}")
     await login()
 
 
-async def test_refresh_with_a_made_up_token_makes_no_query(make_sessions, users, login):
+async def test_refresh_with_a_made_up_token_makes_no_query(make_sessions, store):
     class NoStore(SessionStore):
         async def get(self, id):
             raise AssertionError
 
-    sessions = make_sessions(store=NoStore(None, DAEMON))
+    sessions = make_sessions(store=NoStore(store._database, DAEMON))
     with pytest.raises(TokenInvalidError):
         await sessions.refresh(f"proa_rt_{'A' * 72}", address="unix")
 
 
 async def test_create_token_while_the_database_takes_no_writes_gives_a_token_alone(
-    make_authenticator, make_sessions, tmp_path, accepts
+    make_authenticator, make_sessions, store, accepts
 ):
     class Full(SessionStore):
         async def add(self, session):
             raise DatabaseUnreachableError
 
-    authenticator = make_authenticator(sessions=make_sessions(store=Full(None, DAEMON)))
+    authenticator = make_authenticator(sessions=make_sessions(store=Full(store._database, DAEMON)))
     issued = await authenticator.create_token("ann", PASSWORDS["ann"], peer="unix:")
     assert issued.refresh_token == ""
     assert await accepts(issued.token)
