@@ -135,7 +135,8 @@ async def test_change_keeps_the_id(users):
     assert (await users.set_disabled("ann", disabled=True)).id == before.id
     assert (await users.statuses(["ann"])) == {}
     after = await users.set_disabled("ann", disabled=False)
-    assert (await users.statuses(["ann"])) == {"ann": UserStatus(before.id, after.token_version)}
+    status = UserStatus(before.id, after.token_version, scopes=frozenset())
+    assert (await users.statuses(["ann"])) == {"ann": status}
 
 
 async def test_rename_keeps_the_id_and_frees_the_name(users, owners):
