@@ -1,5 +1,7 @@
 """Client certificates: whom they stand for, for how long, and what else they open."""
 
+import asyncio
+import ssl
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -32,7 +34,7 @@ class Edge:
         self._folder = folder
         self._serve = serve
         self._settings = settings
-        self._port = free_port()
+        self.port = free_port()
         self._changed = {}
 
     async def start(self, *mapped, **others):
@@ -41,7 +43,7 @@ class Edge:
         files = {"cert": "server.crt", "key": "server.key", "client_ca": "clients.crt"}
         self._changed = {f"tls_{kind}_file": self._folder / file for kind, file in files.items()}
         self._changed |= {
-            "listen": f"unix:{self._folder}/s,127.0.0.1:{self._port}",
+            "listen": f"unix:{self._folder}/s,127.0.0.1:{self.port}",
             "client_certificate": mapped,
             **others,
         }
@@ -66,7 +68,7 @@ class Edge:
         )
         own = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
         async with grpc.aio.secure_channel(
-            f"127.0.0.1:{self._port}", credentials, options=own
+            f"127.0.0.1:{self.port}", credentials, options=own
         ) as channel:
             yield channel
 
@@ -246,6 +248,20 @@ async def test_reload_is_in_force_for_connections_that_exist(edge, tmp_path, cha
         assert (await refusal(_end(watch))).reason == "TOKEN_INVALID"
 
 
+async def test_reload_reaches_each_address(edge, tmp_path):
+    """gRPC asks for each on its own whether anything has changed."""
+    other = free_port()
+    await edge.start(listen=f"unix:{tmp_path}/s,127.0.0.1:{edge.port},127.0.0.1:{other}")
+    newer = edge.authority.server()
+    newer.write(tmp_path, "server")
+    await edge.reload()
+
+    for port in (edge.port, other, edge.port, other):
+        shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+        serial = x509.load_pem_x509_certificate(shown.encode()).serial_number
+        assert serial == newer.certificate.serial_number
+
+
 async def test_revoked_certificate_is_refused_with_a_token_too(edge, tmp_path):
     good, bad = (edge.authority.issue("x", DNS) for _ in range(2))
     (tmp_path / "clients.crl").write_bytes(edge.authority.revoke(bad))
@@ -305,7 +321,7 @@ async def test_address_that_demands_no_certificate_asks_for_none(edge, tmp_path)
     other = f"127.0.0.1:{free_port()}"
     await edge.start(
         *MAPPED,
-        listen=f"unix:{tmp_path}/s,127.0.0.1:{edge._port},{other}",
+        listen=f"unix:{tmp_path}/s,127.0.0.1:{edge.port},{other}",
         tls_client_listen=other,
     )
     async with edge.connected() as channel:
