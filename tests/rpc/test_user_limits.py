@@ -88,6 +88,34 @@ async def test_calls_at_a_time_are_limited_and_their_end_makes_room(serve):
     await eventually(served)
 
 
+async def test_calls_that_are_cancelled_or_late_are_not_counted_for_ever(serve):
+    """Wherever the end finds them: before the token is checked, while they wait, while they write."""
+    daemon = await serve(user_concurrent_calls=10)
+    await daemon.container("web")
+    for number in range(100):
+        calls = [
+            daemon.call("WatchResources"),
+            daemon.call("WaitResource", id="web", condition={"gone": {}}, timeout=0.001),
+            daemon.call("ListResources"),
+            daemon.call("StopResource", id="web", timeout=0.002),
+        ]
+        await asyncio.sleep(number % 10 / 2000)
+        for call in calls:
+            call.cancel()
+    watches = []
+
+    async def all_fit():
+        for watch in watches:
+            watch.cancel()
+        watches[:] = [daemon.call("WatchResources") for _ in range(10)]
+        try:
+            return all([(await watch.read()).events for watch in watches])
+        except grpc.aio.AioRpcError:
+            return False
+
+    await eventually(all_fit)
+
+
 async def test_unread_answers_are_limited_and_the_end_of_their_callers_makes_room(serve):
     daemon = await serve(user_unread_bytes=2**20)
     for name in ("one", "two", "three"):
