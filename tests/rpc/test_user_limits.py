@@ -102,16 +102,18 @@ async def test_calls_that_are_cancelled_or_late_are_not_counted_for_ever(serve):
         await asyncio.sleep(number % 10 / 2000)
         for call in calls:
             call.cancel()
-    watches = []
 
     async def all_fit():
-        for watch in watches:
-            watch.cancel()
-        watches[:] = [daemon.call("WatchResources") for _ in range(10)]
+        watches = [daemon.call("WatchResources") for _ in range(10)]
         try:
-            return all([(await watch.read()).events for watch in watches])
+            for watch in watches:
+                assert (await watch.read()).events
         except grpc.aio.AioRpcError:
             return False
+        finally:
+            for watch in watches:
+                watch.cancel()
+        return True
 
     await eventually(all_fit)
 
