@@ -28,7 +28,7 @@ from proad.policy.domains.xml.values import (
 
 LIBOSINFO = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
 PROA = "urn:proa:domain:1"
-PROA_MEMORY = "urn:proa:memory"
+NAMESPACE_OF_MEMORY_DRIVER = "urn:proa:memory"
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 _PINNING = ("placement or tuning", "allow_pinning")
@@ -78,7 +78,7 @@ _METADATA = ElementRules(
                 )
             },
         ),
-        f"{{{PROA_MEMORY}}}label": ElementRules(
+        f"{{{NAMESPACE_OF_MEMORY_DRIVER}}}label": ElementRules(
             attributes={"key": Prose(), "value": Prose()}, many=True
         ),
     }
