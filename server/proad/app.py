@@ -248,10 +248,12 @@ async def serving(
         inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()
-        surroundings = SurroundingsReader(inventory, connections, protected_paths(settings))
+        tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners)
+        surroundings = SurroundingsReader(
+            inventory, connections, protected_paths(settings), tenancy
+        )
         gate = PolicyGate(settings.policy, inventory, surroundings)
         verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
-        tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners)
         provisioning = Provisioning(hosts, resolver, tasks, inventory, gate, tenancy)
         removals = Removals(hosts, timing.removals)
         journal = RequestJournal(
@@ -317,7 +319,7 @@ async def serving(
             ),
             containers=ContainerService(
                 provisioning,
-                Recreator(resolver, verbs, inventory, gate),
+                Recreator(resolver, verbs, inventory, gate, tenancy),
                 ContainerPruner(hosts, verbs, tasks, inventory, slicer),
             ),
             images=ImageService(ImageOperations(hosts, tasks, gate), paginator),

@@ -7,6 +7,7 @@ changes nothing and is met by a request that is only checked, too. The rules are
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from proad.core.actor import current_subject
@@ -76,6 +77,10 @@ class PolicyGate:
             PolicyDeniedError: it does not.
         """
         self._profile()
+
+    def claiming(self, spec: ContainerSpec) -> AbstractContextManager[None]:
+        """Claim what a new container mounts, from before it is admitted until it is known."""
+        return self._surroundings.claims.claiming(spec)
 
     async def admit_container(
         self, connection: EngineConnection, spec: ContainerSpec, *, instead: str = ""

@@ -62,14 +62,20 @@ class Provisioning:
             secrets_from: reference of the container whose values the redacted secrets take.
         """
         connection, driver = self._hosts.offering(Containers, host)
-        spec = await self._gate.admit_container(connection, spec)
-        if redacted(spec):
-            spec = await self._with_secrets(spec, secrets_from)
-        async with self._creating(
-            connection, Action.CREATE_CONTAINER, deletion_protection=spec.deletion_protection
-        ) as begin:
-            created = await driver.create_container(spec, start=start, announce=begin)
-            resource = await self._publish(connection, created.resource)
+        with self._gate.claiming(spec):
+            spec = await self._gate.admit_container(connection, spec)
+            if redacted(spec):
+                spec = await self._with_secrets(spec, secrets_from)
+            async with self._creating(
+                connection, Action.CREATE_CONTAINER, deletion_protection=spec.deletion_protection
+            ) as begin:
+
+                async def announced(footprint: Footprint) -> None:
+                    await begin(footprint)
+                    await self._volumes.plan_container_volumes(connection, spec)
+
+                created = await driver.create_container(spec, start=start, announce=announced)
+                resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
 
     async def _with_secrets(self, spec: ContainerSpec, ref: str) -> ContainerSpec:

@@ -9,6 +9,7 @@ from proad.core.inventory import Inventory
 from proad.core.requests import announce
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import (
     CapabilityMissingError,
     InvalidArgumentError,
@@ -36,15 +37,22 @@ class Recreator:
         verbs: runs the recreation as a verb on the old container.
         inventory: the inventory.
         gate: judges what is made.
+        volumes: records whose the volumes are.
     """
 
     def __init__(
-        self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory, gate: PolicyGate
+        self,
+        resolver: Resolver,
+        verbs: VerbRunner,
+        inventory: Inventory,
+        gate: PolicyGate,
+        volumes: VolumeTenancy,
     ) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
         self._gate = gate
+        self._volumes = volumes
 
     @verb_method
     async def recreate(self, ref: str, update: ResourceUpdate, *, etag: str) -> CreatedContainer:
@@ -63,26 +71,28 @@ class Recreator:
             raise CapabilityMissingError("recreation of a domain", driver=resolved.driver.name)
         async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
             spec = _changed(await run.driver.get_resource(run.id), update)
-            spec = await self._gate.admit_container(connection, spec, instead=run.id)
-            if redacted(spec):
-                spec = await with_secrets(spec, resolved)
-            async with self._inventory.recorder.creating(
-                connection,
-                deletion_protection=spec.deletion_protection,
-                instead_of=run.entry,
-                keeps_labels="labels" not in update.paths,
-            ) as expect:
+            with self._gate.claiming(spec):
+                spec = await self._gate.admit_container(connection, spec, instead=run.id)
+                if redacted(spec):
+                    spec = await with_secrets(spec, resolved)
+                async with self._inventory.recorder.creating(
+                    connection,
+                    deletion_protection=spec.deletion_protection,
+                    instead_of=run.entry,
+                    keeps_labels="labels" not in update.paths,
+                ) as expect:
 
-                async def begin(footprint: Footprint) -> None:
-                    await announce(replace(run.intent, footprint=footprint))
-                    await expect(footprint.mark)
+                    async def begin(footprint: Footprint) -> None:
+                        await announce(replace(run.intent, footprint=footprint))
+                        await self._volumes.plan_container_volumes(connection, spec)
+                        await expect(footprint.mark)
 
-                made = await driver.recreate_container(
-                    run.id, spec, announce=begin, on_step=run.on_step
-                )
-                run.observed = run.entry.observed
-                self._inventory.remove(connection, run.id)
-                await self._inventory.refresh_changed(connection, made.resource.id)
+                    made = await driver.recreate_container(
+                        run.id, spec, announce=begin, on_step=run.on_step
+                    )
+                    run.observed = run.entry.observed
+                    self._inventory.remove(connection, run.id)
+                    await self._inventory.refresh_changed(connection, made.resource.id)
         entry = self._inventory.entry(connection, made.resource.id)
         return replace(made, resource=entry.published if entry else made.resource)
 

@@ -1,13 +1,16 @@
 """What a container refers to on its host, read for the rules of the policy."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from proad.core.actor import current_subject
+from proad.core.container_claims import ContainerClaims
 from proad.core.engine_connection import EngineConnection
 from proad.core.host_paths import HostPathReader
 from proad.core.inventory import Entry, Inventory
+from proad.core.tenancy import current_visibility
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.model import (
     NETWORK_OF,
     Container,
@@ -43,7 +46,11 @@ class SurroundingsReader:
         inventory: has what exists.
         connections: all engines.
         protected: paths that no container may have.
+        volumes: knows whose volumes are.
         paths: looks at paths of the host.
+
+    Attributes:
+        claims: what creates under way are about to mount.
     """
 
     def __init__(
@@ -51,11 +58,14 @@ class SurroundingsReader:
         inventory: Inventory,
         connections: Sequence[EngineConnection] = (),
         protected: Collection[str] = (),
+        volumes: VolumeTenancy | None = None,
         paths: HostPathReader | None = None,
     ) -> None:
         self._inventory = inventory
         self._connections = tuple(connections)
         self._protected = tuple(protected)
+        self._volumes = volumes
+        self.claims = ContainerClaims()
         self._paths = paths or HostPathReader()
 
     async def of_spec(
@@ -101,9 +111,9 @@ class SurroundingsReader:
         }
         if not isinstance(driver, ContainerAttachments):
             return Surroundings(is_remote=True, joined=joined)
-        volumes = await driver.container_volumes(
-            {mount.volume.name for mount in mounts if mount.volume and mount.volume.name}
-        )
+        names = {mount.volume.name for mount in mounts if mount.volume} - {""}
+        volumes = await driver.container_volumes(names)
+        own = await self._own_volumes(connection, {volume.name for volume in volumes}, but)
         sources = {mount.bind.source for mount in mounts if mount.bind}
         paths, protected, binds = await self._binds(sources, profile, connection, but)
         return Surroundings(
@@ -114,7 +124,35 @@ class SurroundingsReader:
             binds=binds,
             networks=await driver.network_drivers(_plain_names(networks)),
             joined=joined,
-            volumes={volume.name: _named(volume) for volume in volumes},
+            volumes={each.name: _named(each, is_own=each.name in own) for each in volumes},
+            claimed=self._claimed(names),
+        )
+
+    async def _own_volumes(
+        self, connection: EngineConnection, names: Collection[str], id: str
+    ) -> Collection[str]:
+        """Return those of existing volumes that the caller may use.
+
+        What a container of the caller's mounts already, nameless volumes included, was judged when
+        it was made.
+        """
+        if self._volumes is None:
+            return names
+        entry = self._inventory.entry(connection, id)
+        container = entry.observed.container if entry is not None else None
+        mounted = {
+            each.volume.name for each in (container.mounts if container else ()) if each.volume
+        }
+        return mounted | {*await self._volumes.visible_container_volumes(connection, names)}
+
+    def _claimed(self, names: Collection[str]) -> frozenset[str]:
+        """Return the volumes that somebody else's container under way is about to mount."""
+        visibility = current_visibility()
+        return frozenset(
+            name
+            for claim in self.claims.others()
+            if not visibility.includes(claim.owner)
+            for name in claim.volumes & set(names)
         )
 
     async def _binds(
@@ -148,7 +186,9 @@ class SurroundingsReader:
 
     async def _other_binds(self, connection: EngineConnection, but: str) -> AsyncIterator[_Bind]:
         """Return the binds of all other containers on this host, each once."""
-        seen: set[_Bind] = set()
+        seen = set(self._claimed_binds())
+        for bind in tuple(seen):
+            yield bind
         for each in self._connections:
             driver = each.driver
             if not isinstance(driver, ContainerAttachments) or not driver.is_on_this_host:
@@ -167,6 +207,13 @@ class SurroundingsReader:
                         if bind not in seen:
                             seen.add(bind)
                             yield bind
+
+    def _claimed_binds(self) -> Iterator[_Bind]:
+        """Return the binds of containers that others are about to make."""
+        for claim in self.claims.others():
+            for mount in claim.mounts:
+                if mount.bind is not None:
+                    yield _Bind(mount.bind.source, mount.read_only)
 
     def _joined(self, connection: EngineConnection, network: str) -> JoinedContainer | None:
         """Return the container whose network is meant, as its engine resolves the name."""
@@ -214,7 +261,5 @@ def _device(volume: ContainerVolume) -> str:
     return device if device.startswith("/") else ""
 
 
-def _named(volume: ContainerVolume) -> NamedVolume:
-    return NamedVolume(
-        driver=volume.driver, has_options=bool(volume.options), device=_device(volume)
-    )
+def _named(volume: ContainerVolume, *, is_own: bool) -> NamedVolume:
+    return NamedVolume(driver=volume.driver, has_options=bool(volume.options), is_own=is_own)

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
@@ -13,11 +13,14 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.tenancy import current_owner_id, current_visibility
 from proad.errors import InvalidArgumentError, ProaError, VolumeNotFoundError
-from proad.model import DomainSpec, PlannedVolume, Volume, VolumeRef
-from proad.ports import Volumes
+from proad.model import ContainerSpec, DomainSpec, PlannedVolume, Volume, VolumeRef
+from proad.ports import ContainerAttachments, Volumes
 from proad.ports.records import EngineIdentity, OwnerNames, VolumeOwner, VolumeOwners
 
 _log = structlog.get_logger(__name__)
+
+_CONTAINERS = "container volume "
+"""What the ids of volumes of containers begin with; their names follow, which are theirs alone."""
 
 
 class VolumeTenancy:
@@ -69,6 +72,38 @@ class VolumeTenancy:
             for volume in volumes
         ]
         await self._put(connection, rows)
+
+    async def plan_container_volumes(
+        self, connection: EngineConnection, spec: ContainerSpec
+    ) -> None:
+        """Record the volumes that a container is about to make by their names as the caller's.
+
+        Raises:
+            DatabaseUnreachableError: nothing is recorded; nothing must be made.
+        """
+        owner, driver = current_owner_id(), connection.driver
+        names = {each.volume.name for each in spec.mounts if each.volume} - {""}
+        if not owner or not names or not isinstance(driver, ContainerAttachments):
+            return
+        there = {each.name for each in await driver.container_volumes(names)}
+        rows = [VolumeOwner(id=f"{_CONTAINERS}{name}", owner=owner) for name in names - there]
+        if rows:
+            await self._put(connection, rows)
+
+    async def visible_container_volumes(
+        self, connection: EngineConnection, names: Collection[str]
+    ) -> Collection[str]:
+        """Return those of the volumes of containers that the caller may use, by their names."""
+        visibility = current_visibility()
+        if not names or not visibility.is_restricted:
+            return names
+        _identity, known = await self._load(connection)
+        owners = {name: known.get(f"{_CONTAINERS}{name}") for name in names}
+        return {
+            name
+            for name, row in owners.items()
+            if visibility.includes(row.owner if row is not None else "")
+        }
 
     async def visible(
         self, connection: EngineConnection, volumes: Iterable[Volume]
@@ -135,7 +170,7 @@ class VolumeTenancy:
             ProaError: it cannot be told which volumes there are.
         """
         identity, known = await self._load(connection)
-        before = set(known) - self._planned
+        before = {id for id in known if not id.startswith(_CONTAINERS)} - self._planned
         there = await connection.read(driver.recorded_volumes)
         if gone := before - set(there) - self._planned:
             await self._owners.remove(identity, gone)

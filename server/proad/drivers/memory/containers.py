@@ -59,6 +59,7 @@ class MemoryContainers:
             Footprint(mark=resource.id, create_time=resource.create_time or now(), start=start)
         )
         self._refuse_taken(resource.name)
+        self._make_volumes(spec)
         if start:
             self._engine.start(workload)  # before it is in the list: what cannot start never was
         self._engine.add(workload)
@@ -68,6 +69,10 @@ class MemoryContainers:
         """Return the volumes of these names; None: all volumes."""
         self._engine.connection.check()
         return [each for name, each in self._volumes.items() if names is None or name in names]
+
+    def _make_volumes(self, spec: ContainerSpec) -> None:
+        for name in {mount.volume.name for mount in spec.mounts if mount.volume} - {""}:
+            self._volumes.setdefault(name, ContainerVolume(name=name, driver="local"))
 
     async def recreate_container(
         self,
@@ -99,6 +104,7 @@ class MemoryContainers:
                 former=old.resource.name,
             )
         )
+        self._make_volumes(spec)
         if active:
             await stop(id, StopOptions())
         self._engine.remove(old)
@@ -132,8 +138,6 @@ class MemoryContainers:
         for index, attachment in enumerate(spec.networks if start else ()):
             if is_missing(attachment.network):
                 raise _no_network(index, f"no network {attachment.network!r}")
-        for name in {mount.volume.name for mount in spec.mounts if mount.volume} - {""}:
-            self._volumes.setdefault(name, ContainerVolume(name=name, driver="local"))
         values = {name: secret.value for name, secret in spec.env_secret.items()}
         return Workload(resource, behaviour, secrets=values)
 

@@ -77,6 +77,12 @@ def _judge_volume(
             message=f"{name!r} is no name of a volume: letters, digits and '_.-' make one",
         )
     volume = around.volumes.get(name)
+    if name in around.claimed or (volume is not None and not volume.is_own):
+        yield Violation(
+            field=field,
+            rule="volume of another",
+            message=f"the volume {name!r} is not the caller's: choose another name",
+        )
     if volume is None:
         return
     if not is_listed(volume.driver, profile.allowed_volume_drivers):
@@ -93,10 +99,4 @@ def _judge_volume(
             setting="allow_volume_options",
             message=f"the volume {name!r} was made with options of its driver, which may show "
             "any path of the host",
-        )
-    if not volume.is_own:
-        yield Violation(
-            field=field,
-            rule="volume of another",
-            message=f"the volume {name!r} is not the caller's: choose another name",
         )

@@ -114,13 +114,11 @@ class NamedVolume:
         driver: name of its driver.
         has_options: whether it was made with options of the driver.
         is_own: whether the caller may use it.
-        device: the path that its options name; empty: none.
     """
 
     driver: str
     has_options: bool
     is_own: bool = True
-    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +134,7 @@ class Surroundings:
         networks: the drivers of the networks that the container names, by what it says.
         joined: the containers that it names, by what it says of them.
         volumes: the existing volumes that it names.
+        claimed: the volumes that it names and that somebody else's container is about to mount.
     """
 
     is_remote: bool = False
@@ -146,3 +145,4 @@ class Surroundings:
     networks: Mapping[str, str] = field(default_factory=dict)
     joined: Mapping[str, JoinedContainer] = field(default_factory=dict)
     volumes: Mapping[str, NamedVolume] = field(default_factory=dict)
+    claimed: frozenset[str] = frozenset()
