@@ -88,7 +88,7 @@ async def _attempt(call):
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        if "policy of this host" not in error.details():
+        if "policy of this host" not in (error.details() or ""):
             raise
         return None
 
