@@ -9,6 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from contract.attachments import AttachmentsContract
 from contract.containers import IMAGE, ContainersContract
 from contract.docker_harness import DockerHarness
 from contract.driver_watcher import DriverWatcher
@@ -75,6 +76,9 @@ class TestDockerStopping(OnDocker, StoppingContract, NoSavingContract, DeafnessC
 
 
 class TestDockerContainers(OnDocker, ContainersContract): ...
+
+
+class TestDockerAttachments(OnDocker, AttachmentsContract): ...
 
 
 class TestDockerImages(OnDocker, ImagesContract): ...

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from contract.attachments import AttachmentsContract
 from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domain_xml import DomainXmlContract
 from contract.domains import MEMORY, DomainsContract, new_disk
@@ -140,6 +141,9 @@ class TestMemoryContainerStopping(
 
 
 class TestMemoryContainers(OnMemoryContainers, ContainersContract): ...
+
+
+class TestMemoryAttachments(OnMemoryContainers, AttachmentsContract): ...
 
 
 class TestMemoryImages(OnMemoryContainers, ImagesContract, PullsContract): ...

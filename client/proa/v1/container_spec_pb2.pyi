@@ -132,8 +132,8 @@ class PublishedPort(_message.Message):
     host_port: _builtins.int
     """Port of the host; absent: Docker picks a free one."""
     host_ip: _builtins.str
-    """Address of the host, IPv4 or IPv6; empty: what the host's policy gives, which is all addresses
-    while there is no policy. "0.0.0.0" and "::" are all addresses of their sort.
+    """Address of the host, IPv4 or IPv6; empty: what the host's policy gives, mostly 127.0.0.1.
+    Shown empty: all addresses. "0.0.0.0" and "::" are all addresses of their sort.
     At most 64 characters.
     """
     protocol: Global___PortProtocol.ValueType
@@ -522,7 +522,7 @@ class ContainerResources(_message.Message):
     cpu_shares: _builtins.int
     """Share of CPU time against others, 2 to 262144; absent or 0: Docker's default, 1024."""
     pids_limit: _builtins.int
-    """Most processes and threads."""
+    """Most processes and threads; the default of most hosts is 4096."""
     def __init__(
         self,
         *,
@@ -881,7 +881,7 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkAttachment]:
-        """Networks. Empty: Docker's default bridge.
+        """Networks. Empty: Docker's default bridge, or what the host's policy gives in its place.
         At most 100 items.
         """
 

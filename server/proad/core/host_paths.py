@@ -4,62 +4,13 @@ import asyncio
 import os
 import stat
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import TypeVar
 
 from proad.policy.containers import HostPath, Step, Walk
 
-T = TypeVar("T")
-
 _FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class HostPathReader:
-    """Looks at paths on threads of its own: a file system may hang.
-
-    Args:
-        within: seconds after which a path counts as unreadable.
-        at_once: most looks under way.
-    """
-
-    def __init__(self, *, within: float = 5.0, at_once: int = 2) -> None:
-        self._within = within
-        self._places = asyncio.Semaphore(at_once)
-
-    async def read(self, paths: Collection[str]) -> Mapping[str, HostPath]:
-        """Return paths as they are now; those that hang count as unreadable."""
-        found = {path: HostPath(path=path) for path in paths}
-        if paths:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._within):
-                    await self._places.acquire()
-                    await self._on_a_thread(lambda: found.update(map(_walked, list(found))))
-        return dict(found)
-
-    async def _on_a_thread(self, look: Callable[[], T]) -> None:
-        """Run on a thread that delays nobody's exit; its place is free again when it ends."""
-        loop = asyncio.get_running_loop()
-        done = asyncio.Event()
-
-        def finish() -> None:
-            self._places.release()
-            done.set()
-
-        def run() -> None:
-            try:
-                look()
-            finally:
-                with suppress(RuntimeError):  # the event loop is closed by now
-                    loop.call_soon_threadsafe(finish)
-
-        threading.Thread(target=run, name="host-paths", daemon=True).start()
-        await done.wait()
-
-
-def _walked(path: str) -> tuple[str, HostPath]:
-    return path, walked(path)
 
 
 def walked(path: str) -> HostPath:
@@ -102,3 +53,52 @@ def _steps(path: str) -> tuple[list[Step], Walk]:
         if at is not None:
             os.close(at)
     return steps, Walk.WHOLE
+
+
+class HostPathReader:
+    """Looks at paths on threads of its own: a file system may hang.
+
+    Args:
+        within: seconds after which paths count as unreadable.
+        at_once: most looks under way.
+        look: returns a path as it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        within: float = 5.0,
+        at_once: int = 2,
+        look: Callable[[str], HostPath] = walked,
+    ) -> None:
+        self._within = within
+        self._look = look
+        self._places = asyncio.Semaphore(at_once)
+
+    async def read(self, paths: Collection[str]) -> Mapping[str, HostPath]:
+        """Return paths as they are now. If one of them hangs, all count as unreadable."""
+        wanted = list(paths)
+        try:
+            async with asyncio.timeout(self._within):
+                await self._places.acquire()
+                return await self._looked_at(wanted)
+        except TimeoutError:
+            return {path: HostPath(path=path) for path in wanted}
+
+    async def _looked_at(self, paths: Sequence[str]) -> Mapping[str, HostPath]:
+        """Look on a thread that delays nobody's exit; its place is free again when it ends."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Mapping[str, HostPath]] = loop.create_future()
+
+        def finish(found: Mapping[str, HostPath]) -> None:
+            self._places.release()
+            if not answer.done():
+                answer.set_result(found)
+
+        def run() -> None:
+            found = {path: self._look(path) for path in paths}
+            with suppress(RuntimeError):  # the event loop is closed by now
+                loop.call_soon_threadsafe(finish, found)
+
+        threading.Thread(target=run, name="host-paths", daemon=True).start()
+        return await answer

@@ -121,6 +121,12 @@ async def test_socket_pipe_and_device_are_denied(
         assert await rule(served, bound(token, source)) == {"neither file nor folder"}
 
 
+async def test_source_that_is_not_there_is_denied(
+    served: Policed, swept: None, token: str, root: Path
+):
+    assert await rule(served, bound(token, root / "not" / "there")) == {"missing path"}
+
+
 async def test_state_of_the_daemon_is_protected(
     served: Policed, swept: None, token: str, root: Path, folder: Path
 ):
@@ -172,7 +178,7 @@ async def test_folder_that_is_swapped_all_the_time_is_never_mounted(
     try:
         for _ in range(50):
             found = await rule(served, bound(token, shared / "dir"))
-            assert found <= {"folder of others", "link in a path"}
+            assert found <= {"folder of others", "link in a path", "missing path"}
     finally:
         done.set()
         thread.join()

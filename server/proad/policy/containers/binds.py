@@ -96,16 +96,16 @@ def _how(
     if path is None or path.walk is Walk.UNREADABLE:
         yield "unreadable path", "", f"the daemon cannot look at {source!r}"
         return
+    if path.walk is Walk.MISSING:
+        yield "missing path", "", f"{source!r} is not there, as far as the daemon sees"
+        return
     if path.walk is Walk.LINK:
         yield "link in a path", "", f"{source!r} has a symbolic link in it: name what it leads to"
         return
     depth = len(PurePosixPath(root or source).parts)
-    folders = path.steps[depth - 1 :]
-    if path.walk is Walk.WHOLE:
-        folders = folders[:-1]
-        if not path.steps[-1].is_mountable:
-            yield "neither file nor folder", "", f"{source!r} is neither a folder nor a plain file"
-    if not all(folder.is_roots_alone for folder in folders):
+    if not path.steps[-1].is_mountable:
+        yield "neither file nor folder", "", f"{source!r} is neither a folder nor a plain file"
+    if not all(folder.is_roots_alone for folder in path.steps[depth - 1 : -1]):
         yield (
             "folder of others",
             SETTING,

@@ -1,0 +1,36 @@
+"""Obligations of `ContainerAttachments`."""
+
+from contract.containers import IDLE, IMAGE
+from contract.harness import DriverHarness
+from proad.model import ContainerSpec, ContainerVolume, Mount, VolumeMount
+from proad.ports import ContainerAttachments
+
+
+def attachments(harness: DriverHarness) -> ContainerAttachments:
+    assert isinstance(harness.driver, ContainerAttachments)
+    return harness.driver
+
+
+class AttachmentsContract:
+    async def test_volume_of_a_container_is_told_by_its_name(self, harness: DriverHarness):
+        name = harness.new_name()
+        mounts = (Mount(target="/data", volume=VolumeMount(name=name)),)
+        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, mounts=mounts)
+        assert await attachments(harness).container_volumes({name}) == []
+        await harness.containers.create_container(spec)
+        volume = ContainerVolume(name=name, driver="local")
+        assert await attachments(harness).container_volumes({name, f"{name}-not"}) == [volume]
+        assert volume in await attachments(harness).container_volumes()
+
+    async def test_name_that_no_volume_can_have_is_of_none(self, harness: DriverHarness):
+        names = {"..", "a/b", "", "/", "%2e%2e"}
+        assert await attachments(harness).container_volumes(names) == []
+
+    async def test_networks_have_drivers(self, harness: DriverHarness):
+        drivers = await attachments(harness).network_drivers({"bridge", "missing-one"})
+        assert drivers == {"bridge": "bridge"}
+
+    async def test_engine_on_this_host_says_so(self, harness: DriverHarness):
+        await harness.driver.probe()
+        assert attachments(harness).is_on_this_host
+        assert attachments(harness).default_log_driver
