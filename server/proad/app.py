@@ -37,6 +37,7 @@ from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
 from proad.core.local_records import LocalResourceRecords, LocalVolumeOwners
 from proad.core.provisioning import Provisioning
+from proad.core.quotas import Quotas
 from proad.core.recovery import RequestJudge
 from proad.core.recreation import Recreator
 from proad.core.removals import Removals
@@ -254,7 +255,8 @@ async def serving(
         )
         gate = PolicyGate(settings.policy, inventory, surroundings)
         verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
-        provisioning = Provisioning(hosts, resolver, tasks, inventory, gate, tenancy)
+        quotas = Quotas(inventory, tenancy, gate)
+        provisioning = Provisioning(hosts, resolver, tasks, inventory, gate, tenancy, quotas)
         removals = Removals(hosts, timing.removals)
         journal = RequestJournal(
             requests,
@@ -305,10 +307,10 @@ async def serving(
                 public_reflection=settings.public_reflection,
             ),
             health=Health(hosts, service_names()),
-            auth=AuthService(authenticator, owners),
+            auth=AuthService(authenticator, owners, quotas),
             resources=ResourceService(
                 ResourceLister(hosts, inventory, slicer),
-                Lifecycle(resolver, verbs, inventory, gate),
+                Lifecycle(resolver, verbs, inventory, gate, quotas),
                 WatchService(hosts, inventory),
                 StatsService(hosts, resolver, inventory, timing.stats),
                 WaitService(resolver, inventory, timing.waits),
@@ -319,14 +321,16 @@ async def serving(
             ),
             containers=ContainerService(
                 provisioning,
-                Recreator(resolver, verbs, inventory, gate, tenancy),
+                Recreator(resolver, verbs, inventory, gate, tenancy, quotas),
                 ContainerPruner(hosts, verbs, tasks, inventory, slicer),
             ),
             images=ImageService(ImageOperations(hosts, tasks, gate), paginator),
             domains=DomainService(provisioning),
-            snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
+            snapshots=SnapshotService(
+                SnapshotOperations(resolver, verbs, inventory, quotas), paginator
+            ),
             volumes=VolumeService(
-                VolumeOperations(hosts, tasks, inventory, gate, tenancy), paginator
+                VolumeOperations(hosts, tasks, inventory, gate, tenancy, quotas), paginator
             ),
             operations=OperationService(journal, paginator),
             audit=AuditService(audit, paginator, methods()),

@@ -13,6 +13,7 @@ from proad.core.inventory.history import Change
 from proad.core.lifecycle import Lifecycle
 from proad.core.local_records import LocalVolumeOwners, NoOwnerNames
 from proad.core.provisioning import Provisioning
+from proad.core.quotas import Quotas
 from proad.core.recreation import Recreator
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
@@ -43,11 +44,14 @@ class CoreHarness:
         gate = PolicyGate(policy, self.inventory)
         verbs = VerbRunner(resolver, self.inventory, tasks, gate)
         tenancy = VolumeTenancy(LocalVolumeOwners(), NoOwnerNames())
-        self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate)
-        self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy)
-        self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
-        self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory, gate, tenancy)
-        self.volumes = VolumeOperations(hosts, tasks, self.inventory, gate, tenancy)
+        quotas = Quotas(self.inventory, tenancy, gate)
+        self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas)
+        self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas)
+        self.snapshots = SnapshotOperations(resolver, verbs, self.inventory, quotas)
+        self.provisioning = Provisioning(
+            hosts, resolver, tasks, self.inventory, gate, tenancy, quotas
+        )
+        self.volumes = VolumeOperations(hosts, tasks, self.inventory, gate, tenancy, quotas)
         self.pruner = ContainerPruner(hosts, verbs, tasks, self.inventory, TimeSlicer())
 
     @classmethod

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from proa.v1 import access_pb2 as _access_pb2
+from proa.v1 import quota_pb2 as _quota_pb2
 from proa.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
 import sys
@@ -211,6 +212,7 @@ class GetCallerResponse(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
     username: _builtins.str
     """User name."""
     access: _access_pb2.Access.ValueType
@@ -227,6 +229,12 @@ class GetCallerResponse(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the token ends."""
 
+    @_builtins.property
+    def quotas(self) -> _containers.RepeatedCompositeFieldContainer[_quota_pb2.Quota]:
+        """What the profile limits in sum over all that belongs to the user, or, with ACCESS_TEAM, to the
+        user's team; and how much of that there is now.
+        """
+
     def __init__(
         self,
         *,
@@ -236,10 +244,11 @@ class GetCallerResponse(_message.Message):
         access: _access_pb2.Access.ValueType = ...,
         team: _builtins.str = ...,
         profile: _builtins.str = ...,
+        quotas: _abc.Iterable[_quota_pb2.Quota] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "profile", b"profile", "scopes", b"scopes", "team", b"team", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "profile", b"profile", "quotas", b"quotas", "scopes", b"scopes", "team", b"team", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -243,6 +243,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     limit. Nothing was done. RetryInfo says when to try again.
     Example: GetCaller twice in a second where user_calls_per_second is 1.
     """
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 50
+    """RESOURCE_EXHAUSTED. The owner of what is made, started or changed would have more of something
+    than the profile allows in sum: `quota` in the metadata names it, `used` and `limit` tell how
+    much, QuotaFailure tells the same. Deleting or stopping something makes room.
+    Example: CreateContainer of a third container by a user whose quota is two.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -470,5 +476,11 @@ ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 49
 more answers unread than the daemon takes of one user; `setting` in the metadata names the
 limit. Nothing was done. RetryInfo says when to try again.
 Example: GetCaller twice in a second where user_calls_per_second is 1.
+"""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 50
+"""RESOURCE_EXHAUSTED. The owner of what is made, started or changed would have more of something
+than the profile allows in sum: `quota` in the metadata names it, `used` and `limit` tell how
+much, QuotaFailure tells the same. Deleting or stopping something makes room.
+Example: CreateContainer of a third container by a user whose quota is two.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

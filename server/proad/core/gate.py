@@ -70,6 +70,11 @@ class PolicyGate:
         self._ceiling: Profile = policy
         self._profiles = policy.effective()
 
+    def profile(self) -> Profile | None:
+        """Return the profile of the current subject; None: the daemon itself, or an unknown one."""
+        subject = current_subject()
+        return None if subject is None else self._profiles.get(subject.profile)
+
     def check_profile(self) -> None:
         """Check that the profile of the current subject exists; who has none changes nothing.
 

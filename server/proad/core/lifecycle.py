@@ -1,11 +1,14 @@
 """The verbs on existing resources: from what a caller wrote to a resource that has changed."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
-from proad.core.inventory import Inventory
+from proad.core.inventory import Entry, Inventory
+from proad.core.quotas import Quotas, charge_after
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRun, VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
@@ -42,12 +45,18 @@ class Lifecycle:
     """
 
     def __init__(
-        self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory, gate: PolicyGate
+        self,
+        resolver: Resolver,
+        verbs: VerbRunner,
+        inventory: Inventory,
+        gate: PolicyGate,
+        quotas: Quotas,
     ) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
         self._gate = gate
+        self._quotas = quotas
 
     async def get(self, ref: str, view: ResourceView) -> Resource:
         """Return one resource."""
@@ -66,7 +75,10 @@ class Lifecycle:
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
         resolved = await self._resolver.find(ref)
-        async with self._verbs.run(resolved, Verb.START, name=options.from_snapshot) as run:
+        starting = partial(self._quotas.changing, start=True)
+        async with self._verbs.run(
+            resolved, Verb.START, name=options.from_snapshot, reserve=starting
+        ) as run:
             run.observed = await run.driver.start(run.id, options)
         return run.resource
 
@@ -171,11 +183,20 @@ class Lifecycle:
         driver = require(resolved.driver, Updates)
         update = await self._gate.admit_update(resolved.connection, update)
         changed = update.digests()
-        async with self._verbs.run(resolved, Verb.UPDATE, etag=etag, changes=changed) as run:
+
+        def reserve(entry: Entry) -> AbstractContextManager[None]:
+            return self._quotas.changing(entry, after=charge_after(entry, update))
+
+        async with self._verbs.run(
+            resolved, Verb.UPDATE, etag=etag, changes=changed, reserve=reserve
+        ) as run:
             recorded = RECORDED[run.entry.observed.kind] & update.paths
             if recorded:
                 await self._check_recorded(run, update)
             changes = {path: getattr(update.spec, path) for path in recorded}
+            charge = charge_after(run.entry, update)
+            if charge is not None and run.entry.observed.kind is ResourceKind.CONTAINER:
+                changes["charge"] = charge
             async with self._inventory.recorder.changing(run.connection, run.entry, changes):
                 rest = replace(update, paths=update.paths - recorded)
                 updated = await driver.update(run.id, rest)

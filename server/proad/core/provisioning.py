@@ -9,6 +9,7 @@ from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
+from proad.core.quotas import Quotas, charge_of
 from proad.core.requests import announce
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
@@ -16,6 +17,7 @@ from proad.core.volume_tenancy import VolumeTenancy, volumes_of
 from proad.errors import InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     Action,
+    Charge,
     ContainerSpec,
     CreatedContainer,
     DomainSpec,
@@ -41,6 +43,7 @@ class Provisioning:
         inventory: Inventory,
         gate: PolicyGate,
         volumes: VolumeTenancy,
+        quotas: Quotas,
     ) -> None:
         self._hosts = hosts
         self._resolver = resolver
@@ -48,6 +51,7 @@ class Provisioning:
         self._inventory = inventory
         self._gate = gate
         self._volumes = volumes
+        self._quotas = quotas
 
     @shielded
     async def create_container(
@@ -67,7 +71,10 @@ class Provisioning:
             if redacted(spec):
                 spec = await self._with_secrets(spec, secrets_from)
             async with self._creating(
-                connection, Action.CREATE_CONTAINER, deletion_protection=spec.deletion_protection
+                connection,
+                Action.CREATE_CONTAINER,
+                deletion_protection=spec.deletion_protection,
+                charge=charge_of(spec),
             ) as begin:
 
                 async def announced(footprint: Footprint) -> None:
@@ -134,15 +141,29 @@ class Provisioning:
 
     @asynccontextmanager
     async def _creating(
-        self, connection: EngineConnection, action: Action, *, deletion_protection: bool
+        self,
+        connection: EngineConnection,
+        action: Action,
+        *,
+        deletion_protection: bool,
+        charge: Charge | None = None,
     ) -> AsyncIterator[AnnounceFootprint]:
         """Announce a create, and attribute and record what the create makes as the caller's."""
         async with self._inventory.recorder.creating(
-            connection, deletion_protection=deletion_protection
+            connection, deletion_protection=deletion_protection, charge=charge
         ) as expect:
             with ExitStack() as creating:
 
                 async def begin(footprint: Footprint) -> None:
+                    await self._volumes.require_sources(connection, footprint.sources)
+                    creating.enter_context(
+                        self._quotas.creating(
+                            marks={footprint.mark},
+                            charge=charge or _charge_of_domain(footprint),
+                            start=footprint.start,
+                            volumes=footprint.volumes,
+                        )
+                    )
                     await announce(replace(connection.intent(action), footprint=footprint))
                     creating.enter_context(self._volumes.creating(footprint.volumes))
                     await self._volumes.plan(connection, footprint.volumes, domain=footprint.mark)
@@ -155,3 +176,7 @@ class Provisioning:
         """Bring a new resource into the inventory, and return its FULL view completed."""
         await self._inventory.refresh_changed(connection, created.id)
         return self._inventory.complete(connection, created)
+
+
+def _charge_of_domain(footprint: Footprint) -> Charge:
+    return Charge(cpus=footprint.vcpus, memory_bytes=footprint.memory_bytes)

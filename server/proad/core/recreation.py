@@ -1,11 +1,13 @@
 """Making a container again, with changes, in its own place."""
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
+from proad.core.quotas import Quotas, charge_of
 from proad.core.requests import announce
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
@@ -47,12 +49,14 @@ class Recreator:
         inventory: Inventory,
         gate: PolicyGate,
         volumes: VolumeTenancy,
+        quotas: Quotas,
     ) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
         self._gate = gate
         self._volumes = volumes
+        self._quotas = quotas
 
     @verb_method
     async def recreate(self, ref: str, update: ResourceUpdate, *, etag: str) -> CreatedContainer:
@@ -75,14 +79,23 @@ class Recreator:
                 spec = await self._gate.admit_container(connection, spec, instead=run.id)
                 if redacted(spec):
                     spec = await with_secrets(spec, resolved)
-                async with self._inventory.recorder.creating(
-                    connection,
-                    deletion_protection=spec.deletion_protection,
-                    instead_of=run.entry,
-                    keeps_labels="labels" not in update.paths,
-                ) as expect:
+                async with (
+                    AsyncExitStack() as reserved,
+                    self._inventory.recorder.creating(
+                        connection,
+                        deletion_protection=spec.deletion_protection,
+                        instead_of=run.entry,
+                        keeps_labels="labels" not in update.paths,
+                        charge=charge_of(spec),
+                    ) as expect,
+                ):
 
                     async def begin(footprint: Footprint) -> None:
+                        reserved.enter_context(
+                            self._quotas.changing(
+                                run.entry, after=charge_of(spec), marks={footprint.mark}
+                            )
+                        )
                         await announce(replace(run.intent, footprint=footprint))
                         await self._volumes.plan_container_volumes(connection, spec)
                         await expect(footprint.mark)

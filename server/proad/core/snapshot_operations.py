@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from proad import ports
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
+from proad.core.quotas import Quotas
 from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
@@ -54,7 +56,10 @@ class SnapshotOperations:
     Errors are those of `Resolver.find`, of `VerbRunner.run` and of the port.
     """
 
-    def __init__(self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory) -> None:
+    def __init__(
+        self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory, quotas: Quotas
+    ) -> None:
+        self._quotas = quotas
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
@@ -89,7 +94,10 @@ class SnapshotOperations:
     async def revert(self, ref: str, name: str, state: RevertState | None) -> Resource:
         """Take a resource back to a snapshot."""
         resolved, driver = await self._find(ref)
-        async with self._verbs.run(resolved, Verb.REVERT_SNAPSHOT, name=name) as run:
+        starting = partial(self._quotas.changing, start=True)
+        async with self._verbs.run(
+            resolved, Verb.REVERT_SNAPSHOT, name=name, reserve=starting
+        ) as run:
             reverted = await driver.revert_snapshot(run.id, name, state)
         return self._inventory.complete(run.connection, reverted)
 

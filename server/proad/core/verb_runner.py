@@ -3,7 +3,13 @@
 import asyncio
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -62,6 +68,11 @@ class VerbTiming:
 
     lock_patience: float = 5.0
     refresh_within: float = 1.0
+
+
+def _nothing(entry: Entry) -> AbstractContextManager[None]:  # noqa: ARG001 - as `reserve` has it
+    """Reserve nothing: the verb adds nothing."""
+    return nullcontext()
 
 
 class SupersededError(ResourceNotFoundError):
@@ -158,6 +169,7 @@ class VerbRunner:
         changes: tuple[tuple[str, str], ...] = (),
         announces: bool = True,
         waits: bool = False,
+        reserve: Callable[[Entry], AbstractContextManager[None]] = _nothing,
     ) -> AsyncIterator[VerbRun]:
         """Run a verb whose calls to the driver are the block.
 
@@ -172,6 +184,7 @@ class VerbRunner:
             announces: whether to announce the verb to the current request. Otherwise the
                 block announces its `intent`, since only the driver knows all of it.
             waits: whether the verb waits for a guest, so that its caller may end it.
+            reserve: reserves what the verb adds to the quotas, until its end.
 
         Raises:
             StateError: the verb is not legal now. The block is not entered.
@@ -194,10 +207,14 @@ class VerbRunner:
             changes=changes,
         )
         try:
-            async with self._lock_for(resolved, verb, force=force, etag=etag) as alone:
+            async with (
+                self._lock_for(resolved, verb, force=force, etag=etag) as alone,
+                AsyncExitStack() as stack,
+            ):
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 connection.check()
                 await self._gate.check_entry(connection, entry, verb, snapshot=name)
+                stack.enter_context(reserve(entry))
                 self.tasks.shield()
                 if announces:
                     await announce(intent)

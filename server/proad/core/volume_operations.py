@@ -9,6 +9,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
+from proad.core.quotas import Quotas
 from proad.core.requests import announce
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.tenancy import current_visibility
@@ -30,12 +31,14 @@ class VolumeOperations:
         inventory: Inventory,
         gate: PolicyGate,
         tenancy: VolumeTenancy,
+        quotas: Quotas,
     ) -> None:
         self._hosts = hosts
         self._tasks = tasks
         self._inventory = inventory
         self._gate = gate
         self._tenancy = tenancy
+        self._quotas = quotas
 
     async def list(self, pool: str, *, host: str) -> list[Volume]:
         """Return the volumes of a host that the caller may see, by pool and name."""
@@ -59,6 +62,9 @@ class VolumeOperations:
         with ExitStack() as creating:
 
             async def begin(footprint: Footprint) -> None:
+                creating.enter_context(
+                    self._quotas.creating(volumes=footprint.volumes, resources=0)
+                )
                 await announce(replace(intent, footprint=footprint))
                 creating.enter_context(self._tenancy.creating(footprint.volumes))
                 await self._tenancy.plan(connection, footprint.volumes)

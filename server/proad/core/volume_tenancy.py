@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
@@ -155,6 +155,45 @@ class VolumeTenancy:
                     f"spec.cdroms[{index}].path",
                     f"{path!r} cannot be used: {os.strerror(errno.ENOENT)}",
                 )
+
+    async def require_sources(self, connection: EngineConnection, sources: Collection[str]) -> None:
+        """Check that what the XML of a new domain names is no volume of somebody else.
+
+        Args:
+            connection: the engine.
+            sources: files, and volumes as POOL/NAME.
+
+        Raises:
+            InvalidArgumentError: one is, and is refused as a file that is not there.
+        """
+        driver = connection.driver
+        restricted = current_visibility().is_restricted
+        if not sources or not restricted or not isinstance(driver, Volumes):
+            return
+        listed = await _listed(connection, driver, "")
+        visible = {volume.path for volume in await self.visible(connection, listed)}
+        hidden = [volume for volume in listed if volume.path not in visible]
+        names = {f"{volume.pool}/{volume.name}" for volume in hidden}
+        paths = [volume.path for volume in hidden]
+        for source in sources:
+            if source in names or await asyncio.to_thread(_is_among, source, paths):
+                raise InvalidArgumentError.of(
+                    "xml", f"{source!r} cannot be used: {os.strerror(errno.ENOENT)}"
+                )
+
+    def capacity_of(self, owner: str, *, besides: Container[str]) -> int:
+        """Return the bytes of an owner's volumes, as guests see them.
+
+        Args:
+            owner: id of the owner.
+            besides: ids of records that do not count.
+        """
+        return sum(
+            each.capacity_bytes
+            for known in self._engines.values()
+            for each in known.values()
+            if each.owner == owner and each.id not in besides
+        )
 
     async def hand_over(self, connection: EngineConnection, domain: str, owner: str) -> None:
         """Give the volumes of a domain to another owner."""

@@ -48,6 +48,7 @@ from proad.errors.missing import (
     VolumeNotFoundError,
 )
 from proad.errors.policy import PolicyDeniedError, Violation, remedy
+from proad.errors.quota import QuotaExceededError
 from proad.errors.redaction import redacted
 from proad.errors.request import (
     AlreadyExistsError,
@@ -109,6 +110,7 @@ __all__ = [
     "PolicyDeniedError",
     "PoolNotFoundError",
     "ProaError",
+    "QuotaExceededError",
     "Reason",
     "RegistryDeniedError",
     "RegistryUnreachableError",

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     WAIT_TIMED_OUT = "WAIT_TIMED_OUT"
     AUDIT_UNAVAILABLE = "AUDIT_UNAVAILABLE"
     TOO_MANY_CALLS = "TOO_MANY_CALLS"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 
 
 class SetupError(Exception):

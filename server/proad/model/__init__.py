@@ -87,6 +87,7 @@ from proad.model.intent import (
 from proad.model.lifetime import (
     Lifetime,
 )
+from proad.model.quota import Amounts, Charge, Quota, QuotaName
 from proad.model.registries import (
     DOCKER_HUB,
     host_and_port,
@@ -176,6 +177,7 @@ __all__ = [
     "Access",
     "Action",
     "Activity",
+    "Amounts",
     "AuditEntry",
     "AuditFilter",
     "AuditOutcome",
@@ -187,6 +189,7 @@ __all__ = [
     "CdromSpec",
     "ChangeCause",
     "ChangeType",
+    "Charge",
     "Container",
     "ContainerDisplay",
     "ContainerResources",
@@ -248,6 +251,8 @@ __all__ = [
     "Pruned",
     "PublishedPort",
     "PullProgress",
+    "Quota",
+    "QuotaName",
     "Ready",
     "RegistryCredentials",
     "RequestFilter",

@@ -51,6 +51,9 @@ class Footprint:
         name: name that the new one is to have then.
         former: name that the old one had.
         policy: restart policy of the old one, which has none meanwhile; None: it had none.
+        vcpus: of a domain.
+        memory_bytes: of a domain.
+        sources: files that the XML of a domain names, and volumes as POOL/NAME.
     """
 
     mark: str = ""
@@ -65,6 +68,9 @@ class Footprint:
     name: str = ""
     former: str = ""
     policy: RestartPolicy | None = None
+    vcpus: int = 0
+    memory_bytes: int = 0
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,7 @@ MostCpus = Annotated[float, Field(ge=0, allow_inf_nan=False), _Most()]
 MostOfEach = Annotated[Mapping[str, Annotated[int, Field(ge=0)]], _MostOfEach()]
 Preset = Annotated[int, Field(ge=0), _Unbounded()]
 """A value for requests that have none; rules hold it to the limit of what it is for."""
+PresetCpus = Annotated[float, Field(ge=0, allow_inf_nan=False), _Unbounded()]
 PresetText = Annotated[str, _Unbounded()]
 Power = Annotated[Foreign, _Rank()]
 Names = Annotated[

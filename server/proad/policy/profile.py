@@ -23,6 +23,7 @@ from proad.policy.bounds import (
     Networks,
     Power,
     Preset,
+    PresetCpus,
     PresetText,
     Registries,
     Roots,
@@ -46,6 +47,11 @@ class Profile(BaseModel):
     Attributes:
         foreign: what may be done to instances that were not made through Proa.
         allowed_registries: registries of images; "*": all but on the host itself and its own link.
+
+        quota_resources, quota_running, quota_cpus, quota_memory_bytes, quota_disk_bytes,
+        quota_ports: the most that one owner may have in sum: a user with this profile, or such a
+            user's team.
+        quota_default_cpus, quota_default_memory_bytes: what a container without a limit counts for.
 
         max_memory_bytes, max_cpus: memory and CPUs of one container or domain.
         max_pids_limit, default_pids_limit: processes of a container, and of one that says nothing.
@@ -106,6 +112,15 @@ class Profile(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    quota_resources: Most = 0
+    quota_running: Most = 0
+    quota_cpus: MostCpus = 0
+    quota_memory_bytes: Most = 0
+    quota_disk_bytes: Most = 0
+    quota_ports: Most = 0
+    quota_default_cpus: PresetCpus = 0
+    quota_default_memory_bytes: Preset = 0
 
     foreign: Power = Foreign.LIFECYCLE
     allowed_registries: Registries = (ANY,)

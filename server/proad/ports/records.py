@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from proad.model import DiskFormat
+from proad.model import Charge, DiskFormat
 
 EngineIdentity = str
 """What identifies an engine, whatever the configured name of its host; see `Driver.identity`."""
@@ -164,6 +164,7 @@ class ResourceRecord:
         deletion_protection: whether deletes of the resource are refused.
         labels: the labels in place of those that the engine has; None: those that it has.
         create_time: when the record was made; the resource that a create made is not older.
+        charge: what a container counts for in quotas; None: it is a domain, or not known.
     """
 
     mark: str
@@ -172,6 +173,7 @@ class ResourceRecord:
     deletion_protection: bool = False
     labels: Mapping[str, str] | None = None
     create_time: datetime
+    charge: Charge | None = None
 
     @property
     def is_empty(self) -> bool:

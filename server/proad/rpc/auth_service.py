@@ -11,6 +11,7 @@ from proa import v1
 from proa.v1 import auth_service_pb2_grpc
 from proad.auth.service import Authenticator, IssuedToken
 from proad.core.actor import act_for
+from proad.core.quotas import Quotas
 from proad.errors import InvalidArgumentError
 from proad.model import Access, Subject
 from proad.model.scope import Scope
@@ -18,6 +19,7 @@ from proad.ports.records import OwnerNames
 from proad.rpc import caller
 from proad.rpc.authorizer import forwarded, headers
 from proad.rpc.decode import required_text
+from proad.rpc.encode import encode
 from proad.rpc.methods import SCOPES
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,7 +35,8 @@ _ACCESSES = {
 class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     """Converts, delegates to the authenticator, converts."""
 
-    def __init__(self, authenticator: Authenticator, owners: OwnerNames) -> None:
+    def __init__(self, authenticator: Authenticator, owners: OwnerNames, quotas: Quotas) -> None:
+        self._quotas = quotas
         self._authenticator = authenticator
         self._owners = owners
 
@@ -83,6 +86,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             access=_ACCESSES[subject.access],
             team=names.get(team_id, ""),
             profile=subject.profile,
+            quotas=[encode(v1.Quota, each) for each in self._quotas.usage()],
         )
 
     async def RevokeToken(

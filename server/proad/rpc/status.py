@@ -15,6 +15,7 @@ from proad.errors import (
     NotFoundError,
     PolicyDeniedError,
     ProaError,
+    QuotaExceededError,
     Reason,
     StateError,
     remedy,
@@ -73,6 +74,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.WAIT_TIMED_OUT: code_pb2.DEADLINE_EXCEEDED,
         Reason.AUDIT_UNAVAILABLE: code_pb2.UNAVAILABLE,
         Reason.TOO_MANY_CALLS: code_pb2.RESOURCE_EXHAUSTED,
+        Reason.QUOTA_EXCEEDED: code_pb2.RESOURCE_EXHAUSTED,
     }
 )
 
@@ -157,6 +159,11 @@ def failure_of(error: ProaError) -> status_pb2.Status:
                     resource_name=_clip(error.name, _VALUE),
                 )
             )
+        case QuotaExceededError():
+            exceeded = error_details_pb2.QuotaFailure.Violation(
+                subject=error.quota, description=_clip(error.message, _VALUE)
+            )
+            details.append(error_details_pb2.QuotaFailure(violations=[exceeded]))
         case _:
             pass
     if unmet := list(_unmet(error)):

@@ -1,10 +1,12 @@
 """Records of resources."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select
 
+from proad.model import Charge
 from proad.ports.records import EngineIdentity, ResourceRecord
 from proad.store.database import Database, batched
 from proad.store.schema import resources
@@ -47,6 +49,7 @@ class ResourceStore:
             deletion_protection=record.deletion_protection,
             labels=None if record.labels is None else dict(record.labels),
             create_time=record.create_time,
+            charge=None if record.charge is None else asdict(record.charge),
         )
         async with self._database.write() as connection:
             await connection.execute(
@@ -74,4 +77,5 @@ def _record(row: Row[Any]) -> ResourceRecord:
         deletion_protection=row.deletion_protection,
         labels=row.labels,
         create_time=row.create_time,
+        charge=None if row.charge is None else Charge(**row.charge),
     )

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0010"
+REVISION = "0014"
 """The migration that leads to these tables."""
 
 
@@ -179,6 +179,7 @@ resources = Table(
     Column("deletion_protection", Boolean, nullable=False),
     Column("labels", JSON(none_as_null=True)),
     Column("create_time", UtcDateTime, nullable=False),
+    Column("charge", JSON(none_as_null=True)),
 )
 
 audit_heads = Table(

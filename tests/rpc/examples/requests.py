@@ -112,3 +112,13 @@ async def too_many_requests(serve, _):
     for _poll in range(2):
         await daemon.call("DeleteResource", request_id=str(uuid4()), **missing)
     return await refusal(daemon.call("DeleteResource", request_id=str(uuid4()), **missing))
+
+
+@example("CreateContainer of a third container by a user whose quota is two.")
+async def quota_exceeded(serve, _):
+    daemon = await serve(policy={"profiles": {"default": {"quota_resources": 2}}})
+    for name in ("web", "db"):
+        await daemon.container(name)
+    refused = await refusal(daemon.call("CreateContainer", spec={"image": IMAGE}))
+    assert refused.details["QuotaFailure"].violations[0].subject == "resources"
+    return refused

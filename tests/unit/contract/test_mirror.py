@@ -48,6 +48,7 @@ WHOLE: list[tuple[Any, type]] = [
     (v1.Volume, model.Volume),
     (v1.VolumeSpec, model.VolumeSpec),
     (v1.Host, model.Host),
+    (v1.Quota, model.Quota),
     (v1.ServerInfo, model.ServerInfo),
     (v1.WatchEvent, model.WatchEvent),
     (v1.AuditEntry, model.AuditEntry),

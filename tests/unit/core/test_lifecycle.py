@@ -13,6 +13,7 @@ from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec, ResourceState, ResourceView
 from relaxed_policy import RELAXED_POLICY
 from unit.core.inventory.scripted import linked, quiet
+from unit.core.unlimited import unlimited
 
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="web")
 
@@ -63,7 +64,7 @@ def lifecycle(inventory, connection):
     resolver = Resolver(Hosts(["local"], [connection]), inventory)
     gate = PolicyGate(RELAXED_POLICY, inventory)
     verbs = VerbRunner(resolver, inventory, ShieldedTasks(), gate)
-    return Lifecycle(resolver, verbs, inventory, gate)
+    return Lifecycle(resolver, verbs, inventory, gate, unlimited(inventory, gate))
 
 
 async def test_pause_with_a_full_read_during_it_drops_that_full_view(

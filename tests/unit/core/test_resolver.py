@@ -18,6 +18,7 @@ from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFound
 from proad.model import DeleteOptions, ResourceState
 from relaxed_policy import RELAXED_POLICY
 from unit.core.inventory.scripted import Gate, Scripted, box, linked
+from unit.core.unlimited import unlimited
 
 MANY = 20_000
 OLD, NEW = "1" * 64, "2" * 64
@@ -81,7 +82,13 @@ def tasks():
 @pytest.fixture
 def lifecycle(resolver, inventory, tasks):
     gate = PolicyGate(RELAXED_POLICY, inventory)
-    return Lifecycle(resolver, VerbRunner(resolver, inventory, tasks, gate), inventory, gate)
+    return Lifecycle(
+        resolver,
+        VerbRunner(resolver, inventory, tasks, gate),
+        inventory,
+        gate,
+        unlimited(inventory, gate),
+    )
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from proad.model import (
 )
 from relaxed_policy import RELAXED_POLICY
 from unit.core.inventory.scripted import Scripted, box, quiet, until
+from unit.core.unlimited import unlimited
 from unit.core.verb_caller import VerbCaller
 
 S = ResourceState
@@ -241,13 +242,15 @@ async def test_effect_of_a_verb_that_timed_out_is_external(engine, inventory, do
 
 async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inventory, connection):
     hosts = Hosts(["local"], [connection])
+    gate = PolicyGate(RELAXED_POLICY, inventory)
     provisioning = Provisioning(
         hosts,
         Resolver(hosts, inventory),
         ShieldedTasks(),
         inventory,
-        PolicyGate(RELAXED_POLICY, inventory),
+        gate,
         VolumeTenancy(LocalVolumeOwners(), NoOwnerNames()),
+        unlimited(inventory, gate),
     )
     act_for(Subject("ann"))
 

@@ -33,6 +33,7 @@ from proad.model import (
     Verb,
 )
 from proad.ports import OnStep
+from proad.ports.records import ResourceRecord
 
 _log = structlog.get_logger(__name__)
 
@@ -160,6 +161,16 @@ class Inventory:
             for kind, owner_id in product(connection.driver.kinds, visibility.owners)
             for entry in entries.owned(connection.ref, kind, owner_id)
         )
+
+    def owned(self, owner_id: str) -> Iterator[Entry]:
+        """Return the entries of an owner's resources, on all engines."""
+        for ref, reflector in self._reflectors.items():
+            for kind in reflector.connection.driver.kinds:
+                yield from self._store.entries.owned(ref, kind, owner_id)
+
+    def unseen(self, owner_id: str) -> Iterator[ResourceRecord]:
+        """Return the records of creates of an owner that no engine shows so far."""
+        return self._store.records.unseen(owner_id)
 
     def page(
         self,

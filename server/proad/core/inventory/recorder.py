@@ -15,7 +15,7 @@ from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
 from proad.core.tenancy import current_owner_id
 from proad.errors import DatabaseUnreachableError, EngineTimedOutError, EngineUnreachableError
-from proad.model import EngineRef
+from proad.model import Charge, EngineRef
 from proad.ports.records import ResourceRecord
 
 
@@ -77,6 +77,7 @@ class Recorder:
         deletion_protection: bool = False,
         instead_of: Entry | None = None,
         keeps_labels: bool = True,
+        charge: Charge | None = None,
     ) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
         """Attribute and record what a create makes as the caller's.
 
@@ -89,6 +90,7 @@ class Recorder:
             instead_of: the resource whose place the new one takes, with its owner and the labels
                 that were changed; None: the new one is the caller's, or the caller's team's.
             keeps_labels: whether the new one has the labels that were changed of the other.
+            charge: what the new one counts for in quotas; None: it is a domain.
         """
         records = self._store.records
         owner, labels = current_owner_id(), None
@@ -105,6 +107,7 @@ class Recorder:
                     deletion_protection=deletion_protection,
                     labels=labels,
                     create_time=datetime.now(UTC),
+                    charge=charge,
                 )
                 if not record.is_empty:
                     await records.plan(connection, record)

@@ -1,7 +1,7 @@
 """The records of resources in memory: what engines cannot tell, looked up for every view."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -192,6 +192,14 @@ class RecordCache:
         if known is not None and (record := known.by_id.get(id)) is not None:
             known.drop(record.mark)
             self._write_soon(known, record.mark)
+
+    def unseen(self, owner: str) -> Iterator[ResourceRecord]:
+        """Yield the records of an owner whose resource has not been seen."""
+        for known in {id(each): each for each in self._engines.values()}.values():
+            if known.has_unseen:
+                yield from (
+                    each for each in known.by_mark.values() if not each.id and each.owner == owner
+                )
 
     def of(self, engine: EngineRef) -> Collection[ResourceRecord]:
         """Return all records of an engine."""

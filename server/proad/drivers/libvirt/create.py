@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from proad.drivers.libvirt.storage.disk_sources import DiskSources
 from proad.drivers.libvirt.storage.media import Media, check_files
 from proad.drivers.libvirt.storage.storage import PreparedVolume, Storage
 from proad.drivers.libvirt.xml import metadata
+from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.libvirt.xml.domain_xml import Parts, Source, domain_xml
 from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml.parser import serialise
@@ -171,6 +172,8 @@ class DomainCreator:
                     create_time=now,
                     start=create.start,
                     autostart=spec.autostart,
+                    vcpus=spec.vcpus,
+                    memory_bytes=spec.memory_bytes,
                     volumes=tuple(each.planned(self._storage.find) for each in volumes),
                 )
             )
@@ -197,7 +200,17 @@ class DomainCreator:
         identity = _Identity(given.name, given.id, now, now)
         sources = given.root.iter("source")
         paths = [path for each in sources if (path := each.get("file") or each.get("dev"))]
-        create.rollback.begin(Footprint(mark=given.id, create_time=now, start=create.start))
+        view = domain_of(given.root)
+        create.rollback.begin(
+            Footprint(
+                mark=given.id,
+                create_time=now,
+                start=create.start,
+                vcpus=view.vcpus,
+                memory_bytes=view.memory_bytes,
+                sources=tuple(_sources_of(given.root)),
+            )
+        )
         with values_of("xml", whole=True), self._storage.reservations.reserve(paths):
             return self._define(create, given.root, identity, source.lifetime)
 
@@ -310,3 +323,12 @@ def _end(made: _Identity, runtime_id: int, connection: libvirt.virConnect) -> No
     domain = lookup(connection, made.id)
     if domain.ID() == runtime_id and metadata.read(domain).create_time == made.create_time:
         domain.destroy()
+
+
+def _sources_of(root: etree._Element) -> Iterator[str]:
+    """Yield the files that a domain names, and the volumes as POOL/NAME."""
+    for source in root.iter("source"):
+        if path := source.get("file") or source.get("dev"):
+            yield path
+        if (pool := source.get("pool")) and (volume := source.get("volume")):
+            yield f"{pool}/{volume}"
