@@ -152,6 +152,7 @@ def test_walk_reaches_whole_model():
     assert there - converted == {
         "Access",
         "Action",
+        "Charge",
         "ContainerVolume",
         "EngineEvent",
         "EngineInfo",
