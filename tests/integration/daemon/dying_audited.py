@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proad.app import serving
 from proad.audit import AuditTiming
-from proad.config import Settings
+from proad.config import Settings, TcpAddress
 from proad.drivers.memory import MemoryDriver
 from proad.store.database import Database
 from proad.timing import DaemonTiming
@@ -56,7 +56,7 @@ class Driver(MemoryDriver):
 
 
 async def main(folder, point):
-    settings = Settings(state_dir=folder, listen="127.0.0.1:0")
+    settings = Settings(state_dir=folder, listen=(TcpAddress("127.0.0.1", 0),))
     killer = Killer(point, settings.audit_dir)
     timing = DaemonTiming(audit=AuditTiming(index_within=0.05))
     async with (

@@ -50,6 +50,7 @@ def daemon(state, point):
         cwd=TESTS,
         env={"PYTHONPATH": str(TESTS)},
     )
+    assert process.stdout is not None
     try:
         address = ""
         while not address.startswith("127."):

@@ -1,6 +1,7 @@
 """A log in a folder of a test."""
 
 import os
+from typing import Any
 
 from proad.audit import AuditOptions, LogWriter, verify
 from proad.audit.chain import content
@@ -18,7 +19,7 @@ class Log:
         self.folder = folder
         self.options = options
         self.keys = keys
-        self.head = None
+        self.head: Any = None
 
     def writer(self, *, sync=os.fdatasync):
         return LogWriter(self.folder, self.keys, DAEMON, self.options, sync=sync)
