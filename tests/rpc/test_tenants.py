@@ -324,6 +324,19 @@ async def test_recreation_keeps_the_owner(daemon, alice):
     assert await alice.names() == ["mine"]
 
 
+async def test_token_may_narrow_the_access_and_sees_what_that_allows(daemon):
+    await tenant(daemon, "alice")
+    await outside(daemon)
+    await daemon.container("mine")
+    login = {"username": "ann", "password": "correct horse", "access": "ACCESS_OWN"}
+    token = (await daemon.call("CreateToken", **login)).token
+    rpc = RPCS["ListResources"]
+    listed = await daemon.send(rpc, rpc.request(), token=token)
+    assert [each.name for each in listed.resources] == ["mine"]
+    no_team = await refusal(daemon.call("CreateToken", **{**login, "access": "ACCESS_TEAM"}))
+    assert no_team.fields == ["access"]
+
+
 async def test_get_caller_tells_access_team_and_profile(daemon, teams, alice):
     told = await alice.call("GetCaller")
     assert (told.access, told.team, told.profile) == (3, "", "default")

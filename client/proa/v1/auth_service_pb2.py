@@ -29,7 +29,7 @@ from proa.v1 import quota_pb2 as proa_dot_v1_dot_quota__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/auth_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14proa/v1/access.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/quota.proto\x1a\x13proa/v1/scope.proto\"\x9c\x01\n\x12\x43reateTokenRequest\x12\x19\n\x08username\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\xe8\xca\xbd\xa6\x08\x80\x08\xb0\x8d\xdf\x82\n\x01\x12&\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.ScopeB\x06\xf8\xc4\xa9\x82\x03\x04\x12\"\n\x0bservice_key\x18\x04 \x01(\tB\r\xe8\xca\xbd\xa6\x08\xff\x01\xb0\x8d\xdf\x82\n\x01\"\xd5\x01\n\x13\x43reateTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\x12\x1d\n\rrefresh_token\x18\x04 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12\x37\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x13RefreshTokenRequest\x12$\n\rrefresh_token\x18\x01 \x01(\tB\r\xe8\xca\xbd\xa6\x08\xff\x01\xb0\x8d\xdf\x82\n\x01\"\xd6\x01\n\x14RefreshTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\x12\x1d\n\rrefresh_token\x18\x04 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12\x37\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetCallerRequest\"\xd6\x01\n\x11GetCallerResponse\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x1e\n\x06scopes\x18\x02 \x03(\x0e\x32\x0e.proa.v1.Scope\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0e\x32\x0f.proa.v1.Access\x12\x0c\n\x04team\x18\x05 \x01(\t\x12\x0f\n\x07profile\x18\x06 \x01(\t\x12\x1e\n\x06quotas\x18\x07 \x03(\x0b\x32\x0e.proa.v1.Quota\"\x14\n\x12RevokeTokenRequest\"\x15\n\x13RevokeTokenResponse2\x90\x03\n\x0b\x41uthService\x12_\n\x0b\x43reateToken\x12\x1b.proa.v1.CreateTokenRequest\x1a\x1c.proa.v1.CreateTokenResponse\"\x15\xa8\xdf\x91\xc2\x03\x80 \xca\xfb\x9d\xd5\x03\x02\x08\x01\xa0\xc5\xcf\x82\x0b\x01\x12\x65\n\x0cRefreshToken\x12\x1c.proa.v1.RefreshTokenRequest\x1a\x1d.proa.v1.RefreshTokenResponse\"\x18\x90\x02\x02\xa8\xdf\x91\xc2\x03\x80 \xca\xfb\x9d\xd5\x03\x02\x08\x01\xa0\xc5\xcf\x82\x0b\x01\x12W\n\tGetCaller\x12\x19.proa.v1.GetCallerRequest\x1a\x1a.proa.v1.GetCallerResponse\"\x13\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\x12`\n\x0bRevokeToken\x12\x1b.proa.v1.RevokeTokenRequest\x1a\x1c.proa.v1.RevokeTokenResponse\"\x16\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\xa0\xc5\xcf\x82\x0b\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/auth_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14proa/v1/access.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/quota.proto\x1a\x13proa/v1/scope.proto\"\xbd\x01\n\x12\x43reateTokenRequest\x12\x19\n\x08username\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\xe8\xca\xbd\xa6\x08\x80\x08\xb0\x8d\xdf\x82\n\x01\x12&\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.ScopeB\x06\xf8\xc4\xa9\x82\x03\x04\x12\"\n\x0bservice_key\x18\x04 \x01(\tB\r\xe8\xca\xbd\xa6\x08\xff\x01\xb0\x8d\xdf\x82\n\x01\x12\x1f\n\x06\x61\x63\x63\x65ss\x18\x05 \x01(\x0e\x32\x0f.proa.v1.Access\"\xd5\x01\n\x13\x43reateTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\x12\x1d\n\rrefresh_token\x18\x04 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12\x37\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x13RefreshTokenRequest\x12$\n\rrefresh_token\x18\x01 \x01(\tB\r\xe8\xca\xbd\xa6\x08\xff\x01\xb0\x8d\xdf\x82\n\x01\"\xd6\x01\n\x14RefreshTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\x12\x1d\n\rrefresh_token\x18\x04 \x01(\tB\x06\xb0\x8d\xdf\x82\n\x01\x12\x37\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetCallerRequest\"\xd6\x01\n\x11GetCallerResponse\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x1e\n\x06scopes\x18\x02 \x03(\x0e\x32\x0e.proa.v1.Scope\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0e\x32\x0f.proa.v1.Access\x12\x0c\n\x04team\x18\x05 \x01(\t\x12\x0f\n\x07profile\x18\x06 \x01(\t\x12\x1e\n\x06quotas\x18\x07 \x03(\x0b\x32\x0e.proa.v1.Quota\"\x14\n\x12RevokeTokenRequest\"\x15\n\x13RevokeTokenResponse2\x90\x03\n\x0b\x41uthService\x12_\n\x0b\x43reateToken\x12\x1b.proa.v1.CreateTokenRequest\x1a\x1c.proa.v1.CreateTokenResponse\"\x15\xa8\xdf\x91\xc2\x03\x80 \xca\xfb\x9d\xd5\x03\x02\x08\x01\xa0\xc5\xcf\x82\x0b\x01\x12\x65\n\x0cRefreshToken\x12\x1c.proa.v1.RefreshTokenRequest\x1a\x1d.proa.v1.RefreshTokenResponse\"\x18\x90\x02\x02\xa8\xdf\x91\xc2\x03\x80 \xca\xfb\x9d\xd5\x03\x02\x08\x01\xa0\xc5\xcf\x82\x0b\x01\x12W\n\tGetCaller\x12\x19.proa.v1.GetCallerRequest\x1a\x1a.proa.v1.GetCallerResponse\"\x13\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\x12`\n\x0bRevokeToken\x12\x1b.proa.v1.RevokeTokenRequest\x1a\x1c.proa.v1.RevokeTokenResponse\"\x16\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x02\x10\x01\xa0\xc5\xcf\x82\x0b\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,21 +64,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\002\020\001\240\305\317\202\013\001'
   _globals['_CREATETOKENREQUEST']._serialized_start=160
-  _globals['_CREATETOKENREQUEST']._serialized_end=316
-  _globals['_CREATETOKENRESPONSE']._serialized_start=319
-  _globals['_CREATETOKENRESPONSE']._serialized_end=532
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=534
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=593
-  _globals['_REFRESHTOKENRESPONSE']._serialized_start=596
-  _globals['_REFRESHTOKENRESPONSE']._serialized_end=810
-  _globals['_GETCALLERREQUEST']._serialized_start=812
-  _globals['_GETCALLERREQUEST']._serialized_end=830
-  _globals['_GETCALLERRESPONSE']._serialized_start=833
-  _globals['_GETCALLERRESPONSE']._serialized_end=1047
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1049
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1069
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=1071
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=1092
-  _globals['_AUTHSERVICE']._serialized_start=1095
-  _globals['_AUTHSERVICE']._serialized_end=1495
+  _globals['_CREATETOKENREQUEST']._serialized_end=349
+  _globals['_CREATETOKENRESPONSE']._serialized_start=352
+  _globals['_CREATETOKENRESPONSE']._serialized_end=565
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=567
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=626
+  _globals['_REFRESHTOKENRESPONSE']._serialized_start=629
+  _globals['_REFRESHTOKENRESPONSE']._serialized_end=843
+  _globals['_GETCALLERREQUEST']._serialized_start=845
+  _globals['_GETCALLERREQUEST']._serialized_end=863
+  _globals['_GETCALLERRESPONSE']._serialized_start=866
+  _globals['_GETCALLERRESPONSE']._serialized_end=1080
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1082
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1102
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1104
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1125
+  _globals['_AUTHSERVICE']._serialized_start=1128
+  _globals['_AUTHSERVICE']._serialized_end=1528
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,7 @@ class CreateTokenRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     SERVICE_KEY_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
     username: _builtins.str
     """User name; case does not count. Required without a service key.
     At most 255 characters.
@@ -45,6 +46,11 @@ class CreateTokenRequest(_message.Message):
     the token is one of the key's user. One that is none, has expired or was revoked is
     BAD_CREDENTIALS.
     At most 255 characters.
+    """
+    access: _access_pb2.Access.ValueType
+    """Whose resources the token serves for; not set: those that the user, or the service key, has access
+    to. Asking for more than that is ACCESS_MISSING, and for ACCESS_TEAM without a team
+    INVALID_ARGUMENT.
     """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Scope.ValueType]:
@@ -60,10 +66,11 @@ class CreateTokenRequest(_message.Message):
         password: _builtins.str = ...,
         scopes: _abc.Iterable[_scope_pb2.Scope.ValueType] | None = ...,
         service_key: _builtins.str = ...,
+        access: _access_pb2.Access.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "scopes", b"scopes", "service_key", b"service_key", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "password", b"password", "scopes", b"scopes", "service_key", b"service_key", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

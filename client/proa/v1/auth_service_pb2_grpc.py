@@ -65,7 +65,7 @@ class AuthServiceServicer(object):
         """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
         token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
         Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
-        SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+        SCOPE_MISSING, ACCESS_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
         A request has at most 4 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

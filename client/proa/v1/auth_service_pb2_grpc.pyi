@@ -37,7 +37,7 @@ class AuthServiceStub:
     """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
     token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
-    SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+    SCOPE_MISSING, ACCESS_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
     A request has at most 4 KiB.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]
@@ -73,7 +73,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
     token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
-    SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+    SCOPE_MISSING, ACCESS_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
     A request has at most 4 KiB.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]  # type: ignore[assignment]
@@ -112,7 +112,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives a token against a user name and a password, or a service key, for as long as the daemon's setting
         token_lifetime says: 30 minutes by default. Send it as `authorization: Bearer TOKEN`.
         Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
-        SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+        SCOPE_MISSING, ACCESS_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
         A request has at most 4 KiB.
         """
 

@@ -249,6 +249,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     much, QuotaFailure tells the same. Deleting or stopping something makes room.
     Example: CreateContainer of a third container by a user whose quota is two.
     """
+    ERROR_REASON_ACCESS_MISSING: _ErrorReason.ValueType  # 51
+    """PERMISSION_DENIED. A token was asked for with a wider access than the user has.
+    Example: CreateToken with ACCESS_ALL by a user whose access is `own`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -482,5 +486,9 @@ ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 50
 than the profile allows in sum: `quota` in the metadata names it, `used` and `limit` tell how
 much, QuotaFailure tells the same. Deleting or stopping something makes room.
 Example: CreateContainer of a third container by a user whose quota is two.
+"""
+ERROR_REASON_ACCESS_MISSING: ErrorReason.ValueType  # 51
+"""PERMISSION_DENIED. A token was asked for with a wider access than the user has.
+Example: CreateToken with ACCESS_ALL by a user whose access is `own`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

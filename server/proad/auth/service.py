@@ -25,6 +25,7 @@ from proad.errors import (
     ScopeMissingError,
     TokenMissingError,
 )
+from proad.model import Access
 from proad.model.grant import Grant
 from proad.model.scope import Scope
 from proad.store.revocations import RevocationStore
@@ -134,6 +135,7 @@ class Authenticator:
         password: str,
         scopes: Sequence[Scope] | None = None,
         *,
+        access: Access | None = None,
         peer: str,
         forwarded: Sequence[str] = (),
     ) -> IssuedToken:
@@ -144,6 +146,7 @@ class Authenticator:
             password: password of the user.
             scopes: scopes of the token; None or empty for all scopes of the user. A user
                 may have none: the token then serves for its own revocation alone.
+            access: access of the token; None for that of the user.
             peer: the peer of the connection, as gRPC reports it.
             forwarded: the values of the call's `x-forwarded-for` headers.
 
@@ -152,6 +155,7 @@ class Authenticator:
             BadCredentialsError: no such user, a wrong password or a disabled user; the error
                 does not tell which.
             ScopeMissingError: the user lacks a requested scope.
+            AccessMissingError: the user's access is narrower than the requested one.
             TooManyAttemptsError: too many failures for this user, at this or at all addresses.
             TooManyLoginsError: too many logins are queued.
             DatabaseUnreachableError: the user cannot be read.
@@ -166,13 +170,15 @@ class Authenticator:
         wanted = frozenset(scopes) if scopes else user.scopes
         if missing := sorted(wanted - user.scopes):
             raise ScopeMissingError(missing[0], sorted(user.scopes))
-        return await self._sessions.begin(user, Grant(wanted, user.access))
+        grant = Grant(wanted, user.access).narrowed(access, team_id=user.team_id)
+        return await self._sessions.begin(user, grant)
 
     async def create_token_for_key(
         self,
         service_key: str,
         scopes: Sequence[Scope] | None = None,
         *,
+        access: Access | None = None,
         peer: str,
         forwarded: Sequence[str] = (),
     ) -> IssuedToken:
@@ -181,12 +187,13 @@ class Authenticator:
         Args:
             service_key: the key.
             scopes: scopes of the token; None or empty for all scopes of the key.
+            access: access of the token; None for that of the key.
             peer: the peer of the connection, as gRPC reports it.
             forwarded: the values of the call's `x-forwarded-for` headers.
         """
         address = self.client_address(peer, forwarded)
         wanted = frozenset(scopes) if scopes else None
-        return await self._service_keys.issue(service_key, wanted, address=address)
+        return await self._service_keys.issue(service_key, wanted, access=access, address=address)
 
     async def refresh_token(
         self, refresh_token: str, *, peer: str, forwarded: Sequence[str] = ()

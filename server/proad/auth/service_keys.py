@@ -17,6 +17,7 @@ from proad.auth.secret_text import read_secret, write_secret
 from proad.auth.timing import AuthTiming
 from proad.auth.tokens import IssuedToken, Tokens
 from proad.errors import BadServiceKeyError, DatabaseUnreachableError, ScopeMissingError
+from proad.model import Access
 from proad.model.grant import Grant
 from proad.model.scope import Scope
 from proad.store.service_keys import ServiceKey, ServiceKeyStore
@@ -99,19 +100,26 @@ class ServiceKeys:
         await self._queue.settle()
 
     async def issue(
-        self, text: str, wanted: frozenset[Scope] | None, *, address: str
+        self,
+        text: str,
+        wanted: frozenset[Scope] | None,
+        *,
+        access: Access | None = None,
+        address: str,
     ) -> IssuedToken:
         """Issue a token for a service key.
 
         Args:
             text: the key.
             wanted: scopes of the token; None for all that the key has.
+            access: access of the token; None for that of the key.
             address: the address of the caller.
 
         Raises:
             BadServiceKeyError: there is no such key, it has expired, or its user is disabled; the
                 error does not tell which.
             ScopeMissingError: the key, or its user, lacks a wanted scope.
+            AccessMissingError: the key, or its user, has a narrower access than the wanted one.
             TooManyAttemptsError: too many failures with this key.
             TooManyLoginsError: too many keys wait to be looked up.
             DatabaseUnreachableError: the key cannot be read.
@@ -120,6 +128,7 @@ class ServiceKeys:
         self._limiter.check(given.id, address)
         key, user = await self._queue.run(given.id, address, lambda: self._look_up(given, address))
         has = key.grant.within(Grant(user.scopes, user.access))
+        has = has.narrowed(access, team_id=user.team_id)
         scopes = has.scopes if wanted is None else wanted
         if missing := sorted(scopes - has.scopes):
             raise ScopeMissingError(missing[0], sorted(has.scopes))

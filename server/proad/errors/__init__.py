@@ -5,6 +5,7 @@ status codes. A message says what happened and what to do about it.
 """
 
 from proad.errors.caller import (
+    AccessMissingError,
     BadCredentialsError,
     BadServiceKeyError,
     CertificateInvalidError,
@@ -82,6 +83,7 @@ from proad.errors.state import (
 from proad.errors.waits import ConditionImpossibleError, TooManyWaitsError, WaitTimedOutError
 
 __all__ = [
+    "AccessMissingError",
     "ActivityInProgressError",
     "AlreadyExistsError",
     "AmbiguousIdError",

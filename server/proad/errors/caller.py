@@ -159,3 +159,16 @@ class ScopeMissingError(ProaError):
             "log in with it, or have it granted with 'proad user scopes'",
             metadata={"required_scope": required, "scopes": " ".join(held)},
         )
+
+
+class AccessMissingError(ProaError):
+    """A token was asked for with a wider access than the user, or the service key, has."""
+
+    reason = Reason.ACCESS_MISSING
+
+    def __init__(self, wanted: str, held: str) -> None:
+        super().__init__(
+            f"the access '{wanted}' was asked for, you have '{held}'; ask for no more than that, or "
+            "have it given with 'proad user set-access'",
+            metadata={"wanted_access": wanted, "access": held},
+        )

@@ -30,6 +30,7 @@ _ACCESSES = {
     Access.TEAM: v1.ACCESS_TEAM,
     Access.OWN: v1.ACCESS_OWN,
 }
+_ACCESS_OF = {number: access for access, number in _ACCESSES.items()}
 
 
 class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
@@ -43,7 +44,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     async def CreateToken(
         self, request: v1.CreateTokenRequest, context: _Context
     ) -> v1.CreateTokenResponse:
-        wanted = _wanted(request.scopes)
+        wanted, access = _wanted(request.scopes), _ACCESS_OF.get(request.access)
         peer, addresses = context.peer(), forwarded(headers(context))
         if request.service_key:
             if request.username or request.password:
@@ -51,13 +52,14 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
                     "service_key", "stands in place of username and password; give one or the other"
                 )
             issued = await self._authenticator.create_token_for_key(
-                request.service_key, wanted, peer=peer, forwarded=addresses
+                request.service_key, wanted, access=access, peer=peer, forwarded=addresses
             )
         else:
             issued = await self._authenticator.create_token(
                 required_text(request, "username"),
                 required_text(request, "password"),
                 wanted,
+                access=access,
                 peer=peer,
                 forwarded=addresses,
             )

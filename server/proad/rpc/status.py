@@ -75,6 +75,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.AUDIT_UNAVAILABLE: code_pb2.UNAVAILABLE,
         Reason.TOO_MANY_CALLS: code_pb2.RESOURCE_EXHAUSTED,
         Reason.QUOTA_EXCEEDED: code_pb2.RESOURCE_EXHAUSTED,
+        Reason.ACCESS_MISSING: code_pb2.PERMISSION_DENIED,
     }
 )
 

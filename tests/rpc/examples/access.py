@@ -10,8 +10,10 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 import grpc_services
+from proa import v1
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
+from proad.model import Access
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal
 from rpc.examples.registry import example
 
@@ -145,3 +147,16 @@ async def database_unreachable(serve, settings):
     assert (refused.code, refused.metadata) == ("UNAVAILABLE", {})
     assert refused.retry_after == 2
     return refused
+
+
+@example("CreateToken with ACCESS_ALL by a user whose access is `own`.")
+async def access_missing(serve, _):
+    daemon = await serve()
+    await daemon.users.set_access("ann", Access.OWN, "")
+    login = {"username": "ann", "password": "correct horse"}
+    token = (await daemon.call("CreateToken", access="ACCESS_OWN", **login)).token
+    caller = await daemon.send(RPCS["GetCaller"], b"", token=token)
+    assert caller.access == v1.ACCESS_OWN
+    refused = await refusal(daemon.call("CreateToken", access="ACCESS_TEAM", **login))
+    assert refused.metadata == {"wanted_access": "team", "access": "own"}
+    return await refusal(daemon.call("CreateToken", access="ACCESS_ALL", **login))
