@@ -102,6 +102,9 @@ def hostile_image(images: Path, kind: str) -> Path:
             qemu_img("create", "-f", "qcow2", "-u", "-b", secret, "-F", "raw", image, "1M")
             qemu_img("rebase", "-u", "-b", "", image)
             image.write_bytes(_with_backing(image.read_bytes(), b"/etc/hostname"))
+        case "link":
+            (images / "link").symlink_to(secret)
+            qemu_img("create", "-f", "qcow2", "-b", images / "link", "-F", "raw", image)
         case "chain":
             qemu_img("create", "-f", "qcow2", "-b", secret, "-F", "raw", images / "middle")
             qemu_img("create", "-f", "qcow2", "-b", images / "middle", "-F", "qcow2", image)
@@ -128,6 +131,7 @@ KINDS = {
     "network": "backing store",
     "no-format": "backing store",
     "chain": "disk file not listed",
+    "link": "disk file not safe",
     "data-file": "backing store",
 }
 

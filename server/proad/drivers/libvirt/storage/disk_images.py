@@ -5,7 +5,7 @@ lets QEMU open whatever the image names. Hence the chain is read here, by the ru
 `backing_chains`, written into the XML, and judged there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import libvirt
@@ -95,14 +95,17 @@ class DiskImages:
         format = "raw" if driver is None else driver.get("type", "raw")
         stated = _stated(disk)
         layers: tuple[Layer, ...] = ()
-        if file and images.local:
-            yield from _of_place(connection, file, place)
         if file and format == _CHAINED:
             try:
                 layers = self._chains.layers(images, file)
             except InvalidArgumentError as error:
                 yield _violation(place, error.violations[0].description)
                 return
+        # A medium that keeps its owner is read by QEMU's user alone, and written by nobody.
+        if images.local and disk.find("source/seclabel[@relabel='no']") is None:
+            known = pools.all_pools(connection)
+            for each in filter(None, (file, *(layer.path for layer in layers))):
+                yield from _of_place(known, each, place)
         real = [(images.identity(each.path), each.format.lower()) for each in layers]
         if stated.layers and [(images.identity(p), f) for p, f in stated.layers] != real:
             yield _violation(
@@ -121,12 +124,15 @@ class DiskImages:
             )
 
 
-def _of_place(connection: libvirt.virConnect, file: str, place: str) -> Iterator[Violation]:
-    """Yield the violation of a file that others may replace, unless libvirt keeps the folder."""
-    known = pools.all_pools(connection)
-    if any(file.rpartition("/")[0] == pool.path.rstrip("/") for pool in known):
+def _of_place(known: Sequence[pools.StoragePool], file: str, place: str) -> Iterator[Violation]:
+    """Yield the violation of a file that others may replace, or that leads out of the pools."""
+    if is_block(file, local=True):
         return
-    if why := obstacle(file):
+    why = obstacle(file)
+    if any(file.rpartition("/")[0] == pool.path.rstrip("/") for pool in known):
+        inside = any(pool.holds(file, local=True) for pool in known)
+        why = "" if inside else "it is a link that leads out of the storage pools"
+    if why:
         yield Violation(
             field=f"{place}/source",
             rule="disk file not safe",
