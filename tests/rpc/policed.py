@@ -18,6 +18,12 @@ READS = {
 }
 """The methods of drivers that change nothing."""
 
+UNTIL_ANNOUNCED = {
+    *("create_container", "recreate_container", "create_snapshot", "create_volume"),
+    *("create_domain", "create_domain_from_xml"),
+}
+"""The methods of drivers that change nothing before they announce it."""
+
 OUTER = {"image": IMAGE, "name": "outer", "networks": [{"network": "net"}]}
 DISKS = [{"new_volume": {"capacity_bytes": 2**20, "pool": "b"}}]
 TIGHT = {

@@ -1,29 +1,46 @@
 """What the host's policy denies to whom, and that no engine hears of a denied request."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from proad import ports
 from proad.core.gate import PolicyGate
 from proad.drivers.memory.behaviour import IGNORES_STOP
-from proad.model import ContainerSpec, DomainSpec, ResourceKind, SnapshotSpec
+from proad.model import ContainerResources, ContainerSpec, DomainSpec, ResourceKind, SnapshotSpec
 from proad.rpc.methods import methods
 from rpc.daemon import BOTH, IMAGE, MEMORY_BYTES, RPCS, changing, refusal
 from rpc.engines import engine
-from rpc.policed import JUDGED, OUTER, READS, TIGHT, UNJUDGED
+from rpc.policed import JUDGED, OUTER, READS, TIGHT, UNJUDGED, UNTIL_ANNOUNCED
 from rpc.test_validate_only import EFFECTIVE
 
 
-async def denied(engines, call):
-    """Return the refusal of a call that the policy denies, and that no engine acted on."""
+async def denied(engines, call, also=frozenset()):
+    """Return the refusal of a call that the policy denies, and that no engine acted on.
+
+    `also` are methods of drivers that may be asked beside those that read.
+    """
     for each in engines:
         each.asked.clear()
     refused = await refusal(call)
     assert (refused.code, refused.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
     for each in engines:
-        assert set(each.asked) <= READS
+        assert set(each.asked) <= READS | also
     return refused
+
+
+async def made(engines):
+    """Return the names and states of all that is there."""
+    boxes, machines = (each.behind for each in engines)
+    resources = [*await boxes.list_resources(), *await machines.list_resources()]
+    volumes = await machines.list_volumes()
+    vm = next(each.id for each in resources if each.name == "vm")
+    return (
+        sorted((each.name, each.id, each.state) for each in resources),
+        sorted(volume.name for volume in volumes),
+        [snapshot.name for snapshot in await machines.list_snapshots(vm)],
+    )
 
 
 @pytest.fixture
@@ -51,16 +68,18 @@ def policed(serve, engines, quick):
 async def foreign(engines):
     """Containers "web" and "paused" and a domain "vm" that run, and "old", made outside Proa."""
     boxes, machines = engines
-    spec = ContainerSpec(name="web", image=IMAGE, labels={IGNORES_STOP: "true"})
+    # As the default profile would have made them.
+    plain = ContainerSpec(
+        image=IMAGE, resources=ContainerResources(pids_limit=100), allow_new_privileges=False
+    )
+    spec = replace(plain, name="web", labels={IGNORES_STOP: "true"})
     await boxes.behind.create_container(spec, start=True)
-    await boxes.behind.create_container(ContainerSpec(name="old", image=IMAGE), start=False)
+    await boxes.behind.create_container(replace(plain, name="old"), start=False)
     domain = await machines.behind.create_domain(
         DomainSpec(name="vm", memory_bytes=MEMORY_BYTES), start=True
     )
     await machines.behind.create_snapshot(domain.id, SnapshotSpec(name="first"))
-    paused = await boxes.behind.create_container(
-        ContainerSpec(name="paused", image=IMAGE), start=True
-    )
+    paused = await boxes.behind.create_container(replace(plain, name="paused"), start=True)
     await boxes.behind.pause(paused.resource.id)
 
 
@@ -288,9 +307,13 @@ async def test_method_is_judged_where_the_table_says(
     only_checked = {"validate_only": True} if checked and name != "LoginRegistry" else {}
     call = daemon.call(name, **judged.request, **only_checked)
 
-    await denied(engines, call.read() if RPCS[name].streams else call)
+    before = await made(engines)
+
+    also = UNTIL_ANNOUNCED if checked else frozenset()
+    await denied(engines, call.read() if RPCS[name].streams else call, also)
 
     assert asked == [by]
+    assert await made(engines) == before
 
 
 @pytest.mark.parametrize("name", sorted(EFFECTIVE | LOGIN))
@@ -314,9 +337,8 @@ async def test_validate_only_tells_of_all_that_is_wrong(tight, engines):
     networks = [{"network": "net"}, {"network": "other"}]
     spec = {**OUTER, "name": "mine", "networks": networks}
 
-    refused = await denied(
-        engines[1:], as_eve(tight, "CreateContainer", spec=spec, validate_only=True)
-    )
+    call = as_eve(tight, "CreateContainer", spec=spec, validate_only=True)
+    refused = await denied(engines, call, UNTIL_ANNOUNCED)
 
     told = [(each.type, each.subject) for each in refused.details["PreconditionFailure"].violations]
     assert told == [
