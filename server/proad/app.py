@@ -15,6 +15,14 @@ from proad.audit import AuditLog, AuditOptions, AuditTiming, LogWriter, Sync
 from proad.auth.client_address import ClientAddressResolver
 from proad.auth.client_certificates import ClientCertificates
 from proad.auth.keys import KeyRing
+from proad.auth.oidc import (
+    IssuerKeys,
+    JwksFile,
+    JwksUnreadableError,
+    JwksUrl,
+    OidcTokens,
+    read_keys,
+)
 from proad.auth.passwords import Passwords
 from proad.auth.refresh_tokens import RefreshTokens
 from proad.auth.service import Authenticator
@@ -23,7 +31,7 @@ from proad.auth.sessions import SessionLimits, Sessions
 from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
-from proad.config import AuditSync, HostSettings, Settings, UnixAddress
+from proad.config import AuditSync, HostSettings, OidcSettings, Settings, UnixAddress
 from proad.config.protected_paths import protected_paths
 from proad.control import Control, controlled
 from proad.core.container_pruner import ContainerPruner
@@ -86,6 +94,7 @@ from proad.sockets import SocketAccess, claimed
 from proad.state import daemon_id, prepare_state_dir, served
 from proad.store.audit import AuditStore
 from proad.store.database import Database
+from proad.store.identities import IdentityStore
 from proad.store.owners import OwnerStore
 from proad.store.requests import RequestStore
 from proad.store.resources import ResourceStore
@@ -430,6 +439,7 @@ async def authenticating(
                 timing=timing,
             ),
             service_keys=ServiceKeys(ServiceKeyStore(database), users, tokens, timing=timing),
+            oidc=_oidc(settings.oidc, database, timing) if settings.oidc else None,
             addresses=ClientAddressResolver(settings.trusted_proxies),
             certificates=ClientCertificates(
                 read_client_trust(settings.tls), settings.client_certificates
@@ -440,6 +450,22 @@ async def authenticating(
             yield authenticator
         finally:
             await authenticator.settle()
+
+
+def _oidc(settings: OidcSettings, database: Database, timing: AuthTiming) -> OidcTokens:
+    """Compose the verifier of an issuer's tokens. Raises SetupError for a file that is no key set."""
+    source: JwksFile | JwksUrl
+    if settings.jwks_file is not None:
+        source = JwksFile(settings.jwks_file)
+        try:
+            if not read_keys(source.read_now(), settings.algorithms):
+                raise SetupError(f"{settings.jwks_file}: has no key that could be used")
+        except JwksUnreadableError as error:
+            raise SetupError(str(error)) from error
+    else:
+        source = JwksUrl(settings.jwks_url or "", ca_file=settings.jwks_ca_file, timing=timing)
+    keys = IssuerKeys(source, settings.algorithms, timing=timing)
+    return OidcTokens(settings, keys, IdentityStore(database), timing=timing)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from proad.auth.client_address import ClientAddressResolver
 from proad.auth.client_certificates import ClientCertificates
 from proad.auth.fair_queue import FairQueue
 from proad.auth.login_limiter import LoginLimiter
+from proad.auth.oidc import OidcTokens
 from proad.auth.passwords import Passwords, check_password
 from proad.auth.service_keys import ServiceKeys
 from proad.auth.sessions import Sessions
@@ -23,6 +24,7 @@ from proad.auth.tokens import Claims, IssuedToken, ShownCertificate, Tokens
 from proad.errors import (
     BadCredentialsError,
     ScopeMissingError,
+    TokenInvalidError,
     TokenMissingError,
 )
 from proad.model import Access
@@ -89,6 +91,7 @@ class Authenticator:
         passwords: hashes and compares passwords.
         sessions: begins and prolongs logins.
         service_keys: issues tokens for service keys.
+        oidc: verifies tokens of an issuer; None for none.
         addresses: resolves the address of a caller; by default no proxy is trusted.
         certificates: tells whom client certificates stand for; by default for nobody.
         timing: durations of the cache, the monitor and the pauses.
@@ -104,6 +107,7 @@ class Authenticator:
         passwords: Passwords,
         sessions: Sessions,
         service_keys: ServiceKeys,
+        oidc: OidcTokens | None = None,
         addresses: ClientAddressResolver | None = None,
         certificates: ClientCertificates | None = None,
         timing: AuthTiming = AuthTiming(),
@@ -118,6 +122,7 @@ class Authenticator:
         )
         self._sessions = sessions
         self._service_keys = service_keys
+        self._oidc = oidc
         self._addresses = addresses or ClientAddressResolver()
         self._limiter = LoginLimiter(clock=clock, timing=timing)
         self._queue = FairQueue(concurrency=passwords.threads, priority=self._limiter.priority)
@@ -127,6 +132,8 @@ class Authenticator:
         """Wait for the logins and the writes to the store that are under way."""
         await self._queue.settle()
         await self._service_keys.settle()
+        if self._oidc is not None:
+            await self._oidc.settle()
         await self._token_status.settle()
 
     async def create_token(
@@ -253,10 +260,11 @@ class Authenticator:
             CertificateInvalidError: the certificate expired or was revoked, or its user was
                 removed or disabled.
             TokenMissingError: the header is missing or has another scheme.
-            TokenInvalidError: the token is not one of ours, or its user was removed, disabled
-                or changed since the login.
+            TokenInvalidError: the token is not one of ours or of the issuer, or its user was
+                removed, disabled or changed since the login.
             TokenExpiredError: the token expired.
             TokenRevokedError: the token was revoked.
+            ScopeMissingError: the token is of a known issuer, and stands for nothing here.
             DatabaseUnreachableError: the token's status cannot be read.
         """
         if authorization is None and shown is not None:
@@ -265,7 +273,12 @@ class Authenticator:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise TokenMissingError
-        claims = self._tokens.verify(token)
+        try:
+            claims = self._tokens.verify(token)
+        except TokenInvalidError:
+            if self._oidc is None:
+                raise
+            claims = await self._oidc.verify(token)
         return Caller(claims, await self._token_status.check(claims))
 
     async def _caller_of(self, shown: ShownCertificate) -> Caller:

@@ -136,13 +136,16 @@ class TokenStatusCache:
         return {id: status.refusal for id, status in statuses.items() if status.refusal is not None}
 
     async def _statuses(self, tokens: Collection[Claims]) -> dict[str, TokenStatus]:
-        """Return the status of each token by its id, with one query per table."""
+        """Return the status of each token by its id, with two queries at most of tokens of ours."""
         ids = {id for claims in tokens for id in (claims.token_id, claims.session_id) if id}
         revoked = await self._revocations.among(ids)
-        users = await self._users.statuses({claims.username for claims in tokens})
+        ours = {claims.username for claims in tokens if not claims.user_id}
+        theirs = {claims.user_id for claims in tokens if claims.user_id}
+        users = await self._users.statuses(ours) if ours else {}
+        by_id = await self._users.statuses_by_id(theirs) if theirs else {}
         statuses: dict[str, TokenStatus] = {}
         for claims in tokens:
-            user = users.get(claims.username)
+            user = by_id.get(claims.user_id) or users.get(claims.username)
             if claims.token_id in revoked or claims.session_id in revoked:
                 status = TokenStatus(TokenRevokedError)
             elif (

@@ -81,6 +81,7 @@ class Claims:
         expire_time: expiry of the token.
         certificate: the certificate that stands for the user; None: a token does.
         access: whose resources the token may serve for, within the user's access.
+        user_id: id of the user of an issuer's token; empty: the name tells.
         session_id: id of the session, or of the service key, that the token came of, and with
             which it ends; empty: none.
     """
@@ -93,6 +94,7 @@ class Claims:
     certificate: ShownCertificate | None = None
     access: Access = Access.ALL
     session_id: str = ""
+    user_id: str = ""
 
     @property
     def refused(self) -> type[ProaError]:
@@ -194,7 +196,7 @@ class Tokens:
             known.check_time()
             return known
         secret = self._verifiers.get(token[:_MAX_LENGTH].partition(".")[0])
-        if secret is None or len(token) > _MAX_LENGTH or not _is_canonical(token):
+        if secret is None or len(token) > _MAX_LENGTH or not is_canonical(token):
             raise TokenInvalidError
         try:
             payload = jwt.decode(
@@ -223,7 +225,7 @@ class Tokens:
         )
 
 
-def _is_canonical(token: str) -> bool:
+def is_canonical(token: str) -> bool:
     """Return whether a token is in canonical base64url.
 
     PyJWT decodes leniently: padding, foreign characters and unused bits of the last character

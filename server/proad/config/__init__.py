@@ -6,6 +6,7 @@ The variable of a setting is its name in capitals after `PROA_`.
 from proad.config.certificates import ClientCertificateSettings, TlsFiles
 from proad.config.listen import ListenAddress, TcpAddress, UnixAddress, parse_listen_address
 from proad.config.loading import ConfigError, example, load_settings
+from proad.config.oidc import OidcRule, OidcSettings
 from proad.config.settings import (
     DEFAULT_HOST,
     DEFAULT_LISTEN,
@@ -30,6 +31,8 @@ __all__ = [
     "ListenAddress",
     "LogFormat",
     "LogLevel",
+    "OidcRule",
+    "OidcSettings",
     "SecretUrl",
     "Settings",
     "TcpAddress",

@@ -32,6 +32,7 @@ from pydantic_settings import (
 
 from proad.config.certificates import ClientCertificateSettings, TlsFiles
 from proad.config.listen import ListenAddress, TcpAddress, parse_listen_address
+from proad.config.oidc import OidcSettings
 from proad.errors import redacted
 from proad.policy import Policy
 from proad.policy.bounds import ANY, Registries, texts
@@ -255,6 +256,7 @@ class Settings(BaseSettings):
         refresh_token_idle: time after its last use at which a login ends; zero: logins give no
             refresh tokens.
         refresh_token_lifetime: time at which a login ends, however much it is used.
+        oidc: an OpenID Connect issuer whose tokens are accepted; None for none.
         trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
         password_min_length: minimum number of characters of a new password.
         allowed_registries: another place for `policy.allowed_registries`, with a variable.
@@ -318,6 +320,8 @@ class Settings(BaseSettings):
     refresh_token_lifetime: Annotated[Duration, Field(gt=timedelta(), le=timedelta(days=366))] = (
         timedelta(days=7)
     )
+
+    oidc: OidcSettings | None = None
 
     trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_proxies)] = ()
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
@@ -397,6 +401,10 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name} needs tls_client_ca_file")
         if strange := set(self.tls_client_listen) - set(self.listen):
             raise ValueError(f"tls_client_listen: {min(map(str, strange))} is not in listen")
+        profiles = self.policy.effective().keys()
+        rules = self.oidc.rules if self.oidc else ()
+        if unknown := sorted({rule.profile for rule in rules} - profiles):
+            raise ValueError(f"oidc.rule: the policy has no profile {', '.join(unknown)}")
         exposed = [str(address) for address in self.listen if not address.is_local]
         if exposed and self.tls is None:
             raise ValueError(

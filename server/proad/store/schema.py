@@ -120,6 +120,16 @@ service_keys = Table(
     UniqueConstraint("user_id", "name"),
 )
 
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", String(255), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("user_id", String(36), nullable=False, unique=True),
+    # When the latest token was issued
+    Column("token_time", UtcDateTime, nullable=False),
+)
+
 volumes = Table(
     "volumes",
     metadata,

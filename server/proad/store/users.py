@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Column, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from proad.errors import AlreadyExistsError, InvalidArgumentError
@@ -17,7 +17,7 @@ from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.owners import require_free
-from proad.store.schema import service_keys, sessions, teams, users
+from proad.store.schema import identities, service_keys, sessions, teams, users
 
 _MAX_NAME_LENGTH = 64
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+-]*")
@@ -165,18 +165,11 @@ class UserStore:
 
     async def statuses(self, names: Collection[str]) -> dict[str, UserStatus]:
         """Return the statuses of some users by name, without disabled users."""
-        columns = (users.c[each] for each in UserStatus._fields)
-        known = select(users.c.name, *columns).where(users.c.disabled.is_(False))
-        found: dict[str, UserStatus] = {}
-        async with self._database.read() as connection:
-            for some in batched(names):
-                result = await connection.execute(known.where(users.c.name.in_(some)))
-                for row in result:
-                    name, id, version, access, team_id, profile, scopes = row
-                    found[name] = UserStatus(
-                        id, version, Access(access), team_id, profile, read_scopes(scopes)
-                    )
-        return found
+        return await self._statuses(users.c.name, names)
+
+    async def statuses_by_id(self, ids: Collection[str]) -> dict[str, UserStatus]:
+        """Return the statuses of some users by id, without disabled users."""
+        return await self._statuses(users.c.id, ids)
 
     async def list(self) -> list[User]:
         """Return all users, ordered by name."""
@@ -227,8 +220,21 @@ class UserStore:
             id = (await connection.execute(removal)).scalar_one_or_none()
             if id is None:
                 raise UserNotFoundError(name)
-            for of_user in (sessions, service_keys):
+            for of_user in (sessions, service_keys, identities):
                 await connection.execute(delete(of_user).where(of_user.c.user_id == id))
+
+    async def _statuses(self, key: Column[str], values: Collection[str]) -> dict[str, UserStatus]:
+        columns = (users.c[each] for each in UserStatus._fields)
+        known = select(key.label("key"), *columns).where(users.c.disabled.is_(False))
+        found: dict[str, UserStatus] = {}
+        async with self._database.read() as connection:
+            for some in batched(values):
+                for row in await connection.execute(known.where(key.in_(some))):
+                    of, id, version, access, team_id, profile, scopes = row
+                    found[of] = UserStatus(
+                        id, version, Access(access), team_id, profile, read_scopes(scopes)
+                    )
+        return found
 
     async def _change(self, name: str, /, **values: object) -> User:
         change = (

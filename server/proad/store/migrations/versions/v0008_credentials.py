@@ -1,4 +1,4 @@
-"""Sessions, which refresh tokens prolong, and service keys."""
+"""Sessions, which refresh tokens prolong, service keys, and users by an issuer of tokens."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -36,6 +36,15 @@ def upgrade() -> None:
         sa.Column("use_time", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_service_keys"),
         sa.UniqueConstraint("user_id", "name", name="uq_service_keys_user_id"),
+    )
+    op.create_table(
+        "identities",
+        sa.Column("issuer", sa.String(255), nullable=False),
+        sa.Column("subject", sa.String(255), nullable=False),
+        sa.Column("user_id", sa.String(36), nullable=False),
+        sa.Column("token_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "subject", name="pk_identities"),
+        sa.UniqueConstraint("user_id", name="uq_identities_user_id"),
     )
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
     op.create_index("ix_sessions_expire_time", "sessions", ["expire_time"])
