@@ -15,7 +15,7 @@ NETWORKS = (
         [
             {"networks": [{"network": name}]}
             for name in (
-                *("container:", "container:no-such-one", "container:0", "container:/etc"),
+                *("container:", "container:no-such-one", "container:zz", "container:/etc"),
                 *("container:ns:/proc/1/ns/net", "ns:/proc/1/ns/net", "ns:/run/netns/x"),
                 *("ns:", "service:web", "pod:web", "slirp4netns:enable_ipv6=true", "path:/x"),
             )

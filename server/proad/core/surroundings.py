@@ -163,10 +163,10 @@ class SurroundingsReader:
         Only what is inside a root is looked at: no path that a caller names makes us hang.
         """
         inside = {source for source in sources if _is_inside(source, profile.bind_roots)}
-        if not sources:
-            return {}, (), ()
-        others = [each async for each in self._other_binds(connection, but)] if inside else []
         protected = {*self._protected, *self._state_folders()}
+        if not inside:  # the names of what is protected are enough to name the rule
+            return {}, tuple(HostPath(path=path) for path in protected if sources), ()
+        others = [each async for each in self._other_binds(connection, but)]
         found = await self._paths.read({*inside, *protected, *(each.source for each in others)})
         return (
             {source: found[source] for source in inside},
@@ -232,6 +232,8 @@ class SurroundingsReader:
 
     def _find(self, connection: EngineConnection, ref: str) -> Entry | None:
         """Return the container that an engine means: by full id, by name, by a part of the id."""
+        if not ref:
+            return None
         if (entry := self._inventory.entry(connection, ref)) is not None:
             return entry
         for entry in self._inventory.named(ref):
