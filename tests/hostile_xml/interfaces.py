@@ -102,6 +102,10 @@ _PARTS = {
             "</interface>"
         ),
         "<interface type='network'><source network='default'/><model type='-netdev'/></interface>",
+        *(
+            f"<interface type='network'><source network='default'/><model type='{model}'/></interface>"
+            for model in ("vfio-pci", "usb-host", "vhost-user-blk-pci", "ivshmem-plain", "")
+        ),
     ],
 }
 

@@ -17,7 +17,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 def judge_xml(xml: str, profile: Profile, facts: DomainFacts) -> tuple[list[Violation], str]:
-    """XmlJudge domain XML of a caller. Takes some milliseconds, hence not for an event loop.
+    """Judge domain XML of a caller. Takes some milliseconds, hence not for an event loop.
 
     Returns:
         The violations; and the XML of what is allowed, with what a domain gets that says
@@ -40,7 +40,7 @@ def judge_xml(xml: str, profile: Profile, facts: DomainFacts) -> tuple[list[Viol
 def judge_document(
     document: DomainDocument, profile: Profile, facts: DomainFacts
 ) -> list[Violation]:
-    """XmlJudge what an existing domain, or a snapshot of one, runs by.
+    """Judge what an existing domain, or a snapshot of one, runs by.
 
     What callers and guests have noted in its metadata decides nothing.
     """

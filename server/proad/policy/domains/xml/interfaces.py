@@ -8,6 +8,12 @@ from proad.policy.domains.xml.values import UUID, WORD, YES_NO, Dropped, Like, N
 
 _NETWORK = Named("allowed_domain_networks", "network not listed", "network")
 
+# libvirt gives QEMU another model as the name of any device.
+_MODEL = Words(
+    "virtio virtio-transitional virtio-non-transitional e1000 e1000e igb rtl8139 ne2k_pci pcnet "
+    "i82551 i82557b i82559er vmxnet3 usb-net spapr-vlan"
+)
+
 _SOURCE = ElementRules(
     attributes={
         "network": _NETWORK,
@@ -36,7 +42,7 @@ def _interface(
                 ),
                 "source": source,
                 "target": target,
-                "model": ElementRules(attributes={"type": WORD}),
+                "model": ElementRules(attributes={"type": _MODEL}),
                 "link": ElementRules(attributes={"state": Words("up down")}),
                 "mtu": ElementRules(attributes={"size": Number(68, 65_535)}),
                 "boot": BOOT,
