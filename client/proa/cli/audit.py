@@ -53,7 +53,9 @@ def audit(
         timedelta | None,
         typer.Option(parser=duration, metavar="TIME", help="Only so long ago or less, such as 2h."),
     ] = None,
-    most: Annotated[int, typer.Option("--most", "-n", min=1, help="How many, newest first.")] = 50,
+    most: Annotated[
+        int, typer.Option("--most", "-n", min=1, max=100_000, help="How many, newest first.")
+    ] = 50,
     no_trunc: NoTrunc = False,
     output: Output = None,
 ) -> None:

@@ -69,6 +69,7 @@ COMMANDS = {
     "volumes ls": [],
     "volumes create": ["v", "--size", "1GiB"],
     "volumes rm": ["v"],
+    "audit": ["x"],
     "requests ls": [],
     "requests show": ["x"],
     "requests cancel": ["x"],

@@ -14,6 +14,7 @@ def test_methods_yields_the_rpcs_of_all_services():
     services = {
         service.full_name
         for name in (
+            "audit",
             "auth",
             "container",
             "domain",
