@@ -15,6 +15,7 @@ from contract.events import DomainEventsContract, EventsContract
 from contract.external_actor import DomainExternalActor, LibvirtExternalActor
 from contract.external_changes import DomainExternalChangesContract
 from contract.harness import PREFIX, SOON, DriverHarness
+from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
 from contract.recovery import DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
@@ -79,6 +80,9 @@ class TestLibvirtQemuDomains(OnQemu, DomainsContract): ...
 
 
 class TestLibvirtQemuDomainXml(OnQemu, DomainXmlContract): ...
+
+
+class TestLibvirtQemuJudgedXml(OnQemu, JudgedXmlContract): ...
 
 
 class TestLibvirtQemuSnapshots(OnQemu, SnapshotsContract): ...

@@ -13,6 +13,7 @@ from contract.events import DomainEventsContract, EventsContract
 from contract.external_actor import DomainExternalActor, LibvirtExternalActor
 from contract.external_changes import DomainExternalChangesContract
 from contract.harness import SOON, DriverHarness
+from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import IllegalVerbsContract, LifecycleContract
 from contract.recovery import DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
@@ -81,6 +82,9 @@ class TestLibvirtTestDomains(OnTestHypervisor, DomainsContract): ...
 
 
 class TestLibvirtTestDomainXml(OnTestHypervisor, DomainXmlContract): ...
+
+
+class TestLibvirtTestJudgedXml(OnTestHypervisor, JudgedXmlContract): ...
 
 
 class TestLibvirtTestSnapshots(OnTestHypervisor, SnapshotsContract): ...

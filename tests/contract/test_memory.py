@@ -10,6 +10,7 @@ from contract.domains import MEMORY, DomainsContract, new_disk
 from contract.events import DomainEventsContract, EventsContract, SnapshotEventsContract
 from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
+from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
 from contract.recovery import ContainerRecoveryContract, DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
@@ -170,6 +171,9 @@ class TestMemoryDomains(OnMemoryDomains, DomainsContract): ...
 
 
 class TestMemoryDomainXml(OnMemoryDomains, DomainXmlContract): ...
+
+
+class TestMemoryJudgedXml(OnMemoryDomains, JudgedXmlContract): ...
 
 
 class TestMemorySnapshots(OnMemoryDomains, SnapshotsContract):
