@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 import proa
+from eventually import wait_until
 from integration.daemon.conftest import Daemon
 from proa import v1
 from proad.rpc.encodings import embedded
@@ -206,11 +207,13 @@ def test_attack_stalled_lists_of_a_user_cost_bounded_memory(daemon: Daemon) -> N
             for connection in opened:
                 await connection.heard()
 
-            def others_and_itself() -> None:
+            def others_and_itself() -> bool:
                 client.resources.ListResources(v1.ListResourcesRequest(), timeout=30)
                 reader.auth.GetCaller(v1.GetCallerRequest(), timeout=30)
+                return True
 
-            await asyncio.to_thread(others_and_itself)
+            # A busy machine is still at the lists, and reads no other request in time.
+            await asyncio.to_thread(wait_until, others_and_itself, tolerate=(proa.Error,))
             for connection in opened:
                 connection.close()
 
