@@ -11,6 +11,7 @@ from proad.commands.options import Config
 from proad.config import Settings, example, load_settings
 from proad.control import ask_to_reload
 from proad.logs import configure_logs
+from proad.policy import Policy
 from proad.state import prepare_state_dir
 from proad.store.database import Database
 from proad.tls import read_client_trust, read_tls
@@ -99,7 +100,7 @@ def check_config(
         read_client_trust(settings.tls)
     addresses = {"listen", "tls_client_listen"}
     tables = {"hosts": "host", "client_certificates": "client_certificate"}
-    plain = settings.model_dump(mode="json", exclude=addresses | tables.keys())
+    plain = settings.model_dump(mode="json", exclude=addresses | tables.keys() | {"policy"})
     for name, value in plain.items():
         if value is not None:
             typer.echo(f"{name} = {value}")
@@ -109,3 +110,15 @@ def check_config(
         for each in getattr(settings, name):
             fields = each.model_dump(mode="json", exclude_none=True)
             typer.echo(f"{table} " + ", ".join(f"{key} = {value}" for key, value in fields.items()))
+    _print_policy(settings.policy)
+
+
+def _print_policy(policy: Policy) -> None:
+    """Print the ceiling, and of each profile what it does not have from the ceiling."""
+    ceiling = policy.model_dump(mode="json", exclude={"profiles"})
+    for name, value in ceiling.items():
+        typer.echo(f"policy {name} = {value}")
+    for profile, settings in policy.effective().items():
+        for name, value in settings.model_dump(mode="json").items():
+            if value != ceiling[name]:
+                typer.echo(f"policy.profiles.{profile} {name} = {value}")

@@ -252,6 +252,18 @@ def test_config_file_sets_the_settings(proad, tmp_path):
     assert f"state_dir = {tmp_path}/other\n" in shown
 
 
+def test_check_config_prints_the_profiles_as_the_ceiling_leaves_them(proad, tmp_path):
+    config = tmp_path / "proa.toml"
+    config.write_text("[policy]\nmax_cpus = 4\n[policy.profiles.ci]\nmax_cpus = 2\n")
+    lines = proad("check-config", "--config", str(config)).splitlines()
+    assert "policy max_cpus = 4.0" in lines
+    assert [line for line in lines if line.startswith("policy.profiles.ci ")] == [
+        "policy.profiles.ci max_cpus = 2.0",
+        "policy.profiles.ci allow_new_privileges = False",
+    ]
+    assert "policy.profiles.default allow_new_privileges = False" in lines
+
+
 def test_check_config_prints_the_settings_without_secrets(proad, state):
     text = proad("check-config", PROA_DATABASE_URL="postgresql://me:geheim@h/d")
     assert f"state_dir = {state}\n" in text
