@@ -41,7 +41,9 @@ class VolumesContract:
         assert (made.base_path, made.host) == ("", "")
         for pool in ("", made.pool):
             assert made in await harness.volumes.list_volumes(pool)
+        assert made.record_id in await harness.volumes.recorded_volumes()
         await harness.volumes.delete_volume("", made.name)
+        assert made.record_id not in await harness.volumes.recorded_volumes()
         assert made.name not in [each.name for each in await harness.volumes.list_volumes()]
         with pytest.raises(VolumeNotFoundError):
             await harness.volumes.delete_volume(made.pool, made.name)
