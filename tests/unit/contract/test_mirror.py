@@ -154,6 +154,8 @@ def test_walk_reaches_whole_model():
         "Action",
         "Charge",
         "ContainerVolume",
+        "DomainDocument",
+        "DomainFacts",
         "EngineEvent",
         "EngineInfo",
         "Footprint",
