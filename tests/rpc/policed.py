@@ -82,6 +82,7 @@ JUDGED = {
 
 UNJUDGED = {
     "CreateToken": "changes nothing of the host",
+    "RefreshToken": "changes nothing of the host",
     "RevokeToken": "changes nothing of the host",
     "CancelRequest": "ends what the caller was allowed to begin",
     "PruneContainers": "leaves what DeleteResource would deny",
