@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from proad.model import Access
-from rpc.daemon import BOTH, IMAGE, MEMORY_BYTES, RPCS, Daemon, refusal
+from proad.model.scope import Scope
+from rpc.daemon import IMAGE, MEMORY_BYTES, RPCS, Daemon, refusal
 
 _HASH = "$2b$04$" + "x" * 53
 
@@ -19,7 +20,7 @@ class Tenant:
 
     @property
     def token(self):
-        return self.daemon.token(*BOTH, username=self.name)
+        return self.daemon.token(*Scope, username=self.name)
 
     def call(self, method, /, **fields) -> Any:
         """Begin a call."""
@@ -46,9 +47,9 @@ class Tenant:
 
 
 async def tenant(daemon, name, access=Access.OWN, team=None) -> Tenant:
-    """Add a user with both scopes to a daemon."""
+    """Add a user with all scopes to a daemon."""
     user = await daemon.users.add(
-        name, _HASH, BOTH, access=access, team_id="" if team is None else team.id
+        name, _HASH, tuple(Scope), access=access, team_id="" if team is None else team.id
     )
     daemon.versions[name] = user.token_version
     return Tenant(daemon, name, user.id)

@@ -137,7 +137,9 @@ OF_EVERYTHING: dict[str, dict[str, Any]] = {
     "LoginRegistry": {"registry": "reg:5000", "username": "u", "password": "wrong"},
     "LogoutRegistry": {"registry": "reg:5000"},
     "CreateToken": {"username": f"{ABSENT}", "password": "wrong"},
+    "RefreshToken": {"refresh_token": "wrong"},
     "RevokeToken": {},
+    "ListEntries": {},
 }
 CASES: list[dict[str, Any]] = [OF_A_RESOURCE, OF_SOMETHING_ELSE, OF_A_NEW_NAME, OF_EVERYTHING]
 
