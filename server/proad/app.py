@@ -39,15 +39,21 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.handover import Handover
 from proad.core.hosts import Hosts
+from proad.core.image_ledger import ImageLedger
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, RecordCache, Store
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
-from proad.core.local_records import LocalResourceRecords, LocalVolumeOwners
+from proad.core.local_records import (
+    LocalImageRecords,
+    LocalResourceRecords,
+    LocalVolumeOwners,
+)
 from proad.core.provisioning import Provisioning
 from proad.core.quotas import Quotas
 from proad.core.recovery import RequestJudge
 from proad.core.recreation import Recreator
+from proad.core.registry_logins import RegistryLogins
 from proad.core.removals import Removals
 from proad.core.requests import MOST_REQUESTS, RETENTION, Checkpoint, RequestJournal, passed
 from proad.core.resolver import Resolver
@@ -65,7 +71,7 @@ from proad.errors import SetupError
 from proad.logs import configure_logs
 from proad.model import ServerInfo, ServerLimits
 from proad.ports import Driver
-from proad.ports.records import ResourceRecords, VolumeOwners, VolumeRecords
+from proad.ports.records import ImageRecords, ResourceRecords, VolumeOwners, VolumeRecords
 from proad.reload import ReloadableSettings, Reloader
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.audit_service import AuditService
@@ -95,6 +101,7 @@ from proad.state import daemon_id, prepare_state_dir, served
 from proad.store.audit import AuditStore
 from proad.store.database import Database
 from proad.store.identities import IdentityStore
+from proad.store.images import ImageStore
 from proad.store.owners import OwnerStore
 from proad.store.requests import RequestStore
 from proad.store.resources import ResourceStore
@@ -160,6 +167,7 @@ async def _serve(
             _memory_drivers() if memory else _drivers(settings.hosts, VolumeStore(database)),
             # What is in memory alone is no more when the daemon ends.
             records=None if memory else ResourceStore(database, daemon_id(settings.state_dir)),
+            image_records=None if memory else ImageStore(database, daemon_id(settings.state_dir)),
             reloader=reloader,
             control=control,
             volume_owners=None if memory else VolumeOwnerStore(database),
@@ -208,6 +216,7 @@ async def serving(
     checkpoint: Checkpoint = passed,
     *,
     records: ResourceRecords | None = None,
+    image_records: ImageRecords | None = None,
     reloader: Reloader | None = None,
     control: Control | None = None,
     volume_owners: VolumeOwners | None = None,
@@ -224,6 +233,7 @@ async def serving(
         most_requests: requests with an id that are remembered of one user.
         checkpoint: called at each point of a journalled request where the daemon may die.
         records: where the records of resources outlive the daemon; None: nowhere.
+        image_records: where those of images do.
         reloader: lets components take over changed settings; None: nothing is reloaded.
         control: gets the commands that the daemon does for the host; None: it does none.
         volume_owners: where the owners of volumes outlive the daemon; None: nowhere.
@@ -265,7 +275,11 @@ async def serving(
         gate = PolicyGate(settings.policy, inventory, surroundings)
         verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
         quotas = Quotas(inventory, tenancy, gate)
-        provisioning = Provisioning(hosts, resolver, tasks, inventory, gate, tenancy, quotas)
+        ledger = ImageLedger(image_records or LocalImageRecords())
+        await ledger.load()
+        provisioning = Provisioning(
+            hosts, resolver, tasks, inventory, gate, tenancy, quotas, ledger
+        )
         removals = Removals(hosts, timing.removals)
         journal = RequestJournal(
             requests,
@@ -330,10 +344,12 @@ async def serving(
             ),
             containers=ContainerService(
                 provisioning,
-                Recreator(resolver, verbs, inventory, gate, tenancy, quotas),
+                Recreator(resolver, verbs, inventory, gate, tenancy, quotas, ledger),
                 ContainerPruner(hosts, verbs, tasks, inventory, slicer),
             ),
-            images=ImageService(ImageOperations(hosts, tasks, gate), paginator),
+            images=ImageService(
+                ImageOperations(hosts, tasks, gate, RegistryLogins(), ledger), paginator
+            ),
             domains=DomainService(provisioning),
             snapshots=SnapshotService(
                 SnapshotOperations(resolver, verbs, inventory, quotas), paginator

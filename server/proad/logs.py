@@ -123,8 +123,9 @@ def configure_logs(form: LogFormat, level: LogLevel) -> LogThreshold:
     logging.basicConfig(handlers=[handler], force=True)
     # Alembic logs every step of a migration, which interests its author alone.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # Its lines contain rows, and hence password hashes.
-    logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
+    # Their lines contain rows, and hence password hashes and names of users whose login failed.
+    for library in ("sqlalchemy", "aiosqlite", "psycopg"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
         processors=[threshold, *shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),

@@ -8,10 +8,11 @@ from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
+from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
 from proad.core.lifecycle import Lifecycle
-from proad.core.local_records import LocalVolumeOwners, NoOwnerNames
+from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwnerNames
 from proad.core.provisioning import Provisioning
 from proad.core.quotas import Quotas
 from proad.core.recreation import Recreator
@@ -43,13 +44,14 @@ class CoreHarness:
         resolver = Resolver(hosts, self.inventory)
         gate = PolicyGate(policy, self.inventory)
         verbs = VerbRunner(resolver, self.inventory, tasks, gate)
+        ledger = ImageLedger(LocalImageRecords())
         tenancy = VolumeTenancy(LocalVolumeOwners(), NoOwnerNames())
         quotas = Quotas(self.inventory, tenancy, gate)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas)
-        self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas)
+        self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas, ledger)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory, quotas)
         self.provisioning = Provisioning(
-            hosts, resolver, tasks, self.inventory, gate, tenancy, quotas
+            hosts, resolver, tasks, self.inventory, gate, tenancy, quotas, ledger
         )
         self.volumes = VolumeOperations(hosts, tasks, self.inventory, gate, tenancy, quotas)
         self.pruner = ContainerPruner(hosts, verbs, tasks, self.inventory, TimeSlicer())

@@ -317,8 +317,8 @@ async def test_error_own_timeout_is_not_the_callers_deadline(failing):
 
 async def test_error_internal_of_a_stream_shows_the_correlation_id(serve):
     class FailingPull(MemoryDriver):
-        async def pull_image(self, name, *, platform=""):
-            async for event in super().pull_image(name, platform=platform):
+        async def pull_image(self, name, **options):
+            async for event in super().pull_image(name, **options):
                 yield event
                 raise RuntimeError("the secret of the engine")
 

@@ -48,9 +48,9 @@ class Noting(MemoryDriver):
         super().__init__()
         self.ended = []
 
-    async def pull_image(self, name, *, platform=""):
+    async def pull_image(self, name, **options):
         try:
-            async for event in super().pull_image(name, platform=platform):
+            async for event in super().pull_image(name, **options):
                 yield event
                 if name == "slow:1":
                     await asyncio.Event().wait()  # until the caller goes away
@@ -204,13 +204,13 @@ async def test_pull_registry_that_does_not_answer_is_asked_once(serve, name):
     class Counting(MemoryDriver):
         asked = 0
 
-        def pull_image(self, name, *, platform=""):
+        def pull_image(self, name, **options):
             Counting.asked += 1
-            return super().pull_image(name, platform=platform)
+            return super().pull_image(name, **options)
 
-        async def login_registry(self, credentials):
+        async def check_credentials(self, credentials):
             Counting.asked += 1
-            await super().login_registry(credentials)
+            await super().check_credentials(credentials)
 
     daemon = await serve(("local", Counting()))
     rpc = RPCS[name]

@@ -103,9 +103,9 @@ async def test_cancel_request_ends_a_pull(serve, new_id):
     class Endless(MemoryDriver):
         ended = ""
 
-        async def pull_image(self, name, *, platform=""):
+        async def pull_image(self, name, **options):
             try:
-                async for event in super().pull_image(name, platform=platform):
+                async for event in super().pull_image(name, **options):
                     yield event
                     await asyncio.Event().wait()
             except BaseException as error:

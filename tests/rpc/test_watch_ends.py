@@ -142,8 +142,8 @@ async def test_stream_that_nobody_reads_account_disabled_ends(daemon, access_lin
 
 
 class EndlessPull(MemoryDriver):
-    async def pull_image(self, name, *, platform=""):
-        async for step in super().pull_image(name, platform=platform):
+    async def pull_image(self, name, **options):
+        async for step in super().pull_image(name, **options):
             yield step
             await asyncio.Event().wait()
 

@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class ImageServiceStub(object):
-    """Container images on a host, and the registries that they come from.
+    """Container images on a host, and the registries that they come from. An image that was pulled with
+    credentials of LoginRegistry is there for those users alone who pulled it with theirs:
+    IMAGE_NOT_FOUND for others, also from ContainerService.
     """
 
     def __init__(self, channel):
@@ -68,7 +70,9 @@ class ImageServiceStub(object):
 
 
 class ImageServiceServicer(object):
-    """Container images on a host, and the registries that they come from.
+    """Container images on a host, and the registries that they come from. An image that was pulled with
+    credentials of LoginRegistry is there for those users alone who pulled it with theirs:
+    IMAGE_NOT_FOUND for others, also from ContainerService.
     """
 
     def ListImages(self, request, context):
@@ -104,7 +108,8 @@ class ImageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteImage(self, request, context):
-        """Deletes an image; with a tag, the tag, and the image with its last one.
+        """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
+        have pulled with credentials of theirs, too, stays for these.
         Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
         A request has at most 64 KiB.
         """
@@ -113,7 +118,7 @@ class ImageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def LoginRegistry(self, request, context):
-        """Lets the registry check a user name and password and keeps them for pulls,
+        """Lets the registry check a user name and password and keeps them for the caller's own pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
         Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
         A request has at most 64 KiB.
@@ -123,7 +128,7 @@ class ImageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def LogoutRegistry(self, request, context):
-        """Forgets what LoginRegistry kept. Idempotent.
+        """Forgets what LoginRegistry kept of the caller's. Idempotent.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -172,7 +177,9 @@ def add_ImageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ImageService(object):
-    """Container images on a host, and the registries that they come from.
+    """Container images on a host, and the registries that they come from. An image that was pulled with
+    credentials of LoginRegistry is there for those users alone who pulled it with theirs:
+    IMAGE_NOT_FOUND for others, also from ContainerService.
     """
 
     @staticmethod

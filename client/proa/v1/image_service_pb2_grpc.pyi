@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ImageServiceStub:
-    """Container images on a host, and the registries that they come from."""
+    """Container images on a host, and the registries that they come from. An image that was pulled with
+    credentials of LoginRegistry is there for those users alone who pulled it with theirs:
+    IMAGE_NOT_FOUND for others, also from ContainerService.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -54,24 +57,28 @@ class ImageServiceStub:
     A request has at most 64 KiB.
     """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]
-    """Deletes an image; with a tag, the tag, and the image with its last one.
+    """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
+    have pulled with credentials of theirs, too, stays for these.
     Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
     A request has at most 64 KiB.
     """
     LoginRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]
-    """Lets the registry check a user name and password and keeps them for pulls,
+    """Lets the registry check a user name and password and keeps them for the caller's own pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
     Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
     A request has at most 64 KiB.
     """
     LogoutRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]
-    """Forgets what LoginRegistry kept. Idempotent.
+    """Forgets what LoginRegistry kept of the caller's. Idempotent.
     A request has at most 64 KiB.
     """
 
 @_typing.type_check_only
 class ImageServiceAsyncStub(ImageServiceStub):
-    """Container images on a host, and the registries that they come from."""
+    """Container images on a host, and the registries that they come from. An image that was pulled with
+    credentials of LoginRegistry is there for those users alone who pulled it with theirs:
+    IMAGE_NOT_FOUND for others, also from ContainerService.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListImages: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ListImagesRequest, _image_service_pb2.ListImagesResponse]  # type: ignore[assignment]
@@ -95,23 +102,27 @@ class ImageServiceAsyncStub(ImageServiceStub):
     A request has at most 64 KiB.
     """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]  # type: ignore[assignment]
-    """Deletes an image; with a tag, the tag, and the image with its last one.
+    """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
+    have pulled with credentials of theirs, too, stays for these.
     Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
     A request has at most 64 KiB.
     """
     LoginRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]  # type: ignore[assignment]
-    """Lets the registry check a user name and password and keeps them for pulls,
+    """Lets the registry check a user name and password and keeps them for the caller's own pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
     Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
     A request has at most 64 KiB.
     """
     LogoutRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]  # type: ignore[assignment]
-    """Forgets what LoginRegistry kept. Idempotent.
+    """Forgets what LoginRegistry kept of the caller's. Idempotent.
     A request has at most 64 KiB.
     """
 
 class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Container images on a host, and the registries that they come from."""
+    """Container images on a host, and the registries that they come from. An image that was pulled with
+    credentials of LoginRegistry is there for those users alone who pulled it with theirs:
+    IMAGE_NOT_FOUND for others, also from ContainerService.
+    """
 
     @_abc_1.abstractmethod
     def ListImages(
@@ -157,7 +168,8 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.DeleteImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.DeleteImageResponse, _abc.Awaitable[_image_service_pb2.DeleteImageResponse]]:
-        """Deletes an image; with a tag, the tag, and the image with its last one.
+        """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
+        have pulled with credentials of theirs, too, stays for these.
         Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
         A request has at most 64 KiB.
         """
@@ -168,7 +180,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.LoginRegistryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.LoginRegistryResponse, _abc.Awaitable[_image_service_pb2.LoginRegistryResponse]]:
-        """Lets the registry check a user name and password and keeps them for pulls,
+        """Lets the registry check a user name and password and keeps them for the caller's own pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
         Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
         A request has at most 64 KiB.
@@ -180,7 +192,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.LogoutRegistryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.LogoutRegistryResponse, _abc.Awaitable[_image_service_pb2.LogoutRegistryResponse]]:
-        """Forgets what LoginRegistry kept. Idempotent.
+        """Forgets what LoginRegistry kept of the caller's. Idempotent.
         A request has at most 64 KiB.
         """
 

@@ -1,8 +1,8 @@
-"""Records of resources and volumes for a core without a database: in memory."""
+"""Records of resources, volumes and images for a core without a database: in memory."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
-from proad.ports.records import EngineIdentity, ResourceRecord, VolumeOwner
+from proad.ports.records import EngineIdentity, ImageRecord, ResourceRecord, VolumeOwner
 
 
 class LocalResourceRecords:
@@ -43,6 +43,25 @@ class LocalVolumeOwners:
     async def list(self, engine: EngineIdentity) -> Sequence[VolumeOwner]:
         """Return all owners of an engine's volumes."""
         return list(self._engines.get(engine, {}).values())
+
+
+class LocalImageRecords:
+    """Records of images for one process; implements `ports.records.ImageRecords`."""
+
+    def __init__(self) -> None:
+        self._records: set[ImageRecord] = set()
+
+    async def all(self) -> list[ImageRecord]:
+        """Return all records."""
+        return list(self._records)
+
+    async def put(self, record: ImageRecord) -> None:
+        """Store a record."""
+        self._records.add(record)
+
+    async def remove(self, records: Collection[ImageRecord]) -> None:
+        """Remove records."""
+        self._records.difference_update(records)
 
 
 class NoOwnerNames:

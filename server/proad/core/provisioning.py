@@ -8,6 +8,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts, require
+from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas, charge_of
 from proad.core.requests import announce
@@ -44,6 +45,7 @@ class Provisioning:
         gate: PolicyGate,
         volumes: VolumeTenancy,
         quotas: Quotas,
+        ledger: ImageLedger,
     ) -> None:
         self._hosts = hosts
         self._resolver = resolver
@@ -52,6 +54,7 @@ class Provisioning:
         self._gate = gate
         self._volumes = volumes
         self._quotas = quotas
+        self._ledger = ledger
 
     @shielded
     async def create_container(
@@ -68,6 +71,7 @@ class Provisioning:
         connection, driver = self._hosts.offering(Containers, host)
         with self._gate.claiming(spec):
             spec = await self._gate.admit_container(connection, spec)
+            await self._ledger.check(connection, spec.image)
             if redacted(spec):
                 spec = await self._with_secrets(spec, secrets_from)
             async with self._creating(

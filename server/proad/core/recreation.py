@@ -6,6 +6,7 @@ from dataclasses import replace
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
+from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas, charge_of
 from proad.core.requests import announce
@@ -40,6 +41,7 @@ class Recreator:
         inventory: the inventory.
         gate: judges what is made.
         volumes: records whose the volumes are.
+        ledger: knows whose images are.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Recreator:
         gate: PolicyGate,
         volumes: VolumeTenancy,
         quotas: Quotas,
+        ledger: ImageLedger,
     ) -> None:
         self._resolver = resolver
         self._verbs = verbs
@@ -57,6 +60,7 @@ class Recreator:
         self._gate = gate
         self._volumes = volumes
         self._quotas = quotas
+        self._ledger = ledger
 
     @verb_method
     async def recreate(self, ref: str, update: ResourceUpdate, *, etag: str) -> CreatedContainer:
@@ -77,6 +81,7 @@ class Recreator:
             spec = _changed(await run.driver.get_resource(run.id), update)
             with self._gate.claiming(spec):
                 spec = await self._gate.admit_container(connection, spec, instead=run.id)
+                await self._ledger.check(connection, spec.image)
                 if redacted(spec):
                     spec = await with_secrets(spec, resolved)
                 async with (

@@ -90,6 +90,7 @@ from proad.model.lifetime import (
 from proad.model.quota import Amounts, Charge, Quota, QuotaName
 from proad.model.registries import (
     DOCKER_HUB,
+    familiar_name,
     host_and_port,
     registry_of,
 )
@@ -297,6 +298,7 @@ __all__ = [
     "WatchEvent",
     "WatchOptions",
     "allowed_verbs",
+    "familiar_name",
     "full_id",
     "host_and_port",
     "is_reserved",

@@ -21,6 +21,15 @@ def registry_of(image: str) -> str:
     return DOCKER_HUB
 
 
+def familiar_name(image: str) -> str:
+    """Return the name that an engine shows of an image that is pulled by a name."""
+    if "@" not in image and ":" not in image.rpartition("/")[2]:
+        image = f"{image}:latest"
+    for prefix in (f"index.{DOCKER_HUB}/", f"{DOCKER_HUB}/"):
+        image = image.removeprefix(prefix)
+    return image.removeprefix("library/")
+
+
 def host_and_port(registry: str) -> tuple[str, str]:
     """Return the host, in lower case and without brackets and trailing dots, and the port.
 

@@ -149,9 +149,11 @@ class Images(Protocol):
         """Return the FULL view of an image. Raises ImageNotFoundError."""
 
     def pull_image(
-        self, name: str, *, platform: str = ""
+        self, name: str, *, platform: str = "", credentials: RegistryCredentials | None = None
     ) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image; the last item is the Image. Closing the generator ends the pull.
+
+        `credentials` are for the registry in the name of the image; None: the pull has none.
 
         Raises:
             ImageNotFoundError: the registry has no such image.
@@ -162,16 +164,13 @@ class Images(Protocol):
     async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
         """Delete an image, or remove a tag from it. Raises ImageNotFoundError, InUseError."""
 
-    async def login_registry(self, credentials: RegistryCredentials) -> None:
-        """Check credentials and keep them in memory for pulls.
+    async def check_credentials(self, credentials: RegistryCredentials) -> None:
+        """Let a registry check credentials, which the driver does not keep.
 
         Raises:
             RegistryDeniedError: the registry refuses the credentials.
             RegistryUnreachableError: the registry does not answer, or cannot at the moment.
         """
-
-    async def logout_registry(self, registry: str) -> None:
-        """Forget the credentials for a registry, if there are any."""
 
 
 @runtime_checkable

@@ -119,6 +119,38 @@ class VolumeRecords(Protocol):
         """Remove records by their ids; unknown ids are ignored."""
 
 
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """The record that a user may use an image, which was pulled with credentials.
+
+    Attributes:
+        engine: identity of the engine that has the image.
+        image: id of the image, or what stands for the image of a pull that has not ended.
+        user_id: id of the user who pulled the image with credentials of their own; empty:
+            everybody may use the image.
+    """
+
+    engine: EngineIdentity
+    image: str
+    user_id: str
+
+
+class ImageRecords(Protocol):
+    """The records of images that were pulled with credentials.
+
+    Every method raises DatabaseUnreachableError if the records cannot be read or written.
+    """
+
+    async def all(self) -> list[ImageRecord]:
+        """Return all records, in any order."""
+
+    async def put(self, record: ImageRecord) -> None:
+        """Store a record, which may be there already."""
+
+    async def remove(self, records: Collection[ImageRecord]) -> None:
+        """Remove records; unknown ones are ignored."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeOwner:
     """Whose a volume is that Proa made.

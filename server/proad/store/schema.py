@@ -178,6 +178,16 @@ requests = Table(
     Index("ix_requests_daemon", "daemon", "end_time"),
 )
 
+images = Table(
+    "images",
+    metadata,
+    Column("daemon", String(36), primary_key=True),
+    Column("engine", String(255), primary_key=True),
+    Column("image", String(600), primary_key=True),
+    # Empty: everybody
+    Column("user_id", String(36), primary_key=True),
+)
+
 resources = Table(
     "resources",
     metadata,

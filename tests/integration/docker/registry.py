@@ -26,7 +26,9 @@ def find_registry() -> str | None:
 
 
 @contextmanager
-def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
+def serve_registry(
+    folder: Path, *, closed: bool = False, password: str = PASSWORD
+) -> Iterator[str]:
     """Run a registry, which requires the password if `closed`, and yield its address."""
     folder.mkdir()
     address = f"127.0.0.1:{free_port()}"
@@ -38,7 +40,7 @@ def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
     }
     if closed:
         # The registry knows one of the names that the same algorithm goes by.
-        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4, prefix=b"2a")).decode()
+        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4, prefix=b"2a")).decode()
         (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
         settings["auth"] = {"htpasswd": {"realm": "x", "path": str(folder / "htpasswd")}}
     config = folder / "config.yml"

@@ -88,8 +88,11 @@ def upload(raw: docker.APIClient, name: str, *, size: int = 1000) -> str:
     return id
 
 
-async def pull(driver: DockerDriver, name: str) -> tuple[list[PullProgress], Image]:
-    *steps, image = [item async for item in driver.pull_image(name)]
+async def pull(
+    driver: DockerDriver, name: str, credentials: RegistryCredentials | None = None
+) -> tuple[list[PullProgress], Image]:
+    events = driver.pull_image(name, credentials=credentials)
+    *steps, image = [item async for item in events]
     assert isinstance(image, Image)
     assert all(isinstance(step, PullProgress) for step in steps)
     return steps, image  # type: ignore[return-value] # asserted above
@@ -128,7 +131,7 @@ class TestNonRegistry:
             wrong = RegistryCredentials(registry=address, username="u", password="p")
             login = None
             try:
-                await driver.login_registry(wrong)
+                await driver.check_credentials(wrong)
             except ProaError as error:
                 login = error
 
@@ -285,10 +288,9 @@ class TestPull:
     ):
         for registry in registries:
             credentials = RegistryCredentials(registry=registry, username=USER, password=PASSWORD)
-            await driver.login_registry(credentials)
             for name in (f"{registry}/proa-test/none", f"{registry}/proa-test/none:1"):
                 with pytest.raises(ImageNotFoundError) as caught:
-                    await pull(driver, name)
+                    await pull(driver, name, credentials)
                 assert caught.value.metadata == {"image": name}
 
     async def test_pull_image_without_registry_raises_registry_unreachable(
@@ -336,8 +338,8 @@ class TestPull:
                     await pull(driver, f"{registries[0]}/proa-test/none")
 
 
-class TestLogin:
-    async def test_login_registry_until_logout_allows_pull(
+class TestCredentials:
+    async def test_pull_with_credentials_keeps_none_for_the_next(
         self, driver: DockerDriver, raw: docker.APIClient, registries: tuple[str, str], cleaned: str
     ):
         registry = registries[1]
@@ -347,38 +349,29 @@ class TestLogin:
         with pytest.raises(RegistryDeniedError) as caught:
             await pull(driver, name)
         assert caught.value.metadata["registry"] == registry
-        await driver.login_registry(right)
-        assert (await pull(driver, name))[1].id == id
+        await driver.check_credentials(right)
+        assert (await pull(driver, name, right))[1].id == id
         raw.remove_image(name)
-        async with DockerDriver() as other:  # credentials are not on disk, nor shared
-            with pytest.raises(RegistryDeniedError):
-                await pull(other, name)
-        for _ in range(2):
-            await driver.logout_registry(registry)
         with pytest.raises(RegistryDeniedError):
             await pull(driver, name)
 
-    async def test_login_registry_with_wrong_password_raises_registry_denied(
+    async def test_check_credentials_with_wrong_password_raises_registry_denied(
         self, driver: DockerDriver, registries: tuple[str, str]
     ):
         registry = registries[1]
-        right = RegistryCredentials(registry=registry, username=USER, password=PASSWORD)
-        await driver.login_registry(right)
         for wrong in (
             RegistryCredentials(registry=registry, username=USER, password="x"),
             RegistryCredentials(registry=registry, username="bob", password=PASSWORD),
         ):
             with pytest.raises(RegistryDeniedError) as caught:
-                await driver.login_registry(wrong)
+                await driver.check_credentials(wrong)
             assert PASSWORD not in str(caught.value)
             assert "user name or password is wrong" in caught.value.message
             assert "LoginRegistry" not in caught.value.message
-        with pytest.raises(ImageNotFoundError):  # the valid credentials are kept
-            await pull(driver, f"{registry}/proa-test/none:1")
 
-    async def test_login_registry_without_registry_raises_registry_unreachable(
+    async def test_check_credentials_without_registry_raises_registry_unreachable(
         self, driver: DockerDriver
     ):
         nowhere = RegistryCredentials(registry="127.0.0.1:1", username="a", password="b")
         with pytest.raises(RegistryUnreachableError):
-            await driver.login_registry(nowhere)
+            await driver.check_credentials(nowhere)

@@ -9,7 +9,8 @@ import pytest
 from proad.core.actor import act_for
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
-from proad.core.local_records import LocalVolumeOwners, NoOwnerNames
+from proad.core.image_ledger import ImageLedger
+from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwnerNames
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
@@ -251,6 +252,7 @@ async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inv
         gate,
         VolumeTenancy(LocalVolumeOwners(), NoOwnerNames()),
         unlimited(inventory, gate),
+        ImageLedger(LocalImageRecords()),
     )
     act_for(Subject("ann"))
 

@@ -75,7 +75,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "get_image": lambda d, _: d.get_image(IMAGE),
     "pull_image": lambda d, _: _all(d.pull_image("nginx")),
     "delete_image": lambda d, _: d.delete_image(IMAGE),
-    "login_registry": lambda d, _: d.login_registry(
+    "check_credentials": lambda d, _: d.check_credentials(
         RegistryCredentials(registry="r.example", username="u", password="p")
     ),
     "create_domain": lambda d, _: d.create_domain(SPEC),
@@ -94,8 +94,6 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "find_created": lambda d, id: d.find_created(Footprint(mark=id, create_time=datetime.now(UTC))),
     "undo_created": lambda d, id: d.undo_created(Footprint(mark=id, create_time=datetime.now(UTC))),
 }
-# Forgetting credentials needs no engine.
-LOCAL = {"logout_registry"}
 
 
 async def container(driver: MemoryDriver, **labels: str) -> Resource:
@@ -117,7 +115,7 @@ def test_calls_covers_every_method_of_the_ports():
         for name, member in vars(protocol).items()
         if inspect.isfunction(member) and not name.startswith("_")
     }
-    assert methods == set(CALLS) | LOCAL
+    assert methods == set(CALLS)
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -304,22 +304,18 @@ class DockerDriver:
         return await self._images.get(name)
 
     def pull_image(
-        self, name: str, *, platform: str = ""
+        self, name: str, *, platform: str = "", credentials: RegistryCredentials | None = None
     ) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image."""
-        return self._registries.pull(name, platform)
+        return self._registries.pull(name, platform, credentials)
 
     async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
         """Delete an image, or take a tag off it."""
         return await self._images.delete(name, force=force)
 
-    async def login_registry(self, credentials: RegistryCredentials) -> None:
-        """Check credentials and keep them in memory for pulls."""
-        await self._registries.login(credentials)
-
-    async def logout_registry(self, registry: str) -> None:
-        """Forget credentials."""
-        self._registries.logout(registry)
+    async def check_credentials(self, credentials: RegistryCredentials) -> None:
+        """Let a registry check credentials."""
+        await self._registries.check(credentials)
 
     async def find_created(self, footprint: Footprint) -> Found | None:
         """Return what an interrupted create has made."""

@@ -1,4 +1,4 @@
-"""Pulls of images from registries, and the credentials for them."""
+"""Pulls of images from registries."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class Registries:
-    """Pulls images; keeps credentials for registries, in memory only.
+    """Pulls images, and lets registries check credentials.
 
     Args:
         engine: the engine, which talks to the registries.
@@ -47,29 +47,29 @@ class Registries:
         self._pull_silence = pull_silence
         self._engine = engine
         self._images = images
-        self._credentials: dict[str, RegistryCredentials] = {}
 
-    async def pull(self, name: str, platform: str) -> AsyncGenerator[PullProgress | Image, None]:
+    async def pull(
+        self, name: str, platform: str, credentials: RegistryCredentials | None
+    ) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image; see the port."""
         repository, tag = split_reference(name)
-        registry = registry_of(name)
         params = {"fromImage": repository, "tag": tag}
         if platform:
             params["platform"] = platform
         stream = await self._engine.streaming.begin(
             "/images/create",
             params=params,
-            headers=_auth_header(self._credentials.get(registry)),
+            headers=_auth_header(credentials),
             silence=self._pull_silence,
         )
         if isinstance(stream, Answer):
-            raise await self._pull_refused(name, registry, stream.status, stream.text)
-        async for progress in self._progress(stream, name, registry):
+            raise await self._pull_refused(name, credentials, stream.status, stream.text)
+        async for progress in self._progress(stream, name, credentials):
             yield progress
         yield await self._images.get(_joined(repository, tag))
 
-    async def login(self, credentials: RegistryCredentials) -> None:
-        """Check credentials and keep them; see the port."""
+    async def check(self, credentials: RegistryCredentials) -> None:
+        """Let the registry check credentials; see the port."""
         registry = credentials.registry or DOCKER_HUB
         answer = await self._engine.post("/auth", body=_auth(credentials))
         if not answer.ok:
@@ -81,21 +81,16 @@ class Registries:
             )
             probe = f"{registry}/proa/login:latest"
             raise await self._refused(answer.status, answer.text, probe, credentials, denied)
-        self._credentials[registry] = credentials
-
-    def logout(self, registry: str) -> None:
-        """Forget credentials; see the port."""
-        self._credentials.pop(registry or DOCKER_HUB, None)
 
     async def _progress(
-        self, stream: JsonStream, name: str, registry: str
+        self, stream: JsonStream, name: str, credentials: RegistryCredentials | None
     ) -> AsyncGenerator[PullProgress, None]:
         try:
             while (item := await stream.next()) is not None:
                 if detail := item["errorDetail"]:
                     status = detail["code"].count() or HTTPStatus.INTERNAL_SERVER_ERROR
                     text = detail["message"].text() or item["error"].text() or "the pull failed"
-                    raise await self._pull_refused(name, registry, status, text)
+                    raise await self._pull_refused(name, credentials, status, text)
                 progress = item["progressDetail"]
                 yield PullProgress(
                     # The first line's id is the tag: it has no progressDetail.
@@ -107,9 +102,11 @@ class Registries:
         finally:
             stream.close()
 
-    async def _pull_refused(self, name: str, registry: str, status: int, text: str) -> ProaError:
+    async def _pull_refused(
+        self, name: str, known: RegistryCredentials | None, status: int, text: str
+    ) -> ProaError:
+        registry = registry_of(name)
         _note(registry, status, text)
-        known = self._credentials.get(registry)
         # To made-up ones the registry itself answers, with a code.
         credentials = known or RegistryCredentials(
             registry=registry,

@@ -263,22 +263,18 @@ class MemoryDriver:
         return await self._images.get_image(name)
 
     def pull_image(
-        self, name: str, *, platform: str = ""
+        self, name: str, *, platform: str = "", credentials: RegistryCredentials | None = None
     ) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image in a few steps."""
-        return self._images.pull_image(name, platform=platform)
+        return self._images.pull_image(name, platform=platform, credentials=credentials)
 
     async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
         """Delete an image."""
         return await self._images.delete_image(name, force=force)
 
-    async def login_registry(self, credentials: RegistryCredentials) -> None:
+    async def check_credentials(self, credentials: RegistryCredentials) -> None:
         """Accept any credentials but the password "wrong"."""
-        await self._images.login_registry(credentials)
-
-    async def logout_registry(self, registry: str) -> None:
-        """Forget credentials."""
-        await self._images.logout_registry(registry)
+        await self._images.check_credentials(credentials)
 
     async def domain_facts(self) -> DomainFacts:
         """Return the facts on which domain XML is judged."""

@@ -30,7 +30,6 @@ class MemoryImages:
     def __init__(self, engine: ImitatedEngine, pull_step: timedelta) -> None:
         self._engine = engine
         self._pull_step = pull_step
-        self._logins: set[str] = set()
         image = _made_up("proa-test/busybox:1", architecture="amd64")
         self._engine.images[image.id] = image
 
@@ -66,7 +65,7 @@ class MemoryImages:
         return self.get(name)
 
     async def pull_image(
-        self, name: str, *, platform: str = ""
+        self, name: str, *, platform: str, credentials: RegistryCredentials | None
     ) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image in a few steps; there is nothing that travels."""
         self._engine.connection.check()
@@ -76,7 +75,7 @@ class MemoryImages:
             raise ImageNotFoundError(
                 name, detail="in its registry", hint="see whether name and tag are right"
             )
-        if path.startswith("denied/") and registry not in self._logins:
+        if path.startswith("denied/") and credentials is None:
             raise RegistryDeniedError(
                 registry, "it wants a login", advice="use LoginRegistry first"
             )
@@ -110,7 +109,7 @@ class MemoryImages:
         del self._engine.images[image.id]
         return DeletedImage(untagged=image.tags, deleted=(image.id,))
 
-    async def login_registry(self, credentials: RegistryCredentials) -> None:
+    async def check_credentials(self, credentials: RegistryCredentials) -> None:
         """Take any credentials but the password "wrong"."""
         self._engine.connection.check()
         _reach_registry(credentials.registry)
@@ -120,11 +119,6 @@ class MemoryImages:
                 "user name or password is wrong",
                 advice="what was kept before, still is",
             )
-        self._logins.add(credentials.registry)
-
-    async def logout_registry(self, registry: str) -> None:
-        """Forget a login."""
-        self._logins.discard(registry)
 
 
 def _tagged(name: str) -> str:
