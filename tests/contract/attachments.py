@@ -1,7 +1,12 @@
 """Obligations of `ContainerAttachments`."""
 
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
 from contract.containers import IDLE, IMAGE
-from contract.harness import DriverHarness
+from contract.harness import PREFIX, DriverHarness
 from proad.model import ContainerSpec, ContainerVolume, Mount, VolumeMount
 from proad.ports import ContainerAttachments
 
@@ -12,15 +17,22 @@ def attachments(harness: DriverHarness) -> ContainerAttachments:
 
 
 class AttachmentsContract:
-    async def test_volume_of_a_container_is_told_by_its_name(self, harness: DriverHarness):
-        name = harness.new_name()
+    @pytest.fixture
+    def volume(self) -> Iterator[str]:
+        """The name of a volume, which an engine that keeps it must remove at the end."""
+        yield PREFIX + secrets.token_hex(4)
+
+    async def test_volume_of_a_container_is_told_by_its_name(
+        self, volume: str, harness: DriverHarness
+    ):
+        name = volume
         mounts = (Mount(target="/data", volume=VolumeMount(name=name)),)
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, mounts=mounts)
         assert await attachments(harness).container_volumes({name}) == []
         await harness.containers.create_container(spec)
-        volume = ContainerVolume(name=name, driver="local")
-        assert await attachments(harness).container_volumes({name, f"{name}-not"}) == [volume]
-        assert volume in await attachments(harness).container_volumes()
+        told = ContainerVolume(name=name, driver="local")
+        assert await attachments(harness).container_volumes({name, f"{name}-not"}) == [told]
+        assert told in await attachments(harness).container_volumes()
 
     async def test_name_that_no_volume_can_have_is_of_none(self, harness: DriverHarness):
         names = {"..", "a/b", "", "/", "%2e%2e"}

@@ -78,7 +78,12 @@ class TestDockerStopping(OnDocker, StoppingContract, NoSavingContract, DeafnessC
 class TestDockerContainers(OnDocker, ContainersContract): ...
 
 
-class TestDockerAttachments(OnDocker, AttachmentsContract): ...
+class TestDockerAttachments(OnDocker, AttachmentsContract):
+    @pytest.fixture
+    def volume(self, docker_url: str) -> Iterator[str]:
+        name = PREFIX + secrets.token_hex(4)
+        yield name
+        docker.APIClient(docker_url).remove_volume(name)
 
 
 class TestDockerImages(OnDocker, ImagesContract): ...
