@@ -1,7 +1,6 @@
 """Obligations of `ContainerAttachments`."""
 
 import secrets
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,16 +17,17 @@ def attachments(harness: DriverHarness) -> ContainerAttachments:
 
 class AttachmentsContract:
     @pytest.fixture
-    def volume(self) -> Iterator[str]:
-        """The name of a volume, which an engine that keeps it must remove at the end."""
-        yield PREFIX + secrets.token_hex(4)
+    def volume(self) -> str:
+        """The name of a volume; an engine that keeps it removes it when its containers are gone."""
+        return PREFIX + secrets.token_hex(4)
 
     async def test_volume_of_a_container_is_told_by_its_name(
         self, volume: str, harness: DriverHarness
     ):
         name = volume
+        called = harness.new_name()
         mounts = (Mount(target="/data", volume=VolumeMount(name=name)),)
-        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, mounts=mounts)
+        spec = ContainerSpec(image=IMAGE, name=called, command=IDLE, mounts=mounts)
         assert await attachments(harness).container_volumes({name}) == []
         await harness.containers.create_container(spec)
         told = ContainerVolume(name=name, driver="local")
