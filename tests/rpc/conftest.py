@@ -17,7 +17,7 @@ from proad.store.database import Database
 from proad.store.users import UserStore
 from proad.timing import DaemonTiming
 from relaxed_policy import RELAXED
-from rpc.daemon import BOTH, running
+from rpc.daemon import ALL, BOTH, running
 from rpc.engines import container_engine, domain_engine
 from rpc.held import Held
 
@@ -43,6 +43,7 @@ def _first_state(tmp_path_factory):
                 hashed = await passwords.hash(PASSWORD)
             users = UserStore(database)
             await users.add("ann", hashed, BOTH)
+            await users.add("eve", hashed, ALL)
             await users.add("bob", hashed, (Scope.BASIC,))
 
     asyncio.run(fill())

@@ -28,6 +28,7 @@ from proad.store.requests import RequestStore
 from proad.store.users import UserStore
 
 BOTH = (Scope.BASIC, Scope.ADVANCED)
+ALL = tuple(Scope)
 IMAGE = "proa-test/busybox:1"
 MEMORY_BYTES = 64 * 2**20
 

@@ -8,7 +8,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpc.daemon import BOTH, IMAGE, RPCS, Refusal
+from rpc.daemon import ALL, IMAGE, RPCS, Refusal
 from rpc.odd_requests import OddRequests
 
 NAMES = ["vm", "web", "s1", "container/web", "default", "local", IMAGE, "a:1", "ann", "name"]
@@ -101,7 +101,7 @@ async def test_fuzz_any_request_is_no_internal_error(daemon, drawn):
         await daemon.domain("vm", start=False, diskless=True)
     if "web" not in there:
         await daemon.container("web")
-    call = daemon.send(rpc, request, token=daemon.token(*BOTH))
+    call = daemon.send(rpc, request, token=daemon.token(*ALL, username="eve"))
 
     try:
         await (call.read() if rpc.streams else call)
@@ -118,7 +118,7 @@ async def test_fuzz_any_bytes_are_no_internal_error(daemon, name):
     odd = OddRequests(seed=sorted(RPCS).index(name))
     await daemon.domain("vm", start=False, diskless=True)
     await daemon.container("web")
-    token = daemon.token(*BOTH)
+    token = daemon.token(*ALL, username="eve")
 
     for _ in range(60):
         data = odd.data(RPCS[name].request)

@@ -13,7 +13,7 @@ from proad.model import checks
 from proad.model.scope import Scope
 from proad.rpc.decode import prepare_all
 from proad.rpc.encodings import embedded
-from rpc.daemon import BOTH, IMAGE, MEMORY_BYTES, RPCS, Refusal
+from rpc.daemon import ALL, BOTH, IMAGE, MEMORY_BYTES, RPCS, Refusal
 from rpc.loop_time import longest_callback
 from rpc.test_limits import is_map, is_mask, is_text, limits
 
@@ -143,9 +143,9 @@ async def test_loop_first_request_does_not_pay_for_its_checks(daemon):
     prepared = checks.adapter.cache_info().currsize
 
     for rpc in RPCS.values():
-        await send(daemon, rpc, complete(rpc.request()), daemon.token(*BOTH))
+        await send(daemon, rpc, complete(rpc.request()), daemon.token(*ALL, username="eve"))
         *_, (_what, everything) = requests(rpc)
-        await send(daemon, rpc, everything, daemon.token(*BOTH))
+        await send(daemon, rpc, everything, daemon.token(*ALL, username="eve"))
 
     assert misses >= prepared
     assert checks.adapter.cache_info().currsize == prepared
