@@ -1,5 +1,8 @@
 """Obligations of `Updates`."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from contract.harness import FORCE, DriverHarness
@@ -12,8 +15,10 @@ from proad.errors import (
     ResourceRunningError,
 )
 from proad.model import (
+    ChangeEffect,
     Lifetime,
     Resource,
+    ResourceKind,
     ResourceState,
     ResourceUpdate,
     RestartPolicy,
@@ -33,6 +38,21 @@ async def updated_by(harness: DriverHarness, id: str, update: ResourceUpdate) ->
     return updated.resource
 
 
+def _planned(kind: ResourceKind, name: str, *, start: bool) -> Iterator[ResourceUpdate]:
+    """Return updates, at least one of each effect that there is."""
+    if kind is ResourceKind.CONTAINER:
+        yield container_update(name=name, memory_bytes=64 * MIB)
+        yield container_update(env={"A": "1"}, cpus=0.5)
+        yield container_update(memory_bytes=0)  # what Docker cannot lift
+        return
+    yield domain_update(title="T", description="D", autostart=False)
+    yield domain_update(vcpus=2, labels={"a": "b"})
+    yield domain_update(memory_bytes=256 * MIB)
+    yield domain_update(diskless=True, title="U")
+    if not start:
+        yield domain_update(name=name)
+
+
 class UpdatesContract:
     async def test_update_name_is_the_new_name(self, harness: DriverHarness):
         resource = await harness.make()
@@ -47,6 +67,31 @@ class UpdatesContract:
             await harness.updates.update(resource.id, update_of(harness.kind, name=other.name))
         assert caught.value.metadata["existing_id"] == other.id
         assert (await harness.driver.get_resource(resource.id)).name == resource.name
+
+    @pytest.mark.parametrize("start", [False, True])
+    async def test_plan_of_an_update_is_what_the_update_does(
+        self, harness: DriverHarness, *, start: bool
+    ):
+        resource = await harness.make(start=start)
+        for update in _planned(harness.kind, harness.new_name(), start=start):
+            before = await harness.driver.get_resource(resource.id)
+            plan = await harness.updates.plan_update(resource.id, update)
+            assert plan.effects.keys() == update.paths
+            assert await harness.driver.get_resource(resource.id) == before
+            if plan.refusal is not None:
+                assert ChangeEffect.RECREATE in plan.effects.values()
+                with pytest.raises(CapabilityMissingError, match=re.escape(str(plan.refusal))):
+                    await harness.updates.update(resource.id, update)
+                assert await harness.driver.get_resource(resource.id) == before
+                continue
+            updated = await harness.updates.update(resource.id, update)
+            # What a guest does not follow waits as well.
+            assert {*plan.restart_required} <= {*updated.restart_required}
+
+    async def test_plan_of_a_taken_name_is_refused(self, harness: DriverHarness):
+        resource, other = await harness.make(), await harness.make()
+        with pytest.raises(AlreadyExistsError):
+            await harness.updates.plan_update(resource.id, update_of(harness.kind, name=other.name))
 
     async def test_update_of_nothing_changes_nothing(self, harness: DriverHarness):
         resource = await harness.make()

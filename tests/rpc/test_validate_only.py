@@ -93,7 +93,10 @@ async def test_validate_only_changes_nothing_and_answers_nothing(populated, name
     id = "6f1c2a5e-0d1f-4c0a-9f63-2f2b1c7e8a11"
     for extra in ({}, {"request_id": id}):
         call = populated.call(name, validate_only=True, **EFFECTIVE[name], **extra)
-        assert await answer(call, name) == RPCS[name].response()
+        answered = await answer(call, name)
+        if "plan" in answered.DESCRIPTOR.fields_by_name:
+            answered.ClearField("plan")
+        assert answered == RPCS[name].response()
 
     assert await there(populated) == before
     assert not (await populated.call("ListRequests")).requests

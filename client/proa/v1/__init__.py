@@ -349,6 +349,15 @@ from proa.v1.options_pb2 import (
     redaction,
     secret,
 )
+from proa.v1.plan_pb2 import (
+    CHANGE_EFFECT_LIVE,
+    CHANGE_EFFECT_RECREATE,
+    CHANGE_EFFECT_RESTART,
+    CHANGE_EFFECT_UNSPECIFIED,
+    ChangeEffect,
+    Plan,
+    PlannedChange,
+)
 from proa.v1.quota_pb2 import (
     QUOTA_NAME_CPUS,
     QUOTA_NAME_DISK_BYTES,
@@ -589,6 +598,10 @@ __all__ = [
     "CHANGE_CAUSE_API",
     "CHANGE_CAUSE_EXTERNAL",
     "CHANGE_CAUSE_UNSPECIFIED",
+    "CHANGE_EFFECT_LIVE",
+    "CHANGE_EFFECT_RECREATE",
+    "CHANGE_EFFECT_RESTART",
+    "CHANGE_EFFECT_UNSPECIFIED",
     "CHANGE_TYPE_ADDED",
     "CHANGE_TYPE_EXISTING",
     "CHANGE_TYPE_MODIFIED",
@@ -604,6 +617,7 @@ __all__ = [
     "Capability",
     "CdromSpec",
     "ChangeCause",
+    "ChangeEffect",
     "ChangeType",
     "Container",
     "ContainerDisplay",
@@ -825,6 +839,8 @@ __all__ = [
     "PORT_PROTOCOL_UNSPECIFIED",
     "PauseResourceRequest",
     "PauseResourceResponse",
+    "Plan",
+    "PlannedChange",
     "PortProtocol",
     "PruneContainersRequest",
     "PruneContainersResponse",

@@ -26,10 +26,11 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from proa.v1 import container_spec_pb2 as proa_dot_v1_dot_container__spec__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
+from proa.v1 import plan_pb2 as proa_dot_v1_dot_plan__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fproa/v1/container_service.proto\x12\x07proa.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cproa/v1/container_spec.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\xb6\x01\n\x16\x43reateContainerRequest\x12$\n\x04spec\x18\x01 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1d\n\x0csecrets_from\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"P\n\x17\x43reateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\xe0\x01\n\x18RecreateContainerRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12$\n\x04spec\x18\x02 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12?\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"R\n\x19RecreateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\x9d\x02\n\x16PruneContainersRequest\x12R\n\x06labels\x18\x01 \x03(\x0b\x32+.proa.v1.PruneContainersRequest.LabelsEntryB\x15\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x80\x04\xc8\x9a\xf6\xc4\x0e\x80\x08\x12\x36\n\x12\x63reate_time_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x17PruneContainersResponse\x12\x15\n\rcontainer_ids\x18\x01 \x03(\t\x12\x17\n\x0freclaimed_bytes\x18\x02 \x01(\x03\x32\xd9\x02\n\x10\x43ontainerService\x12g\n\x0f\x43reateContainer\x12\x1f.proa.v1.CreateContainerRequest\x1a .proa.v1.CreateContainerResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12s\n\x11RecreateContainer\x12!.proa.v1.RecreateContainerRequest\x1a\".proa.v1.RecreateContainerResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x02\x12g\n\x0fPruneContainers\x12\x1f.proa.v1.PruneContainersRequest\x1a .proa.v1.PruneContainersResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fproa/v1/container_service.proto\x12\x07proa.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cproa/v1/container_spec.proto\x1a\x15proa/v1/options.proto\x1a\x12proa/v1/plan.proto\x1a\x16proa/v1/resource.proto\"\xb6\x01\n\x16\x43reateContainerRequest\x12$\n\x04spec\x18\x01 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1d\n\x0csecrets_from\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"P\n\x17\x43reateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\xe0\x01\n\x18RecreateContainerRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12$\n\x04spec\x18\x02 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12?\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"o\n\x19RecreateContainerResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12\x1b\n\x04plan\x18\x03 \x01(\x0b\x32\r.proa.v1.Plan\"\x9d\x02\n\x16PruneContainersRequest\x12R\n\x06labels\x18\x01 \x03(\x0b\x32+.proa.v1.PruneContainersRequest.LabelsEntryB\x15\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x80\x04\xc8\x9a\xf6\xc4\x0e\x80\x08\x12\x36\n\x12\x63reate_time_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x17PruneContainersResponse\x12\x15\n\rcontainer_ids\x18\x01 \x03(\t\x12\x17\n\x0freclaimed_bytes\x18\x02 \x01(\x03\x32\xd9\x02\n\x10\x43ontainerService\x12g\n\x0f\x43reateContainer\x12\x1f.proa.v1.CreateContainerRequest\x1a .proa.v1.CreateContainerResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12s\n\x11RecreateContainer\x12!.proa.v1.RecreateContainerRequest\x1a\".proa.v1.RecreateContainerResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x02\x12g\n\x0fPruneContainers\x12\x1f.proa.v1.PruneContainersRequest\x1a .proa.v1.PruneContainersResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,20 +66,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTAINERSERVICE'].methods_by_name['RecreateContainer']._serialized_options = b'\250\337\221\302\003\200\200\020\312\373\235\325\003\003\032\001\002\240\305\317\202\013\002'
   _globals['_CONTAINERSERVICE'].methods_by_name['PruneContainers']._loaded_options = None
   _globals['_CONTAINERSERVICE'].methods_by_name['PruneContainers']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
-  _globals['_CREATECONTAINERREQUEST']._serialized_start=189
-  _globals['_CREATECONTAINERREQUEST']._serialized_end=371
-  _globals['_CREATECONTAINERRESPONSE']._serialized_start=373
-  _globals['_CREATECONTAINERRESPONSE']._serialized_end=453
-  _globals['_RECREATECONTAINERREQUEST']._serialized_start=456
-  _globals['_RECREATECONTAINERREQUEST']._serialized_end=680
-  _globals['_RECREATECONTAINERRESPONSE']._serialized_start=682
-  _globals['_RECREATECONTAINERRESPONSE']._serialized_end=764
-  _globals['_PRUNECONTAINERSREQUEST']._serialized_start=767
-  _globals['_PRUNECONTAINERSREQUEST']._serialized_end=1052
-  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_start=1007
-  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_end=1052
-  _globals['_PRUNECONTAINERSRESPONSE']._serialized_start=1054
-  _globals['_PRUNECONTAINERSRESPONSE']._serialized_end=1127
-  _globals['_CONTAINERSERVICE']._serialized_start=1130
-  _globals['_CONTAINERSERVICE']._serialized_end=1475
+  _globals['_CREATECONTAINERREQUEST']._serialized_start=209
+  _globals['_CREATECONTAINERREQUEST']._serialized_end=391
+  _globals['_CREATECONTAINERRESPONSE']._serialized_start=393
+  _globals['_CREATECONTAINERRESPONSE']._serialized_end=473
+  _globals['_RECREATECONTAINERREQUEST']._serialized_start=476
+  _globals['_RECREATECONTAINERREQUEST']._serialized_end=700
+  _globals['_RECREATECONTAINERRESPONSE']._serialized_start=702
+  _globals['_RECREATECONTAINERRESPONSE']._serialized_end=813
+  _globals['_PRUNECONTAINERSREQUEST']._serialized_start=816
+  _globals['_PRUNECONTAINERSREQUEST']._serialized_end=1101
+  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_start=1056
+  _globals['_PRUNECONTAINERSREQUEST_LABELSENTRY']._serialized_end=1101
+  _globals['_PRUNECONTAINERSRESPONSE']._serialized_start=1103
+  _globals['_PRUNECONTAINERSRESPONSE']._serialized_end=1176
+  _globals['_CONTAINERSERVICE']._serialized_start=1179
+  _globals['_CONTAINERSERVICE']._serialized_end=1524
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from proa.v1 import container_spec_pb2 as _container_spec_pb2
+from proa.v1 import plan_pb2 as _plan_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -132,7 +133,8 @@ class RecreateContainerRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty. The
+    """Only check the request, as far as that can be done without effect. The response has the plan
+    alone. The
     error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
     """
     @_builtins.property
@@ -172,6 +174,7 @@ class RecreateContainerResponse(_message.Message):
 
     RESOURCE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
         """The new container, in the SUMMARY view."""
@@ -182,15 +185,22 @@ class RecreateContainerResponse(_message.Message):
         make these again, too.
         """
 
+    @_builtins.property
+    def plan(self) -> _plan_pb2.Plan:
+        """What the call would do, when the request is only checked; everything else is empty then. It names
+        the fields that differ from what the container has, all of them RECREATE.
+        """
+
     def __init__(
         self,
         *,
         resource: _resource_pb2.Resource | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        plan: _plan_pb2.Plan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,10 +27,11 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from proa.v1 import container_spec_pb2 as proa_dot_v1_dot_container__spec__pb2
 from proa.v1 import domain_spec_pb2 as proa_dot_v1_dot_domain__spec__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
+from proa.v1 import plan_pb2 as proa_dot_v1_dot_plan__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/resource_verbs.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cproa/v1/container_spec.proto\x1a\x19proa/v1/domain_spec.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\x9b\x01\n\x14StartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1e\n\rfrom_snapshot\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1b\n\x13\x64iscard_saved_state\x18\x03 \x01(\x08\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15StartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xaf\x01\n\x13StopResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1f\n\x04mode\x18\x02 \x01(\x0e\x32\x11.proa.v1.StopMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\";\n\x14StopResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xb5\x01\n\x16RestartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.proa.v1.RestartMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\">\n\x17RestartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"^\n\x14PauseResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15PauseResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"_\n\x15ResumeResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16ResumeResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x92\x02\n\x15\x44\x65leteResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x18\n\x10\x64\x65lete_snapshots\x18\x03 \x01(\x08\x12\x1a\n\x12\x64\x65lete_saved_state\x18\x04 \x01(\x08\x12\x14\n\x0ckeep_volumes\x18\x05 \x01(\x08\x12\x15\n\rallow_missing\x18\x06 \x01(\x08\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12(\n\x11ignore_unreadable\x18\x08 \x03(\tB\r\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x10\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16\x44\x65leteResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x93\x02\n\x15UpdateResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12+\n\tcontainer\x18\x02 \x01(\x0b\x32\x16.proa.v1.ContainerSpecH\x00\x12%\n\x06\x64omain\x18\x03 \x01(\x0b\x32\x13.proa.v1.DomainSpecH\x00\x12?\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x42\x06\n\x04spec\"W\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x18\n\x10restart_required\x18\x02 \x03(\t*\x89\x01\n\x08StopMode\x12\x19\n\x15STOP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_MODE_GRACEFUL\x10\x01\x12!\n\x1dSTOP_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x13\n\x0fSTOP_MODE_FORCE\x10\x03\x12\x12\n\x0eSTOP_MODE_SAVE\x10\x04*\x84\x01\n\x0bRestartMode\x12\x1c\n\x18RESTART_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESTART_MODE_GRACEFUL\x10\x01\x12$\n RESTART_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x16\n\x12RESTART_MODE_FORCE\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/resource_verbs.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cproa/v1/container_spec.proto\x1a\x19proa/v1/domain_spec.proto\x1a\x15proa/v1/options.proto\x1a\x12proa/v1/plan.proto\x1a\x16proa/v1/resource.proto\"\x9b\x01\n\x14StartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1e\n\rfrom_snapshot\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1b\n\x13\x64iscard_saved_state\x18\x03 \x01(\x08\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15StartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xaf\x01\n\x13StopResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1f\n\x04mode\x18\x02 \x01(\x0e\x32\x11.proa.v1.StopMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\";\n\x14StopResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xb5\x01\n\x16RestartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.proa.v1.RestartMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\">\n\x17RestartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"^\n\x14PauseResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15PauseResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"_\n\x15ResumeResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16ResumeResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x92\x02\n\x15\x44\x65leteResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x18\n\x10\x64\x65lete_snapshots\x18\x03 \x01(\x08\x12\x1a\n\x12\x64\x65lete_saved_state\x18\x04 \x01(\x08\x12\x14\n\x0ckeep_volumes\x18\x05 \x01(\x08\x12\x15\n\rallow_missing\x18\x06 \x01(\x08\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12(\n\x11ignore_unreadable\x18\x08 \x03(\tB\r\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x10\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16\x44\x65leteResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x93\x02\n\x15UpdateResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12+\n\tcontainer\x18\x02 \x01(\x0b\x32\x16.proa.v1.ContainerSpecH\x00\x12%\n\x06\x64omain\x18\x03 \x01(\x0b\x32\x13.proa.v1.DomainSpecH\x00\x12?\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x42\x06\n\x04spec\"t\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x18\n\x10restart_required\x18\x02 \x03(\t\x12\x1b\n\x04plan\x18\x03 \x01(\x0b\x32\r.proa.v1.Plan*\x89\x01\n\x08StopMode\x12\x19\n\x15STOP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_MODE_GRACEFUL\x10\x01\x12!\n\x1dSTOP_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x13\n\x0fSTOP_MODE_FORCE\x10\x03\x12\x12\n\x0eSTOP_MODE_SAVE\x10\x04*\x84\x01\n\x0bRestartMode\x12\x1c\n\x18RESTART_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESTART_MODE_GRACEFUL\x10\x01\x12$\n RESTART_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x16\n\x12RESTART_MODE_FORCE\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -76,36 +77,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['etag']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
-  _globals['_STOPMODE']._serialized_start=1944
-  _globals['_STOPMODE']._serialized_end=2081
-  _globals['_RESTARTMODE']._serialized_start=2084
-  _globals['_RESTARTMODE']._serialized_end=2216
-  _globals['_STARTRESOURCEREQUEST']._serialized_start=212
-  _globals['_STARTRESOURCEREQUEST']._serialized_end=367
-  _globals['_STARTRESOURCERESPONSE']._serialized_start=369
-  _globals['_STARTRESOURCERESPONSE']._serialized_end=429
-  _globals['_STOPRESOURCEREQUEST']._serialized_start=432
-  _globals['_STOPRESOURCEREQUEST']._serialized_end=607
-  _globals['_STOPRESOURCERESPONSE']._serialized_start=609
-  _globals['_STOPRESOURCERESPONSE']._serialized_end=668
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_start=671
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_end=852
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_start=854
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_end=916
-  _globals['_PAUSERESOURCEREQUEST']._serialized_start=918
-  _globals['_PAUSERESOURCEREQUEST']._serialized_end=1012
-  _globals['_PAUSERESOURCERESPONSE']._serialized_start=1014
-  _globals['_PAUSERESOURCERESPONSE']._serialized_end=1074
-  _globals['_RESUMERESOURCEREQUEST']._serialized_start=1076
-  _globals['_RESUMERESOURCEREQUEST']._serialized_end=1171
-  _globals['_RESUMERESOURCERESPONSE']._serialized_start=1173
-  _globals['_RESUMERESOURCERESPONSE']._serialized_end=1234
-  _globals['_DELETERESOURCEREQUEST']._serialized_start=1237
-  _globals['_DELETERESOURCEREQUEST']._serialized_end=1511
-  _globals['_DELETERESOURCERESPONSE']._serialized_start=1513
-  _globals['_DELETERESOURCERESPONSE']._serialized_end=1574
-  _globals['_UPDATERESOURCEREQUEST']._serialized_start=1577
-  _globals['_UPDATERESOURCEREQUEST']._serialized_end=1852
-  _globals['_UPDATERESOURCERESPONSE']._serialized_start=1854
-  _globals['_UPDATERESOURCERESPONSE']._serialized_end=1941
+  _globals['_STOPMODE']._serialized_start=1993
+  _globals['_STOPMODE']._serialized_end=2130
+  _globals['_RESTARTMODE']._serialized_start=2133
+  _globals['_RESTARTMODE']._serialized_end=2265
+  _globals['_STARTRESOURCEREQUEST']._serialized_start=232
+  _globals['_STARTRESOURCEREQUEST']._serialized_end=387
+  _globals['_STARTRESOURCERESPONSE']._serialized_start=389
+  _globals['_STARTRESOURCERESPONSE']._serialized_end=449
+  _globals['_STOPRESOURCEREQUEST']._serialized_start=452
+  _globals['_STOPRESOURCEREQUEST']._serialized_end=627
+  _globals['_STOPRESOURCERESPONSE']._serialized_start=629
+  _globals['_STOPRESOURCERESPONSE']._serialized_end=688
+  _globals['_RESTARTRESOURCEREQUEST']._serialized_start=691
+  _globals['_RESTARTRESOURCEREQUEST']._serialized_end=872
+  _globals['_RESTARTRESOURCERESPONSE']._serialized_start=874
+  _globals['_RESTARTRESOURCERESPONSE']._serialized_end=936
+  _globals['_PAUSERESOURCEREQUEST']._serialized_start=938
+  _globals['_PAUSERESOURCEREQUEST']._serialized_end=1032
+  _globals['_PAUSERESOURCERESPONSE']._serialized_start=1034
+  _globals['_PAUSERESOURCERESPONSE']._serialized_end=1094
+  _globals['_RESUMERESOURCEREQUEST']._serialized_start=1096
+  _globals['_RESUMERESOURCEREQUEST']._serialized_end=1191
+  _globals['_RESUMERESOURCERESPONSE']._serialized_start=1193
+  _globals['_RESUMERESOURCERESPONSE']._serialized_end=1254
+  _globals['_DELETERESOURCEREQUEST']._serialized_start=1257
+  _globals['_DELETERESOURCEREQUEST']._serialized_end=1531
+  _globals['_DELETERESOURCERESPONSE']._serialized_start=1533
+  _globals['_DELETERESOURCERESPONSE']._serialized_end=1594
+  _globals['_UPDATERESOURCEREQUEST']._serialized_start=1597
+  _globals['_UPDATERESOURCEREQUEST']._serialized_end=1872
+  _globals['_UPDATERESOURCERESPONSE']._serialized_start=1874
+  _globals['_UPDATERESOURCERESPONSE']._serialized_end=1990
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from proa.v1 import container_spec_pb2 as _container_spec_pb2
 from proa.v1 import domain_spec_pb2 as _domain_spec_pb2
+from proa.v1 import plan_pb2 as _plan_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -566,7 +567,8 @@ class UpdateResourceRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty. The
+    """Only check the request, as far as that can be done without effect. The response has the plan
+    alone. The
     error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
     """
     @_builtins.property
@@ -614,6 +616,7 @@ class UpdateResourceResponse(_message.Message):
 
     RESOURCE_FIELD_NUMBER: _builtins.int
     RESTART_REQUIRED_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
         """The resource afterwards: FULL for a caller with the scope basic, else SUMMARY. The answer to a
@@ -626,15 +629,22 @@ class UpdateResourceResponse(_message.Message):
         of it is in effect.
         """
 
+    @_builtins.property
+    def plan(self) -> _plan_pb2.Plan:
+        """What the call would do, when the request is only checked; everything else is empty then. A change
+        that would be refused since the resource has to be made again for it is told as RECREATE.
+        """
+
     def __init__(
         self,
         *,
         resource: _resource_pb2.Resource | None = ...,
         restart_required: _abc.Iterable[_builtins.str] | None = ...,
+        plan: _plan_pb2.Plan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource", "restart_required", b"restart_required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource", "restart_required", b"restart_required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

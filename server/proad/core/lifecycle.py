@@ -5,16 +5,20 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
+from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Entry, Inventory
 from proad.core.quotas import Quotas, charge_after
+from proad.core.requests import is_only_checked, tell_plan
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRun, VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
+    ChangeEffect,
     DeleteOptions,
     Lifetime,
+    Plan,
     Resource,
     ResourceKind,
     ResourceState,
@@ -187,8 +191,16 @@ class Lifecycle:
         def reserve(entry: Entry) -> AbstractContextManager[None]:
             return self._quotas.changing(entry, after=charge_after(entry, update))
 
+        async def prepare(entry: Entry) -> None:
+            await self._plan(resolved.connection, driver, entry, update)
+
         async with self._verbs.run(
-            resolved, Verb.UPDATE, etag=etag, changes=changed, reserve=reserve
+            resolved,
+            Verb.UPDATE,
+            etag=etag,
+            changes=changed,
+            reserve=reserve,
+            prepare=prepare,
         ) as run:
             recorded = RECORDED[run.entry.observed.kind] & update.paths
             if recorded:
@@ -204,6 +216,19 @@ class Lifecycle:
         if view is ResourceView.SUMMARY:
             return replace(updated, resource=run.resource)
         return replace(updated, resource=self._inventory.complete(run.connection, updated.resource))
+
+    async def _plan(
+        self, connection: EngineConnection, driver: Updates, entry: Entry, update: ResourceUpdate
+    ) -> None:
+        """Tell what an update would do; refuse what only another resource can have."""
+        observed = entry.observed
+        update.check_kind(observed.kind)
+        recorded = RECORDED[observed.kind] & update.paths
+        rest = replace(update, paths=update.paths - recorded)
+        plan = await connection.read(lambda: driver.plan_update(observed.id, rest))
+        tell_plan(Plan.of_update({**plan.effects, **dict.fromkeys(recorded, ChangeEffect.LIVE)}))
+        if not is_only_checked():
+            plan.check()
 
     async def _check_recorded(self, run: VerbRun, update: ResourceUpdate) -> None:
         """Check the changes of what is recorded of a resource.

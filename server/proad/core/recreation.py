@@ -1,5 +1,6 @@
 """Making a container again, with changes, in its own place."""
 
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from proad.core.hosts import require
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas, charge_of
-from proad.core.requests import announce
+from proad.core.requests import announce, tell_plan
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
 from proad.core.volume_tenancy import VolumeTenancy
@@ -23,11 +24,13 @@ from proad.model import (
     ContainerSpec,
     CreatedContainer,
     Footprint,
+    Plan,
     Resource,
     ResourceKind,
     ResourceUpdate,
     Verb,
     merged,
+    value_digest,
 )
 from proad.ports import Recreation
 
@@ -78,7 +81,9 @@ class Recreator:
         if resolved.resource.kind is not ResourceKind.CONTAINER:
             raise CapabilityMissingError("recreation of a domain", driver=resolved.driver.name)
         async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
-            spec = _changed(await run.driver.get_resource(run.id), update)
+            old = await run.driver.get_resource(run.id)
+            spec = _changed(old, update)
+            tell_plan(Plan.of_recreation(_differing(old, update)))
             with self._gate.claiming(spec):
                 spec = await self._gate.admit_container(connection, spec, instead=run.id)
                 await self._ledger.check(connection, spec.image)
@@ -128,3 +133,11 @@ def _changed(old: Resource, update: ResourceUpdate) -> ContainerSpec:
     except ValueError as error:
         raise InvalidArgumentError.of("spec", str(error)) from None
     return spec
+
+
+def _differing(old: Resource, update: ResourceUpdate) -> Iterator[str]:
+    """Return the paths whose values an update changes."""
+    have = old.container and old.container.spec
+    return (
+        path for path in update.paths if value_digest(have, path) != value_digest(update.spec, path)
+    )

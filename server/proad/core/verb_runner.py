@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import (
     AbstractContextManager,
     AsyncExitStack,
@@ -51,6 +51,8 @@ _WANTED = {
     Verb.PAUSE: ResourceState.PAUSED,
     Verb.RESUME: ResourceState.RUNNING,
 }
+
+Prepare = Callable[[Entry], Awaitable[None]]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -170,6 +172,7 @@ class VerbRunner:
         announces: bool = True,
         waits: bool = False,
         reserve: Callable[[Entry], AbstractContextManager[None]] = _nothing,
+        prepare: Prepare | None = None,
     ) -> AsyncIterator[VerbRun]:
         """Run a verb whose calls to the driver are the block.
 
@@ -185,6 +188,7 @@ class VerbRunner:
                 block announces its `intent`, since only the driver knows all of it.
             waits: whether the verb waits for a guest, so that its caller may end it.
             reserve: reserves what the verb adds to the quotas, until its end.
+            prepare: the last check before the verb is announced, of the resource as it is now.
 
         Raises:
             StateError: the verb is not legal now. The block is not entered.
@@ -214,6 +218,8 @@ class VerbRunner:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 connection.check()
                 await self._gate.check_entry(connection, entry, verb, snapshot=name)
+                if prepare is not None:
+                    await prepare(entry)
                 stack.enter_context(reserve(entry))
                 self.tasks.shield()
                 if announces:

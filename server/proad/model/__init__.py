@@ -87,6 +87,7 @@ from proad.model.intent import (
 from proad.model.lifetime import (
     Lifetime,
 )
+from proad.model.plan import ChangeEffect, Plan, PlannedChange, UpdatePlan
 from proad.model.quota import Amounts, Charge, Quota, QuotaName
 from proad.model.registries import (
     DOCKER_HUB,
@@ -139,7 +140,7 @@ from proad.model.stats import (
     StatsOptions,
 )
 from proad.model.subject import DEFAULT_PROFILE, Access, Subject
-from proad.model.update import ResourceUpdate, merged
+from proad.model.update import ResourceUpdate, merged, value_digest
 from proad.model.verbs import (
     ACTIVE,
     INACTIVE,
@@ -189,6 +190,7 @@ __all__ = [
     "Capability",
     "CdromSpec",
     "ChangeCause",
+    "ChangeEffect",
     "ChangeType",
     "Charge",
     "Container",
@@ -246,6 +248,8 @@ __all__ = [
     "NetworkSpec",
     "NetworkStats",
     "NewDisk",
+    "Plan",
+    "PlannedChange",
     "PlannedVolume",
     "PortProtocol",
     "PruneFilter",
@@ -285,6 +289,7 @@ __all__ = [
     "Subject",
     "TmpfsMount",
     "Ulimit",
+    "UpdatePlan",
     "Updated",
     "Verb",
     "VideoModel",
@@ -308,5 +313,6 @@ __all__ = [
     "refusal",
     "registry_of",
     "validate",
+    "value_digest",
     "verbs_of",
 ]

@@ -1,7 +1,7 @@
 """Changes of existing resources, by the paths of their specifications."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 from proad.errors import CapabilityMissingError, InvalidArgumentError
 from proad.model.container import ContainerResources, ContainerSpec
 from proad.model.domain import DomainSpec
+from proad.model.plan import ChangeEffect, UpdatePlan
 from proad.model.resource import ResourceKind
 
 
@@ -64,28 +65,34 @@ class ResourceUpdate:
         given, name = _KINDS[type(self.spec)].lower(), kind.lower()
         return InvalidArgumentError.of(given, f"this is a {name}; set {name} instead")
 
-    def wanted(
-        self, cls: type[SpecT], changeable: frozenset[str], *, driver: str, hint: str
-    ) -> SpecT:
+    def wanted(self, cls: type[SpecT]) -> SpecT:
         """Return the new values for a resource whose specification is a `cls`.
-
-        Args:
-            cls: `ContainerSpec` or `DomainSpec`.
-            changeable: the paths that can be changed.
-            driver: name of the driver, for the error.
-            hint: how to change what is not in `changeable`.
 
         Raises:
             InvalidArgumentError: the values are for the other kind.
-            CapabilityMissingError: a path is not in `changeable`.
         """
-        kind, spec = _KINDS[cls], self.spec
-        if not isinstance(spec, cls):
-            raise self._wrong_kind(kind)
-        if fixed := sorted(self.paths - changeable):
-            what = f"changing {', '.join(fixed)} of an existing {kind.lower()}"
-            raise CapabilityMissingError(what, driver=driver, hint=hint)
-        return spec
+        if not isinstance(self.spec, cls):
+            raise self._wrong_kind(_KINDS[cls])
+        return self.spec
+
+    def planned(
+        self, changeable: frozenset[str], late: Collection[str] = (), *, driver: str, hint: str
+    ) -> UpdatePlan:
+        """Return the plan of the update.
+
+        Args:
+            changeable: the paths that can be changed.
+            late: those of them that take effect at the next start.
+            driver: name of the driver, for the refusal.
+            hint: how to change what is not in `changeable`.
+        """
+        fixed = sorted(self.paths - changeable)
+        effects = dict.fromkeys(self.paths, ChangeEffect.LIVE)
+        effects |= dict.fromkeys(self.paths & {*late}, ChangeEffect.RESTART)
+        effects |= dict.fromkeys(fixed, ChangeEffect.RECREATE)
+        what = f"changing {', '.join(fixed)} of an existing {_KINDS[type(self.spec)].lower()}"
+        refusal = CapabilityMissingError(what, driver=driver, hint=hint) if fixed else None
+        return UpdatePlan(effects=effects, refusal=refusal)
 
     def is_undone_by_saved_state(self, name: str) -> bool:
         """Return whether a saved state of a domain of that name would undo the change."""

@@ -25,6 +25,7 @@ from proad.model import (
     Snapshot,
     SnapshotSpec,
     Updated,
+    UpdatePlan,
     Volume,
     VolumeSpec,
 )
@@ -42,11 +43,20 @@ from proad.ports.callbacks import (
 class Updates(Protocol):
     """Updates of existing resources."""
 
+    async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
+        """Return what `update` would do to a resource as it is now, and change nothing.
+
+        Raises:
+            ProaError: as `update`, but for what is only known when the engine is at it, and for
+                `UpdatePlan.refusal`.
+        """
+
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names, at once where the engine can.
 
         For an active resource, `restart_required` names the paths, such as "vcpus", of
-        the changes that take effect at its next start.
+        the changes that take effect at its next start: those that `plan_update` tells, and
+        what a guest does not follow.
 
         Raises:
             CapabilityMissingError: the engine cannot change one of the fields; nothing was

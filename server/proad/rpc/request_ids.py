@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
+from proa import v1
 from proad.core.requests import (
     NewRequest,
     Publish,
@@ -16,9 +17,10 @@ from proad.core.requests import (
     announce_to,
 )
 from proad.errors import InvalidArgumentError, ProaError, together
-from proad.model import Intent
+from proad.model import Intent, Plan
 from proad.rpc import caller
 from proad.rpc.answers import answer_of
+from proad.rpc.encode import encode
 from proad.rpc.methods import Method
 
 Unary = Callable[[Any, Any], Awaitable[Any]]
@@ -117,13 +119,14 @@ def request_id(message: Any) -> str:
 
 
 async def _check(method: Method, served: Awaitable[Any]) -> bytes:
-    """Serve a request up to its first effect, and return an empty response.
+    """Serve a request up to its first effect; return a response with the plan alone, if any.
 
     Raises:
         ProaError: the first error that the request would meet, with the others that are known.
     """
     findings: list[ProaError] = []
-    announce_to(_end, findings=findings)
+    plans: list[Plan] = []
+    announce_to(_end, findings=findings, plans=plans)
     try:
         await served
     except _CheckedError:
@@ -132,7 +135,11 @@ async def _check(method: Method, served: Awaitable[Any]) -> bytes:
         findings.append(error)
     if findings:
         raise together(findings)
-    return method.response().SerializeToString()
+    response: Any = method.response()
+    if plans:
+        response.plan.CopyFrom(encode(v1.Plan, plans[-1]))
+    encoded: bytes = response.SerializeToString()
+    return encoded
 
 
 async def _end(intent: Intent) -> None:  # noqa: ARG001 - as Announce has it

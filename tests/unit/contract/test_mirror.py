@@ -18,7 +18,7 @@ from proad.rpc.names import enum_prefix
 # Messages that servicers read or write without conversion.
 SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.CreateContainerResponse, model.CreatedContainer): set(),
-    (v1.RecreateContainerResponse, model.CreatedContainer): set(),
+    (v1.RecreateContainerResponse, model.CreatedContainer): {"plan"},
     (v1.PruneContainersRequest, model.PruneFilter): {"host"},
     (v1.PruneContainersResponse, model.Pruned): set(),
     (v1.ListRequestsRequest, model.RequestFilter): {"page_size", "page_token"},
@@ -29,7 +29,7 @@ SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.StopResourceRequest, model.StopOptions): {"id"},
     (v1.RestartResourceRequest, model.RestartOptions): {"id"},
     (v1.DeleteResourceRequest, model.DeleteOptions): {"id", "allow_missing", "etag"},
-    (v1.UpdateResourceResponse, model.Updated): set(),
+    (v1.UpdateResourceResponse, model.Updated): {"plan"},
     (v1.WatchResourcesRequest, model.WatchOptions): {"filter", "read_mask", "resume_token"},
     (v1.StreamStatsRequest, model.StatsOptions): set(),
     (v1.WaitResourceRequest, model.WaitOptions): {"id"},
@@ -50,6 +50,7 @@ WHOLE: list[tuple[Any, type]] = [
     (v1.Host, model.Host),
     (v1.Quota, model.Quota),
     (v1.ServerInfo, model.ServerInfo),
+    (v1.Plan, model.Plan),
     (v1.WatchEvent, model.WatchEvent),
     (v1.AuditEntry, model.AuditEntry),
     (v1.AuditFilter, model.AuditFilter),
@@ -164,6 +165,7 @@ def test_walk_reaches_whole_model():
         "PlannedVolume",
         "ResourceUpdate",
         "Subject",
+        "UpdatePlan",
     }
 
 

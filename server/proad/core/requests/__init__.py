@@ -10,6 +10,7 @@ from proad.core.requests.current import (
     cancellable,
     is_only_checked,
     refuse,
+    tell_plan,
     witness_by,
 )
 from proad.core.requests.entry import NewRequest, Publish, Serve
@@ -53,5 +54,6 @@ __all__ = [
     "is_only_checked",
     "passed",
     "refuse",
+    "tell_plan",
     "witness_by",
 ]

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from proad.errors import ProaError
-from proad.model import Intent
+from proad.model import Intent, Plan
 
 Announce = Callable[[Intent], Awaitable[None]]
 """Receives what a request is about to change, before anything is changed.
@@ -31,6 +31,7 @@ _announce: ContextVar[Announce] = ContextVar("announce", default=_unheard)
 _witness: ContextVar[Announce] = ContextVar("witness", default=_unheard)
 _on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
 _findings: ContextVar[list[ProaError] | None] = ContextVar("findings", default=None)
+_plans: ContextVar[list[Plan] | None] = ContextVar("plans", default=None)
 
 
 def announce_to(
@@ -38,6 +39,7 @@ def announce_to(
     on_waiting: OnWaiting = _unwatched,
     *,
     findings: list[ProaError] | None = None,
+    plans: list[Plan] | None = None,
 ) -> None:
     """Set who hears the intents of the current task and of all tasks that it starts.
 
@@ -46,10 +48,12 @@ def announce_to(
         on_waiting: hears which task may be cancelled.
         findings: receives what `refuse` refuses of a request that is only checked, and that
             `announce` ends; None: the request is to have its effect.
+        plans: receives what such a request would do.
     """
     _announce.set(announce)
     _on_waiting.set(on_waiting)
     _findings.set(findings)
+    _plans.set(plans)
 
 
 def witness_by(witness: Announce) -> None:
@@ -75,6 +79,13 @@ def refuse(error: ProaError) -> None:
     if findings is None:
         raise error
     findings.append(error)
+
+
+def tell_plan(plan: Plan) -> None:
+    """Tell what the current request would do, if it is only checked."""
+    plans = _plans.get()
+    if plans is not None:
+        plans.append(plan)
 
 
 async def announce(intent: Intent) -> None:

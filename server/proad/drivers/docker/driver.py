@@ -53,6 +53,7 @@ from proad.model import (
     StartOptions,
     StopOptions,
     Updated,
+    UpdatePlan,
 )
 from proad.ports import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
 from proad.ports.records import EngineIdentity
@@ -251,6 +252,10 @@ class DockerDriver:
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a container."""
         return await self._deleter.delete(id, options)
+
+    async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
+        """Return what an update would do."""
+        return await self._updater.plan(id, update)
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change name, limits or restart policy."""

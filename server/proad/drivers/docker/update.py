@@ -15,14 +15,17 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import (
+    ChangeEffect,
     ContainerResources,
     ContainerSpec,
+    Resource,
     ResourceUpdate,
     Updated,
+    UpdatePlan,
     Verb,
     refusal,
 )
-from proad.model.update import LIMIT_PATHS
+from proad.model.update import LIMIT_PATHS, LIMITS
 
 _UNLIMITED = -1
 _MEMORY, _SWAP = "resources.memory_bytes", "resources.memory_swap_bytes"
@@ -41,13 +44,10 @@ class ContainerUpdater:
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names, which Docker applies at once; see `ports.Updates`."""
-        wanted = update.wanted(ContainerSpec, _CHANGEABLE, driver=ENGINE, hint=_ANEW)
-        resource = await self._reader.get(id)
-        if error := refusal(Verb.UPDATE, resource):
-            raise error
-        spec = resource.container and resource.container.spec
-        have = spec.resources if spec else ContainerResources()
-        _check_lifted_limits(have, update, wanted)
+        resource, plan = await self._planned(id, update)
+        plan.check()
+        wanted = update.wanted(ContainerSpec)
+        have = _limits_of(resource)
         body = changes(*_with_swap(have, wanted, update.paths))
         if "name" in update.paths and wanted.name != resource.name:
             await self._rename(id, wanted.name)
@@ -56,6 +56,23 @@ class ContainerUpdater:
             if not answer.ok:
                 raise await self._reader.refused(Verb.UPDATE, id, answer, wish=update)
         return Updated(resource=await self._reader.get(id))
+
+    async def plan(self, id: str, update: ResourceUpdate) -> UpdatePlan:
+        """Return what an update would do; see `ports.Updates`."""
+        return (await self._planned(id, update))[1]
+
+    async def _planned(self, id: str, update: ResourceUpdate) -> tuple[Resource, UpdatePlan]:
+        """Return the container with the plan of an update of it."""
+        wanted = update.wanted(ContainerSpec)
+        resource = await self._reader.get(id)
+        if error := refusal(Verb.UPDATE, resource):
+            raise error
+        plan = update.planned(_CHANGEABLE, driver=ENGINE, hint=_ANEW)
+        plan = _with_lifted_limits(plan, _limits_of(resource), update, wanted)
+        renamed = "name" in update.paths and wanted.name != resource.name
+        if renamed and (owner := await self._reader.listed_id_of(wanted.name)):
+            raise AlreadyExistsError("container", wanted.name, existing_id=owner)
+        return resource, plan
 
     async def _rename(self, id: str, name: str) -> None:
         answer = await self._engine.post(path(id, "/rename"), params={"name": name})
@@ -85,20 +102,28 @@ def _with_swap(
     return replace(wanted, resources=resources), paths | {_SWAP}
 
 
-def _check_lifted_limits(
-    have: ContainerResources, update: ResourceUpdate, wanted: ContainerSpec
-) -> None:
-    """Refuse to lift a limit where Docker would silently leave it in force."""
+def _limits_of(resource: Resource) -> ContainerResources:
+    spec = resource.container and resource.container.spec
+    return spec.resources if spec else ContainerResources()
+
+
+def _with_lifted_limits(
+    plan: UpdatePlan, have: ContainerResources, update: ResourceUpdate, wanted: ContainerSpec
+) -> UpdatePlan:
+    """Return a plan that refuses to lift a limit where Docker would silently leave it in force."""
     fields = (path.partition(".")[2] for path in sorted(update.paths & _STICKY))
     lifted = [
         field for field in fields if _limit(have, field) and not getattr(wanted.resources, field)
     ]
-    if lifted:
-        raise CapabilityMissingError(
-            f"lifting the limit {', '.join(lifted)} of a container",
-            driver=ENGINE,
-            hint=f"set a higher one; {_ANEW}",
-        )
+    if not lifted:
+        return plan
+    anew = {f"{LIMITS}.{field}": ChangeEffect.RECREATE for field in lifted}
+    refused = CapabilityMissingError(
+        f"lifting the limit {', '.join(lifted)} of a container",
+        driver=ENGINE,
+        hint=f"set a higher one; {_ANEW}",
+    )
+    return UpdatePlan(effects={**plan.effects, **anew}, refusal=plan.refusal or refused)
 
 
 def _limit(have: ContainerResources, field: str) -> Any:

@@ -65,6 +65,7 @@ from proad.model import (
     StopMode,
     StopOptions,
     Updated,
+    UpdatePlan,
     Verb,
     Volume,
     VolumeRef,
@@ -390,6 +391,12 @@ class LibvirtDriver:
         return await self._recovery.undo(footprint, force=force)
 
     # Updates
+
+    async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
+        """Return what an update would do."""
+        return await self._connection.on(
+            id, lambda domain: updating.plan(self._reader, domain, update)
+        )
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change a domain: name, labels, title, description, memory, vCPUs, autostart."""

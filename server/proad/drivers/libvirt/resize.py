@@ -83,6 +83,22 @@ def check(target: ResizeTarget, change: Resize) -> None:
         raise _not_live("this number of processors")
 
 
+def deferred(target: ResizeTarget, change: Resize) -> tuple[str, ...]:
+    """Return the paths that can take effect only at the next start, whatever the guest does."""
+    late = []
+    if target.active and change.vcpus is not None and not _vcpus_fit(target, change.vcpus):
+        late.append(VCPUS)
+    memory = change.memory_bytes
+    if target.active and memory is not None and not _memory_fits(target, memory // KIB):
+        late.append(MEMORY)
+    return tuple(late)
+
+
+def _memory_fits(target: ResizeTarget, size: int) -> bool:
+    """Return whether a domain has room for so many KiB; a paused guest cannot follow."""
+    return target.state is ResourceState.RUNNING and size <= _most(target.domain)
+
+
 def apply(target: ResizeTarget, change: Resize, timing: ResizeTiming) -> tuple[str, ...]:
     """Set memory and processors; return the paths that take effect at the next start.
 
@@ -136,9 +152,7 @@ def _set_memory(target: ResizeTarget, memory_bytes: int, timing: ResizeTiming) -
         target.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
         target.domain.setMemoryFlags(size, _CONFIG)
         return True
-    # A paused guest cannot follow.
-    fits = target.state is ResourceState.RUNNING and size <= _most(target.domain)
-    followed = fits and _set_balloon(target.domain, size, timing)
+    followed = _memory_fits(target, size) and _set_balloon(target.domain, size, timing)
     if not target.persistent:
         if not followed:
             raise _not_live("memory that the guest's balloon does not give")

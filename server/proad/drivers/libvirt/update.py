@@ -1,6 +1,6 @@
 """Updates of domains; used on the driver's threads."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import libvirt
 
@@ -22,6 +22,7 @@ from proad.model import (
     Resource,
     ResourceState,
     ResourceUpdate,
+    UpdatePlan,
     Verb,
     refusal,
     verbs_of,
@@ -30,6 +31,28 @@ from proad.model import (
 _CHANGEABLE = frozenset(
     {"name", "labels", "memory_bytes", "vcpus", "autostart", "title", "description"}
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """An update of a domain that has passed all checks.
+
+    Attributes:
+        plan: what it does.
+        target: the domain.
+        size: the size that it asks for.
+        renamed: the new name; None: it keeps its name.
+    """
+
+    plan: UpdatePlan
+    target: resize.ResizeTarget
+    size: resize.Resize
+    renamed: str | None
+
+
+def plan(reader: DomainReader, domain: libvirt.virDomain, update: ResourceUpdate) -> UpdatePlan:
+    """Return what an update would do, after all checks; raise as `apply` does."""
+    return _planned(reader, domain, update).plan
 
 
 def apply(
@@ -45,12 +68,35 @@ def apply(
         HasSavedStateError: the saved state would undo the update.
         AlreadyExistsError: the new name is taken.
     """
+    planned = _planned(reader, domain, update)
+    planned.plan.check()
+    wanted, paths, target = update.wanted(DomainSpec), update.paths, planned.target
+    # Of a running domain, both the live and the persistent configuration.
+    flags = libvirt.VIR_DOMAIN_AFFECT_CURRENT
+    if target.active and target.persistent:
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    # Changes that QEMU may refuse come first.
+    with values_of("domain"):
+        deferred = resize.apply(target, planned.size, timing)
+    if "labels" in paths:
+        noted = metadata.read(domain)
+        metadata.write(domain, replace(noted, labels=wanted.labels), flags)
+    if "title" in paths:
+        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_TITLE, wanted.title, flags)
+    if "description" in paths:
+        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, wanted.description, flags)
+    if "autostart" in paths and target.persistent:
+        domain.setAutostart(int(wanted.autostart))
+    if planned.renamed is not None:
+        keep_over_rename(domain)
+        domain.rename(planned.renamed)
+    return deferred
+
+
+def _planned(reader: DomainReader, domain: libvirt.virDomain, update: ResourceUpdate) -> _Planned:
+    """Check an update, and return what it does."""
     before = reader.summary(domain)
-    wanted = update.wanted(
-        DomainSpec, _CHANGEABLE, driver=ENGINE, hint="libvirt's own tools change its XML"
-    )
-    _check_state(before, update)
-    paths = update.paths
+    wanted, paths = update.wanted(DomainSpec), update.paths
     size = resize.Resize(
         memory_bytes=wanted.memory_bytes if "memory_bytes" in paths else None,
         vcpus=wanted.vcpus if "vcpus" in paths else None,
@@ -61,32 +107,18 @@ def apply(
         active=bool(domain.isActive()),
         persistent=before.lifetime is Lifetime.PERSISTENT,
     )
+    late = resize.deferred(target, size)
+    hint = "libvirt's own tools change its XML"
+    planned = update.planned(_CHANGEABLE, late, driver=ENGINE, hint=hint)
     renamed = wanted.name if "name" in paths and wanted.name != before.name else None
-    if renamed is not None:
-        _check_name(target, before, renamed)
-    resize.check(target, size)
-    if "autostart" in paths and wanted.autostart and not target.persistent:
-        raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
-    # Of a running domain, both the live and the persistent configuration.
-    flags = libvirt.VIR_DOMAIN_AFFECT_CURRENT
-    if target.active and target.persistent:
-        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    # Changes that QEMU may refuse come first.
-    with values_of("domain"):
-        deferred = resize.apply(target, size, timing)
-    if "labels" in paths:
-        noted = metadata.read(domain)
-        metadata.write(domain, replace(noted, labels=wanted.labels), flags)
-    if "title" in paths:
-        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_TITLE, wanted.title, flags)
-    if "description" in paths:
-        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, wanted.description, flags)
-    if "autostart" in paths and target.persistent:
-        domain.setAutostart(int(wanted.autostart))
-    if renamed is not None:
-        keep_over_rename(domain)
-        domain.rename(renamed)
-    return deferred
+    if planned.refusal is None:
+        _check_state(before, update)
+        if renamed is not None:
+            _check_name(target, before, renamed)
+        resize.check(target, size)
+        if "autostart" in paths and wanted.autostart and not target.persistent:
+            raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
+    return _Planned(plan=planned, target=target, size=size, renamed=renamed)
 
 
 def _check_state(before: Resource, update: ResourceUpdate) -> None:

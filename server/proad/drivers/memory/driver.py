@@ -54,6 +54,7 @@ from proad.model import (
     StopMode,
     StopOptions,
     Updated,
+    UpdatePlan,
     Volume,
     VolumeSpec,
 )
@@ -206,6 +207,10 @@ class MemoryDriver:
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a workload."""
         return await self._lifecycle.delete(id, options)
+
+    async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
+        """Return what `update` would do."""
+        return await self._updater.plan(id, update)
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names."""

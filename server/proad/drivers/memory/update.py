@@ -23,6 +23,7 @@ from proad.model import (
     ResourceState,
     ResourceUpdate,
     Updated,
+    UpdatePlan,
     Verb,
     merged,
 )
@@ -41,18 +42,18 @@ class MemoryUpdater:
     def __init__(self, engine: ImitatedEngine) -> None:
         self._engine = engine
 
+    async def plan(self, id: str, update: ResourceUpdate) -> UpdatePlan:
+        """Return what `update` would do."""
+        return self._planned(self._engine.workload(id), update)
+
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names, or nothing. A running domain gets other vcpus, and
         more memory than it has room for, when it next starts.
         """
         workload = self._engine.workload(id)
-        self._engine.permit(Verb.UPDATE, workload)
-        before = workload.resource
-        changed = self._changed(workload, update)
-        if before.state is ResourceState.SAVED and update.is_undone_by_saved_state(before.name):
-            raise HasSavedStateError.of_update(before.name)
-        if "name" in update.paths:
-            self._check_name(workload, update.spec.name)
+        plan = self._planned(workload, update)
+        plan.check()
+        changed = _changed(workload, update)
         if "labels" in update.paths:
             workload.behaviour = Behaviour.of(update.spec.labels)
             changed = replace(changed, labels=update.spec.labels)
@@ -61,24 +62,27 @@ class MemoryUpdater:
             self._engine.rename(workload, update.spec.name)
         if update.paths:
             self._engine.publish_reconfigured(workload)
-        shown = workload.shown()
-        return Updated(resource=shown, restart_required=_waiting(update, shown.domain))
+        return Updated(resource=workload.shown(), restart_required=plan.restart_required)
 
-    def _changed(self, workload: Workload, update: ResourceUpdate) -> Resource:
+    def _planned(self, workload: Workload, update: ResourceUpdate) -> UpdatePlan:
+        """Return the plan of an update, after all checks."""
+        self._engine.permit(Verb.UPDATE, workload)
         resource = workload.resource
         if resource.container is not None:
-            update.wanted(
-                ContainerSpec,
-                _OF_CONTAINERS,
-                driver=NAME,
-                hint="RecreateContainer makes it again with other values",
-            )
-            return replace(resource, container=_updated_container(resource.container, update))
-        wanted = update.wanted(DomainSpec, _OF_DOMAINS, driver=NAME, hint="create it anew")
-        if resource.domain is None:
-            return resource
-        domain = _updated_domain(workload, resource.domain, wanted, update.paths)
-        return replace(resource, domain=domain)
+            update.wanted(ContainerSpec)
+            hint = "RecreateContainer makes it again with other values"
+            plan = update.planned(_OF_CONTAINERS, driver=NAME, hint=hint)
+        else:
+            update.wanted(DomainSpec)
+            late = _late(workload, update)
+            plan = update.planned(_OF_DOMAINS, late, driver=NAME, hint="create it anew")
+        if plan.refusal is None:
+            _check_domain(workload, update, plan)
+        if resource.state is ResourceState.SAVED and update.is_undone_by_saved_state(resource.name):
+            raise HasSavedStateError.of_update(resource.name)
+        if "name" in update.paths:
+            self._check_name(workload, update.spec.name)
+        return plan
 
     def _check_name(self, workload: Workload, name: str) -> None:
         kind = workload.resource.kind
@@ -87,13 +91,48 @@ class MemoryUpdater:
             raise AlreadyExistsError(kind.lower(), name, existing_id=other.resource.id)
 
 
-def _waiting(update: ResourceUpdate, shown: Domain | None) -> tuple[str, ...]:
-    """Return the paths of what was asked for and does not show yet."""
-    return tuple(
-        path
-        for path in ("vcpus", "memory_bytes")
-        if path in update.paths and getattr(update.spec, path) != getattr(shown, path)
+def _changed(workload: Workload, update: ResourceUpdate) -> Resource:
+    resource = workload.resource
+    if resource.container is not None:
+        return replace(resource, container=_updated_container(resource.container, update))
+    if resource.domain is None:
+        return resource
+    wanted = update.wanted(DomainSpec)
+    return replace(
+        resource, domain=_updated_domain(workload, resource.domain, wanted, update.paths)
     )
+
+
+def _late(workload: Workload, update: ResourceUpdate) -> frozenset[str]:
+    """Return the paths that a domain which runs has no room for until its next start."""
+    machine = workload.run.machine if workload.run else None
+    wanted = update.wanted(DomainSpec)
+    if machine is None:
+        return frozenset()
+    late = {"vcpus"} if wanted.vcpus != machine.vcpus else set()
+    if wanted.memory_bytes > machine.max_memory_bytes:
+        late.add("memory_bytes")
+    return frozenset(late)
+
+
+def _check_domain(workload: Workload, update: ResourceUpdate, plan: UpdatePlan) -> None:
+    """Refuse what a domain cannot have while it runs, or without a next start."""
+    resource, spec = workload.resource, update.spec
+    if not isinstance(spec, DomainSpec):
+        return
+    if workload.run is not None and "name" in update.paths:
+        raise ResourceRunningError(
+            id=resource.id,
+            name=resource.name,
+            state=resource.state,
+            verb="UPDATE of name",
+            allowed_verbs=allowed_verbs(resource.kind, resource.state),
+            hint="stop it first",
+        )
+    if ("autostart" in update.paths and spec.autostart) or "vcpus" in update.paths:
+        _require_next_start(workload)
+    if "memory_bytes" in plan.restart_required:
+        _require_next_start(workload)
 
 
 def _updated_container(container: Container, update: ResourceUpdate) -> Container:
@@ -104,25 +143,11 @@ def _updated_domain(
     workload: Workload, domain: Domain, wanted: DomainSpec, paths: frozenset[str]
 ) -> Domain:
     active = workload.run is not None
-    if active and "name" in paths:
-        resource = workload.resource
-        raise ResourceRunningError(
-            id=resource.id,
-            name=resource.name,
-            state=resource.state,
-            verb="UPDATE of name",
-            allowed_verbs=allowed_verbs(resource.kind, resource.state),
-            hint="stop it first",
-        )
-    if ("autostart" in paths and wanted.autostart) or "vcpus" in paths:
-        _require_next_start(workload)
     machine = workload.run.machine if workload.run else None
-    if machine is not None and "memory_bytes" in paths:
-        if wanted.memory_bytes <= machine.max_memory_bytes:
-            size = replace(machine, memory_bytes=wanted.memory_bytes)
-            workload.run = on_machine(workload.run, size)
-        else:
-            _require_next_start(workload)
+    fits = machine is not None and wanted.memory_bytes <= machine.max_memory_bytes
+    if machine is not None and "memory_bytes" in paths and fits:
+        size = replace(machine, memory_bytes=wanted.memory_bytes)
+        workload.run = on_machine(workload.run, size)
     shown = paths & {"memory_bytes", "vcpus", "autostart"}
     changed = replace(domain, **{path: getattr(wanted, path) for path in shown})
     if domain.spec is not None and (texts := paths & {"title", "description"}):

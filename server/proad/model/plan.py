@@ -1,0 +1,101 @@
+"""Plans: what a call would do that is only checked."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from proad.errors import CapabilityMissingError
+
+
+class ChangeEffect(StrEnum):
+    """When a change of a field takes effect."""
+
+    LIVE = "LIVE"
+    RESTART = "RESTART"
+    RECREATE = "RECREATE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChange:
+    """A field that a call would change."""
+
+    field: str
+    effect: ChangeEffect
+
+
+_NAME = ("ALREADY_EXISTS",)
+_ROOM = ("HOST_EXHAUSTED", "ENGINE_CONFLICT")
+_MAY_FAIL: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "name": _NAME,
+        "ports": ("IN_USE", "ENGINE_CONFLICT"),
+        "networks": ("IN_USE", "INVALID_ARGUMENT", "ENGINE_CONFLICT"),
+        "image": ("IMAGE_NOT_FOUND",),
+        "resources": (*_ROOM, "INVALID_ARGUMENT"),
+        "restart_policy": ("ENGINE_CONFLICT",),
+        "memory_bytes": _ROOM,
+        "vcpus": _ROOM,
+    }
+)
+# Of what is made again, whatever changes: what it is made from may have changed or gone meanwhile.
+_MAY_FAIL_ANEW = (
+    *("ALREADY_EXISTS", "IMAGE_NOT_FOUND", "IN_USE", "INVALID_ARGUMENT"),
+    *("HOST_EXHAUSTED", "ENGINE_CONFLICT"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a call would do.
+
+    Attributes:
+        changes: the fields that the call changes, in the order of their paths.
+        may_fail: the reasons why the call may fail all the same.
+    """
+
+    changes: tuple[PlannedChange, ...] = ()
+    may_fail: tuple[str, ...] = ()
+
+    @classmethod
+    def of_update(cls, effects: Mapping[str, ChangeEffect]) -> "Plan":
+        """Return the plan of an update, from the effect of each of its paths."""
+        reasons = {
+            reason for path in effects for reason in _MAY_FAIL.get(path.partition(".")[0], ())
+        }
+        return cls(changes=_changes(effects), may_fail=tuple(sorted(reasons)))
+
+    @classmethod
+    def of_recreation(cls, paths: Iterable[str]) -> "Plan":
+        """Return the plan of a recreation that changes these paths."""
+        effects = dict.fromkeys(paths, ChangeEffect.RECREATE)
+        return cls(changes=_changes(effects), may_fail=tuple(sorted(_MAY_FAIL_ANEW)))
+
+
+def _changes(effects: Mapping[str, ChangeEffect]) -> tuple[PlannedChange, ...]:
+    return tuple(PlannedChange(field=path, effect=effects[path]) for path in sorted(effects))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatePlan:
+    """What an update would do to one resource as it is now.
+
+    Attributes:
+        effects: when the change of each path takes effect.
+        refusal: why the update is refused: paths that take effect only when the resource is made
+            again; None: there are none.
+    """
+
+    effects: Mapping[str, ChangeEffect]
+    refusal: CapabilityMissingError | None = None
+
+    def check(self) -> None:
+        """Raise the refusal, if there is one."""
+        if self.refusal is not None:
+            raise self.refusal
+
+    @property
+    def restart_required(self) -> tuple[str, ...]:
+        """The paths that take effect at the next start."""
+        late = (path for path, effect in self.effects.items() if effect is ChangeEffect.RESTART)
+        return tuple(sorted(late))
