@@ -36,7 +36,9 @@ class ParsedDomain:
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class DomainName:
+    """The name of a domain, checked as in a specification."""
+
     name: Name
 
 
@@ -182,7 +184,7 @@ def _checked_name(text: str) -> str:
     if not text:
         raise invalid_xml("has no <name>")
     try:
-        return validate(_Named, {"name": text}).name
+        return validate(DomainName, {"name": text}).name
     except InvalidArgumentError as error:
         raise invalid_xml(f"<name> {error.violations[0].description}") from None
 

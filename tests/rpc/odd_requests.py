@@ -65,6 +65,14 @@ class OddRequests:
                 self._fill(message, field, depth)
         return message
 
+    def _entry(self, there, field, depth):
+        """Add an entry to a map."""
+        key, kind = self._random.choice(TEXTS), field.message_type.fields_by_name["value"]
+        if kind.message_type is None:
+            there[key] = self._random.choice(TEXTS)
+        else:
+            there[key].MergeFrom(self._message(GetMessageClass(kind.message_type), depth + 1))
+
     def _fill(self, message, field, depth):
         draw = self._random
         if message.DESCRIPTOR.full_name in {
@@ -77,7 +85,7 @@ class OddRequests:
         there = getattr(message, field.name)
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             for _ in range(draw.randrange(4)):
-                there[draw.choice(TEXTS)] = draw.choice(TEXTS)
+                self._entry(there, field, depth)
         elif field.message_type is not None:
             if depth < MOST_DEEP:
                 inner = GetMessageClass(field.message_type)

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from proa import v1
-from rpc.daemon import BOTH, RPCS, refusal
+from rpc.daemon import ALL, RPCS, refusal
 
 PROTOS = Path(__file__).parents[2] / "protos"
 SIZES = {4096: "4 KiB", 65536: "64 KiB", 262144: "256 KiB", 1048576: "1 MiB"}
@@ -210,7 +210,7 @@ async def test_request_field_over_its_limit_is_refused_with_the_path(daemon, nam
             message = message.add() if step.is_repeated else message
             where.append(f"{step.name}[0]" if step.is_repeated else step.name)
         fill(message, field, value)
-        call = daemon.send(rpc, request, token=daemon.token(*BOTH))
+        call = daemon.send(rpc, request, token=daemon.token(*ALL, username="eve"))
 
         refused = await refusal(call.read() if rpc.streams else call)
 
@@ -227,7 +227,9 @@ async def test_request_field_over_its_limit_is_refused_with_the_path(daemon, nam
 async def test_request_over_the_limit_of_its_method_is_refused(daemon, name):
     rpc = RPCS[name]
     size = rpc.max_request_bytes
-    call = daemon.send(rpc, b"\x78\x01" * (size // 2) + b"\x78\x01", token=daemon.token(*BOTH))
+    call = daemon.send(
+        rpc, b"\x78\x01" * (size // 2) + b"\x78\x01", token=daemon.token(*ALL, username="eve")
+    )
 
     refused = await refusal(call.read() if rpc.streams else call)
 

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from proa import v1
+from proad.domain_parser import DomainName
 from proad.errors import InvalidArgumentError
 from proad.model import (
     AuditFilter,
@@ -65,6 +66,7 @@ def prepare_all() -> None:
             AuditFilter,
             ContainerSpec,
             DeleteOptions,
+            DomainName,
             DomainSpec,
             DomainXml,
             ImageFilter,
