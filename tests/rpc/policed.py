@@ -14,7 +14,14 @@ from rpc.daemon import IMAGE, MEMORY_BYTES, changing
 READS = {
     *("probe", "subscribe", "identity", "list_resources", "get_resource", "find_id", "stats"),
     *("list_images", "get_image", "list_volumes", "list_snapshots", "get_snapshot"),
-    *("get_domain_xml", "find_running", "layer_size", "domain_facts", "domain_documents"),
+    *(
+        "get_domain_xml",
+        "find_running",
+        "layer_size",
+        "domain_facts",
+        "domain_documents",
+        "plan_update",
+    ),
 }
 """The methods of drivers that change nothing."""
 

@@ -73,12 +73,20 @@ def build(cls, fields):
         if isinstance(value, list):
             getattr(message, name).extend(value)
         elif isinstance(value, dict):
-            getattr(message, name).update(value)
+            put(getattr(message, name), value)
         elif hasattr(value, "DESCRIPTOR"):
             getattr(message, name).CopyFrom(value)
         else:
             setattr(message, name, value)
     return message
+
+
+def put(there, entries):
+    for key, value in entries.items():
+        if hasattr(value, "DESCRIPTOR"):
+            there[key].CopyFrom(value)
+        else:
+            there[key] = value
 
 
 REQUESTS = st.sampled_from([*RPCS.values()]).flatmap(

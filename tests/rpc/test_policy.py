@@ -167,21 +167,21 @@ async def test_force_restart_that_is_denied_preempts_nothing(policed, engines, f
 
 @pytest.fixture
 async def tight(policed):
-    """A daemon with the container `outer` of ann's and a user eve with the profile `tight`."""
+    """A daemon with the container `outer` of ann's and a user tim with the profile `tight`."""
     daemon = await policed(profiles={"tight": TIGHT | {"foreign": "lifecycle"}})
     await daemon.call("CreateContainer", spec=OUTER, start=True)
-    eve = await daemon.users.add("eve", "x", BOTH, profile="tight")
-    daemon.versions["eve"] = eve.token_version
+    tim = await daemon.users.add("tim", "x", BOTH, profile="tight")
+    daemon.versions["tim"] = tim.token_version
     return daemon
 
 
-def as_eve(daemon, name, /, **fields):
+def as_tim(daemon, name, /, **fields):
     rpc = RPCS[name]
-    return daemon.send(rpc, rpc.request(**fields), token=daemon.token(*BOTH, username="eve"))
+    return daemon.send(rpc, rpc.request(**fields), token=daemon.token(*BOTH, username="tim"))
 
 
 async def test_create_of_what_the_profile_denies_names_field_rule_and_setting(tight, engines):
-    refused = await denied(engines, as_eve(tight, "CreateContainer", spec=OUTER))
+    refused = await denied(engines, as_tim(tight, "CreateContainer", spec=OUTER))
 
     assert refused.metadata == {
         "rule": "network not listed",
@@ -207,7 +207,7 @@ async def test_verb_that_lends_what_the_profile_denies_is_denied(tight, engines,
         await tight.call("StopResource", id="outer")
     before = await tight.call("GetResource", id="outer")
 
-    refused = await denied(engines, as_eve(tight, name, **LENT[name]))
+    refused = await denied(engines, as_tim(tight, name, **LENT[name]))
 
     assert refused.metadata["rule"] == "network not listed"
     assert refused.metadata["path"] == before.resource.path
@@ -226,7 +226,7 @@ async def test_verb_that_lends_what_the_profile_denies_is_denied(tight, engines,
     ],
 )
 async def test_verb_that_lends_nothing_is_allowed(tight, name, request_):
-    await as_eve(tight, name, **request_)
+    await as_tim(tight, name, **request_)
 
 
 async def test_start_with_a_fresh_full_view_asks_the_engine_for_none(tight, boxes):
@@ -241,10 +241,10 @@ async def test_start_with_a_fresh_full_view_asks_the_engine_for_none(tight, boxe
 
 
 async def test_recreate_into_what_the_profile_denies_is_denied(tight, engines):
-    await as_eve(tight, "CreateContainer", spec={"image": IMAGE, "name": "mine"})
+    await as_tim(tight, "CreateContainer", spec={"image": IMAGE, "name": "mine"})
     change = {"spec": OUTER, "update_mask": {"paths": ["networks"]}}
 
-    refused = await denied(engines, as_eve(tight, "RecreateContainer", id="mine", **change))
+    refused = await denied(engines, as_tim(tight, "RecreateContainer", id="mine", **change))
 
     assert (
         refused.details["PreconditionFailure"].violations[0].subject == "spec.networks[0].network"
@@ -254,9 +254,9 @@ async def test_recreate_into_what_the_profile_denies_is_denied(tight, engines):
 async def test_domain_and_volume_in_a_pool_that_is_denied_are_denied(tight, engines):
     new = {"new_volume": {"capacity_bytes": 2**20, "pool": "b"}}
     spec = {"name": "vm", "memory_bytes": MEMORY_BYTES, "disks": [new]}
-    of_domain = await denied(engines, as_eve(tight, "CreateDomain", spec=spec))
+    of_domain = await denied(engines, as_tim(tight, "CreateDomain", spec=spec))
     volume = {"name": "v", "capacity_bytes": 2**20, "pool": "b"}
-    of_volume = await denied(engines, as_eve(tight, "CreateVolume", spec=volume))
+    of_volume = await denied(engines, as_tim(tight, "CreateVolume", spec=volume))
 
     for refused, field in (
         (of_domain, "spec.disks[0].new_volume.pool"),
@@ -264,15 +264,15 @@ async def test_domain_and_volume_in_a_pool_that_is_denied_are_denied(tight, engi
     ):
         assert refused.metadata["setting"] == "allowed_pools"
         assert refused.details["PreconditionFailure"].violations[0].subject == field
-    assert (await as_eve(tight, "CreateVolume", spec={**volume, "pool": ""})).volume.name == "v"
+    assert (await as_tim(tight, "CreateVolume", spec={**volume, "pool": ""})).volume.name == "v"
 
 
 async def test_update_is_judged_on_the_fields_that_change_alone(tight, engines):
     new = {**changing("container", name="other"), "id": "outer"}
-    await as_eve(tight, "UpdateResource", **new)
+    await as_tim(tight, "UpdateResource", **new)
     networks = {"id": "other", "container": OUTER, "update_mask": {"paths": ["networks"]}}
 
-    refused = await denied(engines, as_eve(tight, "UpdateResource", **networks))
+    refused = await denied(engines, as_tim(tight, "UpdateResource", **networks))
 
     violations = refused.details["PreconditionFailure"].violations
     assert [each.subject for each in violations] == ["container.networks[0].network"]
@@ -318,26 +318,26 @@ async def test_method_is_judged_where_the_table_says(
 
 @pytest.mark.parametrize("name", sorted(EFFECTIVE | LOGIN))
 async def test_user_whose_profile_is_gone_changes_nothing(tight, engines, name):
-    eve = await tight.users.set_profile("eve", "gone")
-    tight.versions["eve"] = eve.token_version
+    tim = await tight.users.set_profile("tim", "gone")
+    tight.versions["tim"] = tim.token_version
 
     async def call():
-        found = as_eve(tight, name, **(EFFECTIVE | LOGIN)[name])
+        found = as_tim(tight, name, **(EFFECTIVE | LOGIN)[name])
         return [each async for each in found] if RPCS[name].streams else await found
 
     refused = await denied(engines, call())
 
     assert refused.metadata["rule"] == "profile not configured"
     assert "proad user set-profile" in refused.message
-    assert (await as_eve(tight, "ListResources")).resources
+    assert (await as_tim(tight, "ListResources")).resources
 
 
 async def test_validate_only_tells_of_all_that_is_wrong(tight, engines):
-    await as_eve(tight, "CreateContainer", spec={"image": IMAGE, "name": "mine"})
+    await as_tim(tight, "CreateContainer", spec={"image": IMAGE, "name": "mine"})
     networks = [{"network": "net"}, {"network": "other"}]
     spec = {**OUTER, "name": "mine", "networks": networks}
 
-    call = as_eve(tight, "CreateContainer", spec=spec, validate_only=True)
+    call = as_tim(tight, "CreateContainer", spec=spec, validate_only=True)
     refused = await denied(engines, call, UNTIL_ANNOUNCED)
 
     told = [(each.type, each.subject) for each in refused.details["PreconditionFailure"].violations]
@@ -353,10 +353,10 @@ async def test_validate_only_tells_of_all_that_is_wrong(tight, engines):
 async def test_validate_only_of_a_verb_tells_of_state_etag_and_policy(tight, engines):
     request = {"id": "outer", "validate_only": True, "etag": "other"}
 
-    refused = await refusal(as_eve(tight, "RecreateContainer", **request))
+    refused = await refusal(as_tim(tight, "RecreateContainer", **request))
 
     told = {each.type for each in refused.details["PreconditionFailure"].violations}
     assert told == {"ETAG_MISMATCH", "network not listed"}
     assert refused.reason == "ETAG_MISMATCH"
-    real = await refusal(as_eve(tight, "RecreateContainer", id="outer", etag="other"))
+    real = await refusal(as_tim(tight, "RecreateContainer", id="outer", etag="other"))
     assert (real.code, real.metadata) == (refused.code, refused.metadata)

@@ -224,6 +224,11 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("{} asks for them again", ("login USERNAME",)),
     ],
     "TOO_MANY_ATTEMPTS": [_Rule("wait {seconds} s"), _Rule("wait a while")],
+    "TOO_MANY_CALLS": [_Rule("wait {seconds} s"), _Rule("wait a while")],
+    "QUOTA_EXCEEDED": [
+        _Rule("{} shows what you have; deleting or stopping some makes room", ("ls --all",)),
+    ],
+    "ACCESS_MISSING": [_Rule("{} asks for all that you have", ("login USERNAME",))],
     "SCOPE_MISSING": [
         _Rule("leave out --scope to get all that you have", on=("login",)),
         _Rule(
