@@ -65,10 +65,13 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "resume": lambda d, id: d.resume(id),
     "delete": lambda d, id: d.delete(id),
     "update": lambda d, id: d.update(id, container_update(name="other")),
+    "plan_update": lambda d, id: d.plan_update(id, container_update(name="other")),
     "stats": lambda d, id: d.stats([id]),
     "find_id": lambda d, _: d.find_id("web"),
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
     "recreate_container": lambda d, id: d.recreate_container(id, ContainerSpec(image=IMAGE)),
+    "container_volumes": lambda d, _: d.container_volumes(),
+    "network_drivers": lambda d, _: d.network_drivers(["net"]),
     "layer_size": lambda d, id: d.layer_size(id),
     "env_secrets": lambda d, id: d.env_secrets(id),
     "list_images": lambda d, _: d.list_images(),
@@ -78,6 +81,8 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "check_credentials": lambda d, _: d.check_credentials(
         RegistryCredentials(registry="r.example", username="u", password="p")
     ),
+    "domain_facts": lambda d, _: d.domain_facts(),
+    "domain_documents": lambda d, id: d.domain_documents(id),
     "create_domain": lambda d, _: d.create_domain(SPEC),
     "create_domain_from_xml": lambda d, _: d.create_domain_from_xml(DomainXml(xml="<domain/>")),
     "find_running": lambda d, _: d.find_running(1),
