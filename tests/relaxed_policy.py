@@ -48,7 +48,11 @@ RELAXED_POLICY = Policy.model_validate(RELAXED)
 
 
 def write_config(folder: Path) -> Path:
-    """Write a configuration file with the relaxed policy alone, and return its path."""
+    """Write a configuration file with the relaxed policy alone, and return its path.
+
+    The folder is made if it does not exist.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "relaxed.toml"
     table = "\n".join(f"{name} = {_toml(value)}" for name, value in _SETTINGS.items())
     path.write_text(f"[policy]\n{table}\n[policy.profiles.default]\n{table}\n")

@@ -60,7 +60,6 @@ def test_daemons_started_at_once_on_one_socket_one_serves(start_daemon: Start, t
     daemons = [Daemon(tmp_path / f"{n}", {"PROA_LISTEN": f"unix:{path}"}) for n in range(4)]
     processes = []
     for daemon in daemons:
-        daemon.home.mkdir()
         with (daemon.home / "log").open("wb") as log:
             command = [str(BIN / "proad"), "serve", "--memory"]
             processes.append(subprocess.Popen(command, env=daemon.environment, stderr=log))
