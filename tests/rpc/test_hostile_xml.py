@@ -3,7 +3,7 @@
 import pytest
 
 from hostile_xml import devices, disks, documents, domains, every, interfaces, values
-from rpc.daemon import refusal
+from rpc.daemon import refusal, running
 from rpc.engines import domain_engine
 from rpc.policed import READS
 
@@ -75,10 +75,12 @@ async def test_create_domain_with_network_that_is_not_listed_is_denied(serve, ma
     assert await daemon.names() == []
 
 
-async def test_start_and_revert_under_a_narrower_policy_are_denied(serve, machines, quick):
-    daemon = await serve(("local", machines), timing=quick, policy={})
-    made = await daemon.domain("web", start=False, networks=[{"network": "default"}])
-    await daemon.call("CreateSnapshot", id="web", name="first")
+async def test_start_and_revert_under_a_narrower_policy_are_denied(
+    serve, settings, machines, quick
+):
+    async with running(settings(policy={}), [("local", machines)], timing=quick) as daemon:
+        made = await daemon.domain("web", start=False, networks=[{"network": "default"}])
+        await daemon.call("CreateSnapshot", id="web", name="first")
     id = made.id
     narrower = await serve(
         ("local", machines),

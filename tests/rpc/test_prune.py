@@ -52,9 +52,9 @@ async def test_prune_is_told_as_the_callers(daemon):
     await daemon.container("idle", start=False)
     watcher = await Watcher(daemon).begin()
     rpc = RPCS["PruneContainers"]
-    await daemon.send(rpc, rpc.request(), token=daemon.token(*BOTH, username="bob"))
+    await daemon.send(rpc, rpc.request(), token=daemon.token(*BOTH, username="eve"))
     await watcher.until(lambda: not watcher.there)
-    assert watcher.changes[-1].actor == "bob"
+    assert watcher.changes[-1].actor == "eve"
     watcher.call.cancel()
 
 
