@@ -75,7 +75,7 @@ async def matrix(daemon, make_token):
 )
 async def test_call_with_valid_token_is_admitted_exactly_by_its_scopes(daemon, scopes):
     async def make_token():
-        return daemon.token(*scopes)
+        return daemon.token(*scopes, username="eve")
 
     wanted = {name: outcome_with_scopes(rpc, scopes) for name, rpc in RPCS.items()}
 

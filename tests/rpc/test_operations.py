@@ -56,7 +56,7 @@ async def test_get_request_of_another_user_is_not_found(daemon, new_id):
     await daemon.call("CreateContainer", spec={"image": IMAGE}, request_id=new_id)
     for name in ("GetRequest", "CancelRequest"):
         rpc = RPCS[name]
-        token = daemon.token(*BOTH, username="bob")
+        token = daemon.token(*BOTH, username="eve")
         sent = daemon.send(rpc, rpc.request(request_id=new_id), token=token)
         refused = await refusal(sent)
         assert (refused.code, refused.reason) == ("NOT_FOUND", "REQUEST_NOT_FOUND")
@@ -77,7 +77,7 @@ async def test_list_requests_has_pages_and_states(daemon):
     failed = await daemon.call("ListRequests", states=["REQUEST_STATE_FAILED"])
     assert not failed.requests
     rpc = RPCS["ListRequests"]
-    theirs = await daemon.send(rpc, rpc.request(), token=daemon.token(*BOTH, username="bob"))
+    theirs = await daemon.send(rpc, rpc.request(), token=daemon.token(*BOTH, username="eve"))
     assert not theirs.requests
 
 

@@ -51,26 +51,28 @@ async def test_resume_token_of_another_user_or_filter_is_refused(daemon, token):
     await daemon.container("web")
 
     assert await resumed(daemon, token, filter=FILTER) is None
-    assert refused_as_made_up(await resumed(daemon, token, filter=FILTER, username="bob"))
+    assert refused_as_made_up(await resumed(daemon, token, filter=FILTER, username="eve"))
     assert refused_as_made_up(await resumed(daemon, token, filter={"name_prefix": "v"}))
     assert refused_as_made_up(await resumed(daemon, token))
 
 
 async def test_resume_token_that_was_made_up_is_refused(daemon, token):
-    run, revision, incomplete, mark = token.split(".")
+    run, revision, incomplete, access, mark = token.split(".")
     other = secrets.token_urlsafe(16)
     for forged in (
-        f"{run}.{int(revision) + 1}.{incomplete}.{mark}",
-        f"{run}.0{revision}.{incomplete}.{mark}",
-        f"{run}.{10**60}.{incomplete}.{mark}",
-        f"{run}.{revision}.1.{mark}",
-        f"{run}.{revision}.{mark}",
-        f"{run}.{revision}.{incomplete}.{other}",
-        f"{run}.{revision}.{incomplete}.{mark[:-2]}",
-        f"{run}.{revision}.{incomplete}.",
-        f"{run}.{revision}.{incomplete}",
-        f"other.{revision}.{incomplete}.{mark}",
-        f"{run}.{revision}.{incomplete}.{mark}.{mark}",
+        f"{run}.{int(revision) + 1}.{incomplete}.{access}.{mark}",
+        f"{run}.0{revision}.{incomplete}.{access}.{mark}",
+        f"{run}.{10**60}.{incomplete}.{access}.{mark}",
+        f"{run}.{revision}.1.{access}.{mark}",
+        f"{run}.{revision}.{access}.{mark}",
+        f"{run}.{revision}.{incomplete}.{access}.{other}",
+        f"{run}.{revision}.{incomplete}.{access}.{mark[:-2]}",
+        f"{run}.{revision}.{incomplete}.{access}.",
+        f"{run}.{revision}.{incomplete}.{access}",
+        f"{run}.{revision}.{incomplete}.other.{mark}",
+        f"{run}.{revision}.{incomplete}.{mark}",
+        f"other.{revision}.{incomplete}.{access}.{mark}",
+        f"{run}.{revision}.{incomplete}.{access}.{mark}.{mark}",
         f".{token}",
     ):
         assert refused_as_made_up(await resumed(daemon, forged, filter=FILTER)), forged
@@ -102,10 +104,10 @@ async def test_page_token_of_another_user_is_refused(daemon):
         await daemon.container(name)
 
     # The same first page is kept encoded for both, and each gets a token of their own.
-    anns, bobs = [(await page(daemon, username=u)).next_page_token for u in ("ann", "bob")]
+    anns, eves = [(await page(daemon, username=u)).next_page_token for u in ("ann", "eve")]
 
-    assert anns != bobs
-    for username, own, foreign in (("ann", anns, bobs), ("bob", bobs, anns)):
+    assert anns != eves
+    for username, own, foreign in (("ann", anns, eves), ("eve", eves, anns)):
         assert [r.name for r in (await page(daemon, own, username=username)).resources] == ["bb"]
         refused = await refusal(page(daemon, foreign, username=username))
         assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")

@@ -34,6 +34,10 @@ class Clone:
         (folder / "small/__init__.py").touch()
         (folder / "pyproject.toml").write_text(PROJECT)
         shutil.copy(ROOT / "constraints.txt", folder)
+        # A project of few requirements generates nothing, either.
+        (folder / "protos/generators").mkdir(parents=True)
+        (folder / "protos/generators/messages.txt").touch()
+        (folder / "protos/generators.py").touch()
 
     def environment(self, *arguments: str, python: str = "") -> str:
         """Run the script and return its output."""
