@@ -22,7 +22,11 @@ from proad.drivers.docker import DockerDriver
 from proad.drivers.libvirt import LibvirtDriver
 from proad.logs import configure_logs
 from proad.ports import Driver
+from proad.state import daemon_id
 from proad.store.database import Database
+from proad.store.images import ImageStore
+from proad.store.resources import ResourceStore
+from proad.store.volume_owners import VolumeOwnerStore
 from proad.store.volumes import VolumeStore
 from proad.timing import DaemonTiming
 
@@ -56,7 +60,17 @@ async def _serve(order: dict[str, Any]) -> None:
             recovery=RecoveryTiming(settles_within=10.0, interval=0.1),
             removals=RemovalTiming(first_interval=0.5, longest_interval=4.0),
         )
-        async with serving(settings, database, drivers, timing, checkpoint=killer.checkpoint):
+        id = daemon_id(settings.state_dir)
+        async with serving(
+            settings,
+            database,
+            drivers,
+            timing,
+            checkpoint=killer.checkpoint,
+            records=ResourceStore(database, id),
+            image_records=ImageStore(database, id),
+            volume_owners=VolumeOwnerStore(database),
+        ):
             (home / "serving").touch()
             await asyncio.Event().wait()
 

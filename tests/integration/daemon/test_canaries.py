@@ -159,11 +159,11 @@ def frail(tmp_path: Path) -> Iterator[FrailEngine]:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_canaries_are_found_nowhere(
+    database: tuple[str, Callable[[], str]],  # first: what is left is swept through it
     start_daemon: Callable[..., Daemon],
     token: str,
     swept: Callable[[proa.Client], None],
     frail: FrailEngine,
-    database: tuple[str, Callable[[], str]],
     bind: Path,
     tmp_path: Path,
 ):
