@@ -42,7 +42,6 @@ async def test_engine_lost_fails_its_own_calls_alone(mixed, boxes, mode):
         "CreateContainer": {"spec": {"image": IMAGE}},
         "PruneContainers": {},
         "LoginRegistry": {"username": "a", "password": "b"},
-        "LogoutRegistry": {},
     }
     for call, request in requests.items():
         refused = await refusal(mixed.call(call, **request))

@@ -192,6 +192,8 @@ class _Record:
             self._left.add_done_callback(self._ended)  # it goes to its end alone
         else:
             self._end(error)
+        # The context of the task leads to this record: it must not lead back to the task.
+        self._left = None
 
     async def _witness(self, intent: Intent) -> None:
         self._path = intent.path

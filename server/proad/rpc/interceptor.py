@@ -217,7 +217,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         calls.increment()
         try:
             await self._authorizer.authorize(method, context)
-            limited = self._limited(method, context)
+            limited = self._limited(method)
             remaining: float | None = context.time_remaining()
             if remaining is not None:
                 expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
@@ -260,13 +260,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         await _abort(context, status)
         return None
 
-    def _limited(self, method: Method, context: _Context) -> LimitedCall | None:
+    def _limited(self, method: Method) -> LimitedCall | None:
         """Count a call for its user until gRPC has sent the answer; None for a public one."""
         if method.access.public:
             return None  # limited by address
         limited = self._user_limiter.begin(caller.current().user_id)
-        ended: Any = lambda _context: limited.end()  # noqa: E731 - the stubs' type is private
-        context.add_done_callback(ended)
+        # The task of a call ends when its answer was sent. A callback of the context's own would be
+        # a reference cycle, which keeps what gRPC has of the call until garbage is collected.
+        if (task := asyncio.current_task()) is not None:  # gRPC handles each call in one
+            task.add_done_callback(lambda _task: limited.end())
         return limited
 
     async def _handle_standard(self, method: Method, serve: _Serve, context: _Context) -> Any:

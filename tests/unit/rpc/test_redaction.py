@@ -153,8 +153,8 @@ def test_changing_method_with_an_answer_to_redact_needs_advanced(method):
 
 
 SECRET_NAMES = ("password", "secret", "token", "ticket", "credential", "private_key")
-# They name a position, or a container.
-NO_SECRETS = {"page_token", "next_page_token", "resume_token", "secrets_from"}
+# They name a position, a container, or a token by its id.
+NO_SECRETS = {"page_token", "next_page_token", "resume_token", "secrets_from", "token_id"}
 
 
 @pytest.mark.parametrize(
