@@ -53,10 +53,10 @@ def _first_state(tmp_path_factory):
 
 @pytest.fixture
 def settings(_first_state, tmp_path):
-    """Makes settings with a state folder of their own."""
+    """Makes settings with the state folder of a test's daemon; another `state` is another one's."""
 
-    def make(**others):
-        folder = tmp_path / "proa"
+    def make(*, state="proa", **others):
+        folder = tmp_path / state
         if not folder.exists():
             shutil.copytree(_first_state, folder)
         return _settings(folder, **others)

@@ -84,8 +84,8 @@ async def scope_missing(serve, _):
 
 @example('PullImage of "localhost:5000/x" while allowed_registries does not name it.')
 async def policy_denied(serve, _):
-    for allowed in ("*", "docker.io,*.example:5000"):
-        daemon = await serve(allowed_registries=allowed)
+    for state, allowed in (("any", "*"), ("named", "docker.io,*.example:5000")):
+        daemon = await serve(state=state, allowed_registries=allowed)
         refused = await refusal(daemon.call("PullImage", image="localhost:5000/x").read())
         assert refused.code == "PERMISSION_DENIED"
         assert refused.metadata["setting"] == "allowed_registries"
