@@ -50,6 +50,7 @@ class LogCommitter:
         self._options = options
         self._retry_interval = timing.retry_interval
         self._sync_within = timing.sync_within
+        self._close_within = timing.close_within
         self._queue: SimpleQueue[PendingLine | None] = SimpleQueue()
         self._kept: list[PendingLine] = []
         self._unsynced: list[PendingLine] = []
@@ -68,7 +69,7 @@ class LogCommitter:
     async def close(self) -> None:
         """Write all lines, and end the thread. A disk that hangs is not waited for."""
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, _CLOSE_WITHIN)
+        await asyncio.to_thread(self._thread.join, self._close_within)
 
     def _run(self) -> None:
         ended = False
@@ -161,7 +162,3 @@ class LogCommitter:
         if not self._fails:
             _log.error("audit log cannot be written, changes are refused", cause=cause)
         self._fails = True
-
-
-# Seconds for the last lines at the end of the daemon.
-_CLOSE_WITHIN = 10.0

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proad.audit.chain import Line, parse
+from proad.audit.chain import GENESIS, Line, parse
 from proad.ownership import open_own
 
 _LONGEST_HEADER = 4096
@@ -56,6 +56,15 @@ class LogFile:
         if first is None or first[0] or first[1].fields.get("kind") != "file":
             return None
         return first[1]
+
+    @property
+    def value_before(self) -> bytes:
+        """The value of the chain before the first line, as the header has it."""
+        previous = self.header.fields.get("previous") if self.header else None
+        try:
+            return bytes.fromhex(previous["value"]) if isinstance(previous, dict) else GENESIS
+        except (KeyError, TypeError, ValueError):
+            return GENESIS
 
     @property
     def digest(self) -> str:

@@ -89,7 +89,8 @@ class AuditLog:
         self._options = options
         self._timing = timing
         self._committer: LogCommitter | None = None
-        self._open: dict[tuple[str, str], tuple[PendingLine, str]] = {}
+        # The intents whose outcome `settle` tells, by user and request.
+        self._open: dict[tuple[str, str], PendingLine] = {}
         self._refused: Counter[str] = Counter()
         self._denied: Counter[str] = Counter()
         self._since = datetime.now(UTC)
@@ -170,14 +171,14 @@ class AuditLog:
             )
         )
 
-    def await_outcome(self, call: AuditCall, line: PendingLine, path: str = "") -> None:
+    def await_outcome(self, call: AuditCall, line: PendingLine) -> None:
         """Expect `settle` to tell what became of a call."""
-        self._open[call.user_id, call.request_id] = line, path
+        self._open[call.user_id, call.request_id] = line
 
     def settle(self, user_id: str, request_id: str, outcome: CallOutcome) -> None:
         """Write what became of a request whose effect was not known, if it is such a one."""
         if (line := self._open.pop((user_id, request_id), None)) is not None:
-            self.write_outcome(outcome, of=line[0])
+            self.write_outcome(outcome, of=line)
 
     async def page(
         self,
@@ -204,7 +205,7 @@ class AuditLog:
             outcome = await known(entry)
             line = PendingLine({}, sequence=entry.sequence)
             if outcome is None and entry.request_id:
-                self._open[entry.user_id, entry.request_id] = line, entry.path
+                self._open[entry.user_id, entry.request_id] = line
             self.write_outcome(outcome or CallOutcome(reason="INTERRUPTED"), of=line)
 
     def _write(self, fields: dict[str, Any]) -> None:

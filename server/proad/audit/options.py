@@ -34,6 +34,7 @@ class AuditTiming:
         sync_within: a line that nobody waits for is synced within that.
         retry_interval: time between two attempts to write what could not be written.
         refusal_period: the counts of refused calls are written once in it.
+        close_within: what the last lines may take at the end of the daemon.
         head_log_interval: the head is written to the daemon's own log once in it, if it moved.
     """
 
@@ -41,4 +42,5 @@ class AuditTiming:
     sync_within: float = 0.1
     retry_interval: float = 1.0
     refusal_period: float = 60.0
+    close_within: float = 10.0
     head_log_interval: float = 60.0

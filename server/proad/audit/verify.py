@@ -7,7 +7,6 @@ from pathlib import Path
 
 from proad.audit.chain import Line, key_id
 from proad.audit.files import LogFile, log_files, read_file
-from proad.audit.writer import value_before
 from proad.errors import SetupError
 from proad.store.audit import AuditHead
 
@@ -174,7 +173,7 @@ class _Check:
             )
 
     def _check_lines(self, file: LogFile, header: Line | None, key: bytes | None) -> None:
-        value = value_before(header.fields) if header else bytes(32)
+        value = file.value_before
         sequence = (header or file.lines[0][1]).sequence - 1 if file.lines else self.report.last
         for place, line in file.lines:
             where = f"line {line.sequence}, at byte {place},"

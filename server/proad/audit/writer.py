@@ -1,6 +1,5 @@
 """The end of the log. Blocks: everything here runs on the log's own thread."""
 
-import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -124,8 +123,7 @@ class LogWriter:
         self._last = file
         header = file.header
         key = self._keys.get(str(header.fields.get("key"))) if header else None
-        if header is not None:
-            self._value = value_before(header.fields)
+        self._value = file.value_before
         changed_after: int | None = None if header and not file.unreadable else 0
         for place, line in file.lines:
             whole = key is None or line.follows(key, self._value)
@@ -278,19 +276,6 @@ class LogWriter:
             sync(descriptor)
 
         return counted
-
-
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What an operating system says of a full disk."""
-
-
-def value_before(header: dict[str, object]) -> bytes:
-    """Return the value of the chain before a file, as its header has it."""
-    previous = header.get("previous")
-    try:
-        return bytes.fromhex(previous["value"]) if isinstance(previous, dict) else GENESIS
-    except (KeyError, TypeError, ValueError):
-        return GENESIS
 
 
 def _sync_folder(folder: Path) -> None:
