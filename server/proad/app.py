@@ -2,38 +2,19 @@
 
 import asyncio
 import os
-import resource
-import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import structlog
 
 from proad.audit import AuditLog, AuditOptions, AuditTiming, LogWriter, Sync
-from proad.auth.client_address import ClientAddressResolver
-from proad.auth.client_certificates import ClientCertificates
 from proad.auth.keys import KeyRing
-from proad.auth.oidc import (
-    IssuerKeys,
-    JwksFile,
-    JwksUnreadableError,
-    JwksUrl,
-    OidcTokens,
-    read_keys,
-)
-from proad.auth.passwords import Passwords
-from proad.auth.refresh_tokens import RefreshTokens
-from proad.auth.service import Authenticator
-from proad.auth.service_keys import ServiceKeys
-from proad.auth.sessions import SessionLimits, Sessions
-from proad.auth.timing import AuthTiming
-from proad.auth.tokens import Tokens
-from proad.collector import Collector
-from proad.config import AuditSync, HostSettings, OidcSettings, Settings, UnixAddress
+from proad.composition.authentication import authenticating
+from proad.config import AuditSync, Settings
 from proad.config.protected_paths import protected_paths
-from proad.control import Control, controlled
+from proad.control import Control
 from proad.core.container_pruner import ContainerPruner
 from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
@@ -67,11 +48,9 @@ from proad.core.volume_operations import VolumeOperations
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.core.wait_service import WaitService
 from proad.core.watch_service import WatchService
-from proad.errors import SetupError
-from proad.logs import configure_logs
 from proad.model import ServerInfo, ServerLimits
 from proad.ports import Driver
-from proad.ports.records import ImageRecords, ResourceRecords, VolumeOwners, VolumeRecords
+from proad.ports.records import ImageRecords, ResourceRecords, VolumeOwners
 from proad.reload import ReloadableSettings, Reloader
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.audit_service import AuditService
@@ -96,113 +75,16 @@ from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.tls_credentials import TlsCredentials
 from proad.rpc.user_limiter import UserLimiter, UserLimits
 from proad.rpc.volume_service import VolumeService
-from proad.sockets import SocketAccess, claimed
-from proad.state import daemon_id, prepare_state_dir, served
+from proad.sockets import SocketAccess
+from proad.state import daemon_id
 from proad.store.audit import AuditStore
 from proad.store.database import Database
-from proad.store.identities import IdentityStore
-from proad.store.images import ImageStore
 from proad.store.owners import OwnerStore
 from proad.store.requests import RequestStore
-from proad.store.resources import ResourceStore
-from proad.store.revocations import RevocationStore
-from proad.store.service_keys import ServiceKeyStore
-from proad.store.sessions import SessionStore
-from proad.store.users import UserStore
-from proad.store.volume_owners import VolumeOwnerStore
-from proad.store.volumes import VolumeStore
 from proad.timing import DaemonTiming
-from proad.tls import read_client_trust, read_tls
+from proad.tls import read_tls
 
 _log = structlog.get_logger(__name__)
-
-
-async def run(settings: Settings, load: Callable[[], Settings], *, memory: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; reload at SIGHUP.
-
-    Args:
-        settings: all settings.
-        load: loads the settings anew, for a reload.
-        memory: serve pretended resources in memory instead of the hosts' engines.
-
-    Raises:
-        SetupError: the daemon cannot start.
-    """
-    threshold = configure_logs(settings.log_format, settings.log_level)
-    reloader = Reloader(settings, load)
-    reloader.add(
-        ReloadableSettings("log_level", take_over=lambda each: threshold.set(each.log_level))
-    )
-    stop, hangup = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, hangup.set)
-    _raise_file_limit()
-    prepare_state_dir(settings.state_dir)
-    with ExitStack() as alone:
-        alone.enter_context(served(settings.state_dir))
-        for address in settings.listen:
-            if isinstance(address, UnixAddress):
-                alone.enter_context(claimed(address.path))
-        await _serve(settings, reloader, stop, hangup, memory=memory)
-    _log.info("stopped")
-
-
-async def _serve(
-    settings: Settings,
-    reloader: Reloader,
-    stop: asyncio.Event,
-    hangup: asyncio.Event,
-    *,
-    memory: bool,
-) -> None:
-    control = Control()
-    control.add("reload", reloader.command)
-    async with (
-        Database.open(settings.database_url.get_secret_value()) as database,
-        serving(
-            settings,
-            database,
-            _memory_drivers() if memory else _drivers(settings.hosts, VolumeStore(database)),
-            # What is in memory alone is no more when the daemon ends.
-            records=None if memory else ResourceStore(database, daemon_id(settings.state_dir)),
-            image_records=None if memory else ImageStore(database, daemon_id(settings.state_dir)),
-            reloader=reloader,
-            control=control,
-            volume_owners=None if memory else VolumeOwnerStore(database),
-        ) as addresses,
-        controlled(settings.state_dir, control),
-        _reloading_at(hangup, reloader),
-    ):
-        Collector().tame()
-        _log.info("serving", addresses=addresses, version=version("proa"))
-        await stop.wait()
-        _log.info("stopping")
-
-
-@asynccontextmanager
-async def _reloading_at(hangup: asyncio.Event, reloader: Reloader) -> AsyncIterator[None]:
-    """Reload whenever the event is set, also if it was set before."""
-
-    async def reload() -> None:
-        while await hangup.wait():
-            hangup.clear()
-            with suppress(SetupError):  # which is in the log
-                await reloader.reload()
-
-    reloading = asyncio.create_task(reload())
-    try:
-        yield
-    finally:
-        reloading.cancel()
-        await asyncio.gather(reloading, return_exceptions=True)
-
-
-def _raise_file_limit() -> None:
-    """Raise the limit of open files as far as allowed: each connection needs one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @asynccontextmanager
@@ -426,65 +308,6 @@ def _server_info(settings: Settings, inventory: Inventory) -> ServerInfo:
 
 
 @asynccontextmanager
-async def authenticating(
-    settings: Settings, database: Database, keys: KeyRing, timing: AuthTiming = AuthTiming()
-) -> AsyncIterator[Authenticator]:
-    """Compose an authenticator; at the end, wait for the logins under way."""
-    with Passwords() as passwords:
-        users = UserStore(database)
-        tokens = Tokens(
-            keys,
-            issuer=settings.token_issuer,
-            audience=settings.token_audience,
-            lifetime=settings.token_lifetime,
-            timing=timing,
-        )
-        authenticator = Authenticator(
-            users=users,
-            revocations=RevocationStore(database),
-            tokens=tokens,
-            passwords=passwords,
-            sessions=Sessions(
-                SessionStore(database, daemon_id(settings.state_dir)),
-                users,
-                tokens,
-                RefreshTokens(keys.derived("refresh tokens")),
-                limits=SessionLimits(
-                    idle=settings.refresh_token_idle, lifetime=settings.refresh_token_lifetime
-                ),
-                timing=timing,
-            ),
-            service_keys=ServiceKeys(ServiceKeyStore(database), users, tokens, timing=timing),
-            oidc=_oidc(settings.oidc, database, timing) if settings.oidc else None,
-            addresses=ClientAddressResolver(settings.trusted_proxies),
-            certificates=ClientCertificates(
-                read_client_trust(settings.tls), settings.client_certificates
-            ),
-            timing=timing,
-        )
-        try:
-            yield authenticator
-        finally:
-            await authenticator.settle()
-
-
-def _oidc(settings: OidcSettings, database: Database, timing: AuthTiming) -> OidcTokens:
-    """Compose the verifier of an issuer's tokens. Raises SetupError for a file that is no key set."""
-    source: JwksFile | JwksUrl
-    if settings.jwks_file is not None:
-        source = JwksFile(settings.jwks_file)
-        try:
-            if not read_keys(source.read_now(), settings.algorithms):
-                raise SetupError(f"{settings.jwks_file}: has no key that could be used")
-        except JwksUnreadableError as error:
-            raise SetupError(str(error)) from error
-    else:
-        source = JwksUrl(settings.jwks_url or "", ca_file=settings.jwks_ca_file, timing=timing)
-    keys = IssuerKeys(source, settings.algorithms, timing=timing)
-    return OidcTokens(settings, keys, IdentityStore(database), timing=timing)
-
-
-@asynccontextmanager
 async def _supervised(connections: Sequence[EngineConnection]) -> AsyncIterator[None]:
     """Probe the engines from now on; enter the block when each has been probed once."""
     await asyncio.gather(*(connection.probe() for connection in connections))
@@ -503,33 +326,3 @@ async def _drain(server: RpcServer, tasks: ShieldedTasks, patience: timedelta) -
     deadline = loop.time() + patience.total_seconds()
     await server.stop(patience)
     await tasks.close(max(deadline - loop.time(), 0))
-
-
-def _drivers(hosts: Sequence[HostSettings], volumes: VolumeRecords) -> list[tuple[str, Driver]]:
-    # Import the SDK of an engine only where one is configured.
-    drivers: list[tuple[str, Driver]] = []
-    for host in hosts:
-        if host.docker_url:
-            from proad.drivers.docker import DockerDriver
-
-            docker = DockerDriver(host.docker_url.get_secret_value(), cert_path=host.docker_tls_dir)
-            drivers.append((host.name, docker))
-        if host.libvirt_uri:
-            from proad.drivers.libvirt import LibvirtDriver
-
-            libvirt = LibvirtDriver(
-                host.libvirt_uri.get_secret_value(),
-                virt_type=host.virt_type,
-                default_pool=host.libvirt_pool,
-                default_pool_path=str(host.libvirt_pool_path),
-                media_dirs=tuple(map(str, host.media_dirs)),
-                records=volumes,
-            )
-            drivers.append((host.name, libvirt))
-    return drivers
-
-
-def _memory_drivers() -> list[tuple[str, Driver]]:
-    from proad.drivers.memory import MemoryDriver
-
-    return [("local", MemoryDriver())]

@@ -18,6 +18,7 @@ from proad import app
 from proad.audit import AuditLog, LogWriter
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
+from proad.composition import authentication
 from proad.config import Settings
 from proad.model.scope import Scope
 from proad.rpc.call_auditor import CallAuditor
@@ -203,7 +204,9 @@ async def authenticating(settings):
     """Yield an Authenticator as a daemon has it."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
-        app.authenticating(settings, database, KeyRing.open(settings.keys_dir)) as authenticator,
+        authentication.authenticating(
+            settings, database, KeyRing.open(settings.keys_dir)
+        ) as authenticator,
     ):
         yield authenticator
 

@@ -38,10 +38,10 @@ def serve(
     # Imports gRPC and the engines' SDKs, which the other commands do not need.
     import uvloop
 
-    from proad import app
+    from proad import process
 
     # The standard library's loop takes about a tenth longer for every call.
-    uvloop.run(app.run(settings, lambda: load_settings(config), memory=memory))
+    uvloop.run(process.run(settings, lambda: load_settings(config), memory=memory))
 
 
 def reload(*, config: Config = None) -> None:

@@ -1,0 +1,1 @@
+"""The parts of the daemon's composition that `app.serving` puts together."""

@@ -1,0 +1,41 @@
+"""The drivers of the hosts' engines."""
+
+from collections.abc import Sequence
+
+from proad.config import HostSettings
+from proad.ports import Driver
+from proad.ports.records import VolumeRecords
+
+
+def engine_drivers(
+    hosts: Sequence[HostSettings], volumes: VolumeRecords
+) -> list[tuple[str, Driver]]:
+    """Return the drivers of the engines that the settings name, each after the name of its host."""
+    # Import the SDK of an engine only where one is configured.
+    drivers: list[tuple[str, Driver]] = []
+    for host in hosts:
+        if host.docker_url:
+            from proad.drivers.docker import DockerDriver
+
+            docker = DockerDriver(host.docker_url.get_secret_value(), cert_path=host.docker_tls_dir)
+            drivers.append((host.name, docker))
+        if host.libvirt_uri:
+            from proad.drivers.libvirt import LibvirtDriver
+
+            libvirt = LibvirtDriver(
+                host.libvirt_uri.get_secret_value(),
+                virt_type=host.virt_type,
+                default_pool=host.libvirt_pool,
+                default_pool_path=str(host.libvirt_pool_path),
+                media_dirs=tuple(map(str, host.media_dirs)),
+                records=volumes,
+            )
+            drivers.append((host.name, libvirt))
+    return drivers
+
+
+def memory_drivers() -> list[tuple[str, Driver]]:
+    """Return the driver of pretended resources, on one host."""
+    from proad.drivers.memory import MemoryDriver
+
+    return [("local", MemoryDriver())]
