@@ -55,7 +55,7 @@ def connect(
         username: name of the user to log in.
         password: password of the user, or a function that is called for it before each login,
             so that the client does not keep it.
-        scopes: scopes of the tokens, "basic" or "advanced" or both; default: all scopes of
+        scopes: scopes of the tokens, of "basic", "advanced" and "audit"; default: all scopes of
             the user or key.
         service_key: a key of `proad key create`, in place of a username and a password.
         tls: True for TLS with the authorities that gRPC ships with; or a `TLS`.

@@ -1,7 +1,7 @@
 """Tokens: their source and their renewal.
 
 A login gives a token for half an hour, and a refresh token, with which the client gets the next
-ones: so a client that is used logs in once a day, or when somebody ends its login.
+ones: so a client that is used logs in once a week, or when somebody ends its login.
 """
 
 import math
@@ -19,7 +19,11 @@ from proa.timing import ClientTiming
 RENEWABLE = frozenset({"TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"})
 """Error reasons that a new token may resolve."""
 
-_SCOPES = {"basic": v1.SCOPE_BASIC, "advanced": v1.SCOPE_ADVANCED}
+_SCOPES = {
+    name.removeprefix("SCOPE_").lower(): number
+    for name, number in v1.Scope.items()
+    if number != v1.SCOPE_UNSPECIFIED
+}
 
 ScopeName: TypeAlias = str | v1.Scope.ValueType
 

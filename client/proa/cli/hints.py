@@ -246,8 +246,8 @@ RULES: Mapping[str, Sequence[_Rule]] = {
             "type them again; some registries want a token in place of the password",
             on=("registry login",),
         ),
-        _Rule("{} logs the daemon in there", ("registry login {registry}",)),
-        _Rule("{} logs the daemon in there", ("registry login",)),
+        _Rule("{} logs you in there", ("registry login {registry}",)),
+        _Rule("{} logs you in there", ("registry login",)),
     ],
     "INTERNAL": [_Rule("the daemon's log has more under the correlation id {correlation_id}")],
     "HOST_EXHAUSTED": [

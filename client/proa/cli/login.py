@@ -11,7 +11,7 @@ import proa
 from proa import v1
 from proa.cli.output import write_line, write_message
 from proa.cli.session import Output, Session, read_password
-from proa.cli.text import one_of, word
+from proa.cli.text import one_of, word, words
 from proa.cli.tokens import StoredToken
 
 
@@ -33,7 +33,7 @@ def login(
         list[v1.Scope.ValueType] | None,
         typer.Option(
             parser=one_of(v1.Scope),
-            metavar="basic|advanced",
+            metavar=words(v1.Scope),
             help="Scope to ask for; several times for several. Default: all that you have.",
         ),
     ] = None,

@@ -124,7 +124,7 @@ def test_hint_names_no_field_and_no_rpc(reason):
         ("IN_USE", "run -p 80:80 img", "proa ls shows what runs, with its ports"),
         ("IN_USE", "rmi img", "proa ls --all shows the containers, with their images"),
         ("IN_USE", "volumes rm v", "proa ls --all --kind vm shows the machines"),
-        ("REGISTRY_DENIED", "pull img", "proa registry login logs the daemon in there"),
+        ("REGISTRY_DENIED", "pull img", "proa registry login logs you in there"),
     ],
 )
 def test_hint_after_a_command_fits_it(reason, argv, said):

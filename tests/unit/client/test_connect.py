@@ -226,6 +226,13 @@ def test_connect_with_contradicting_arguments_raises_value_error(arguments, text
         proa.connect(**arguments)
 
 
+def test_scopes_by_name_are_all_that_the_contract_has():
+    names = ["basic", "advanced", "audit"]
+    scopes = tuple(number for number in v1.Scope.values() if number)
+    expected = proa.tokens.Password("ann", "x", scopes)
+    assert proa.tokens.source_of(None, "ann", "x", names) == expected
+
+
 def test_endpoint_without_a_target_uses_the_variable_or_the_default(monkeypatch):
     def chosen(target=None):
         return Endpoint.of(target, tls=None, allow_insecure=False).target
