@@ -1,8 +1,11 @@
-"""The drivers of the hosts' engines."""
+"""The hosts' engines: their drivers, and the connections that watch over them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from proad.config import HostSettings
+from proad.core.engine_connection import EngineConnection
 from proad.ports import Driver
 from proad.ports.records import VolumeRecords
 
@@ -39,3 +42,16 @@ def memory_drivers() -> list[tuple[str, Driver]]:
     from proad.drivers.memory import MemoryDriver
 
     return [("local", MemoryDriver())]
+
+
+@asynccontextmanager
+async def supervised(connections: Sequence[EngineConnection]) -> AsyncIterator[None]:
+    """Probe the engines from now on; enter the block when each has been probed once."""
+    await asyncio.gather(*(connection.probe() for connection in connections))
+    tasks = [asyncio.create_task(connection.supervise()) for connection in connections]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
