@@ -3,7 +3,7 @@
 Each field of a `Profile` is of one of the types at the end, which carries the comparison.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -133,6 +133,11 @@ class _Unbounded:
 
     def cut(self, value: object, ceiling: object) -> object:  # noqa: ARG002 - as Bound has it
         return value
+
+
+def is_listed(name: str, allowed: Collection[str]) -> bool:
+    """Return whether a name, or all names, are among those that are allowed."""
+    return not {name, ANY}.isdisjoint(allowed)
 
 
 def texts(value: object) -> object:

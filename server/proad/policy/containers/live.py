@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 from proad.errors import Violation
 from proad.model import NETWORK_OF, Container
+from proad.policy.bounds import is_listed
 from proad.policy.containers.judgement import judge
 from proad.policy.containers.mounts import judge_source
 from proad.policy.containers.networks import HOST, host_namespace, joined_namespace
 from proad.policy.containers.ports import judge_published, may_publish_everywhere
-from proad.policy.containers.privileges import is_listed
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 

@@ -6,8 +6,8 @@ from posixpath import normpath
 
 from proad.errors import Violation
 from proad.model import ContainerSpec, Mount
+from proad.policy.bounds import is_listed
 from proad.policy.containers.binds import judge_bind
-from proad.policy.containers.privileges import is_listed
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from proad.errors import Violation
 from proad.model import NETWORK_OF, ContainerSpec
-from proad.policy.bounds import ANY
+from proad.policy.bounds import is_listed
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 
@@ -56,12 +56,12 @@ def judge_names(spec: ContainerSpec, profile: Profile, _: Surroundings) -> Itera
 def may_use(network: str, profile: Profile) -> bool:
     """Return whether a network may be used, by its name."""
     name = DEFAULT_NETWORK if network in _DEFAULTS else network
-    return not {name, ANY}.isdisjoint(profile.allowed_container_networks)
+    return is_listed(name, profile.allowed_container_networks)
 
 
 def host_namespace(field: str, namespace: str, profile: Profile) -> Iterator[Violation]:
     """Return the violation of a namespace that is shared with the host."""
-    if {namespace, ANY}.isdisjoint(profile.allowed_host_namespaces):
+    if not is_listed(namespace, profile.allowed_host_namespaces):
         yield Violation(
             field=field,
             rule="host namespace",

@@ -1,10 +1,10 @@
 """Rules on capabilities, privileges, devices, groups and kernel parameters."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from proad.errors import Violation
 from proad.model import ContainerSpec
-from proad.policy.bounds import ANY
+from proad.policy.bounds import is_listed
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 
@@ -15,7 +15,7 @@ def judge_capabilities(
     """Return a violation for each capability that may not be added, however it is spelled."""
     allowed = {_plain(each) for each in profile.allowed_capabilities}
     for index, name in enumerate(spec.cap_add):
-        if {_plain(name), ANY}.isdisjoint(allowed):
+        if not is_listed(_plain(name), allowed):
             yield Violation(
                 field=f"cap_add[{index}]",
                 rule="capability not listed",
@@ -70,11 +70,6 @@ def judge_groups(spec: ContainerSpec, profile: Profile, _: Surroundings) -> Iter
             setting="allow_group_add",
             message="a group's number means a group of the host on what the host shares",
         )
-
-
-def is_listed(name: str, allowed: Collection[str]) -> bool:
-    """Return whether a name, or all names, are among those that are allowed."""
-    return not {name, ANY}.isdisjoint(allowed)
 
 
 def _plain(capability: str) -> str:

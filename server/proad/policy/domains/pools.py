@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from proad.errors import Violation
 from proad.model import DomainSpec, VolumeSpec
-from proad.policy.bounds import ANY
+from proad.policy.bounds import is_listed
 from proad.policy.profile import Profile
 
 
@@ -33,7 +33,7 @@ def judge_volume(spec: VolumeSpec, profile: Profile) -> Iterator[Violation]:
 
 
 def _pool(field: str, pool: str, profile: Profile) -> Iterator[Violation]:
-    if pool and ANY not in profile.allowed_pools and pool not in profile.allowed_pools:
+    if pool and not is_listed(pool, profile.allowed_pools):
         yield Violation(
             field=field,
             rule="pool not listed",

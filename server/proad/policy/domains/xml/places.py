@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from lxml import etree
 
-from proad.policy.bounds import ANY
+from proad.policy.bounds import is_listed
 from proad.policy.domains.xml.grammar import DocumentContext, Fault
 from proad.policy.domains.xml.values import Number, shown
 
@@ -42,8 +42,7 @@ def _not_plain(text: str) -> Fault | None:
 
 def fault_of_pool(pool: str, around: DocumentContext) -> Fault | None:
     """Return the fault of a storage pool that the profile does not list."""
-    allowed = around.profile.allowed_pools
-    if ANY in allowed or pool in allowed:
+    if is_listed(pool, around.profile.allowed_pools):
         return None
     message = f"the storage pool {shown(pool)} is not one of those that are allowed"
     return Fault("pool not listed", "allowed_pools", message)
@@ -113,8 +112,7 @@ class Emulator:
         """Return the fault of another program."""
         if fault := _not_plain(text):
             return fault
-        allowed = around.profile.allowed_emulators
-        if text in around.facts.emulators or ANY in allowed or text in allowed:
+        if text in around.facts.emulators or is_listed(text, around.profile.allowed_emulators):
             return None
         message = (
             f"the emulator {shown(text)} is not libvirt's own, which comes by itself "

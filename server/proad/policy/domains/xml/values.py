@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from proad.policy.bounds import ANY
+from proad.policy.bounds import is_listed
 from proad.policy.domains.xml.grammar import DocumentContext, Fault, ValueRule
 
 _SHOWN = 60
@@ -90,8 +90,7 @@ class Named:
         """Return the fault of a name that is not in the list."""
         if not _NAME.fullmatch(text):
             return Fault("value not listed", "", f"is {shown(text)}, not a name")
-        allowed = getattr(around.profile, self.setting)
-        if ANY in allowed or text in allowed:
+        if is_listed(text, getattr(around.profile, self.setting)):
             return None
         message = f"the {self.what} {shown(text)} is not one of those that are allowed"
         return Fault(self.rule, self.setting, message)
