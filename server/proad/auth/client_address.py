@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 from urllib.parse import unquote
 
-from proad.config.settings import Proxy
+from proad.config.proxies import Proxy
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 UNIX: Literal["unix"] = "unix"

@@ -4,20 +4,18 @@ The variable of a setting is its name in capitals after `PROA_`.
 """
 
 from proad.config.certificates import ClientCertificateSettings, TlsFiles
+from proad.config.hosts import DEFAULT_HOST, HostSettings, VirtTypeSetting
 from proad.config.listen import ListenAddress, TcpAddress, UnixAddress, parse_listen_address
 from proad.config.loading import ConfigError, example, load_settings
 from proad.config.oidc import OidcRule, OidcSettings
+from proad.config.secret_url import SecretUrl
 from proad.config.settings import (
-    DEFAULT_HOST,
     DEFAULT_LISTEN,
     LONGEST_TOKEN_LIFETIME,
     AuditSync,
-    HostSettings,
     LogFormat,
     LogLevel,
-    SecretUrl,
     Settings,
-    VirtTypeSetting,
 )
 
 __all__ = [

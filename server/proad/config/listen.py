@@ -73,6 +73,24 @@ def parse_listen_address(text: str) -> ListenAddress:
     return TcpAddress(_host(host), int(port))
 
 
+def parse_listen_addresses(value: object) -> object:
+    """Parse addresses: a comma-separated text or a list."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        raise ValueError("give one address, or a list of them")  # noqa: TRY004 - pydantic expects ValueError
+    addresses = tuple(
+        parse_listen_address(text.strip()) if isinstance(text, str) else text for text in texts
+    )
+    if not addresses:
+        raise ValueError("give at least one address")
+    return addresses
+
+
+def parse_optional_listen_addresses(value: object) -> object:
+    """Parse addresses, or none."""
+    return () if value in ("", [], ()) else parse_listen_addresses(value)
+
+
 def _unix(path: str) -> UnixAddress:
     # gRPC's other notation, unix:///path, means the same
     absolute = Path(path.removeprefix("//")).absolute()

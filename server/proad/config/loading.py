@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
-from proad.config.settings import DEFAULT_HOST, LOCAL, VARIABLE_PREFIX, Settings
+from proad.config.hosts import DEFAULT_HOST, LOCAL
+from proad.config.settings import VARIABLE_PREFIX, Settings
 from proad.errors import SetupError
 
 # Fields of a host with a variable, which applies to the host named `local`.

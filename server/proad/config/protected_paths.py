@@ -5,8 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy.engine import make_url
 
+from proad.config.hosts import HostSettings
 from proad.config.listen import UnixAddress
-from proad.config.settings import HostSettings, Settings
+from proad.config.settings import Settings
 
 # Where engines have their sockets, state and configuration unless they are told otherwise.
 _ENGINES = (

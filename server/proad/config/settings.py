@@ -1,24 +1,16 @@
 """The settings and their validation."""
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    FilePath,
-    PlainSerializer,
-    Secret,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -31,21 +23,26 @@ from pydantic_settings import (
 )
 
 from proad.config.certificates import ClientCertificateSettings, TlsFiles
-from proad.config.listen import ListenAddress, TcpAddress, parse_listen_address
+from proad.config.durations import Duration
+from proad.config.hosts import DEFAULT_HOST, HostSettings
+from proad.config.listen import (
+    ListenAddress,
+    TcpAddress,
+    parse_listen_addresses,
+    parse_optional_listen_addresses,
+)
 from proad.config.oidc import OidcSettings
-from proad.errors import redacted
+from proad.config.paths import AbsoluteFile, AbsolutePath
+from proad.config.proxies import Proxy, parse_proxies
+from proad.config.secret_patterns import SECRET_PATTERNS, check_pattern
+from proad.config.secret_url import SecretUrl
 from proad.policy import Policy
 from proad.policy.bounds import ANY, Registries, texts
 from proad.store.url import async_url, sqlite_url
 
-LOCAL = "local"
 VARIABLE_PREFIX = "PROA_"
 LONGEST_TOKEN_LIFETIME = timedelta(hours=24)
 DEFAULT_LISTEN = TcpAddress("127.0.0.1", 50051)
-
-
-VirtTypeSetting = Literal["auto", "kvm", "qemu"]
-"""Acceleration of virtual machines: `auto` uses KVM where available."""
 
 
 class LogFormat(StrEnum):
@@ -72,161 +69,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
-def _duration(value: object) -> object:
-    """Parse seconds or a text such as "30m"; leave other values to pydantic."""
-    if isinstance(value, str):
-        if match := _DURATION.fullmatch(value.strip()):
-            return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
-        raise ValueError('give seconds, or a text such as "30s", "30m", "1h"')
-    return value
-
-
-def _written(value: timedelta) -> str:
-    """Return a duration in the notation of the file and the variables."""
-    seconds = value.total_seconds()
-    for unit in ("h", "m"):
-        if seconds and seconds % _UNIT_SECONDS[unit] == 0:
-            return f"{seconds / _UNIT_SECONDS[unit]:.0f}{unit}"
-    return f"{seconds:.10g}s"
-
-
-def _listen(value: object) -> object:
-    """Parse addresses: a comma-separated text or a list."""
-    texts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple):
-        raise ValueError("give one address, or a list of them")  # noqa: TRY004 - pydantic expects ValueError
-    addresses = tuple(
-        parse_listen_address(text.strip()) if isinstance(text, str) else text for text in texts
-    )
-    if not addresses:
-        raise ValueError("give at least one address")
-    return addresses
-
-
-def _some_listen(value: object) -> object:
-    """Parse addresses, or none."""
-    return () if value in ("", [], ()) else _listen(value)
-
-
-Proxy = IPv4Network | IPv6Network | Literal["unix"]
-"""A trusted source of `x-forwarded-for`: a network, or the Unix socket."""
-
-
-def _proxies(value: object) -> object:
-    """Parse networks or "unix": a comma-separated text or a list."""
-    texts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple):
-        raise ValueError("give a network, or a list of them")  # noqa: TRY004 - pydantic expects ValueError
-    return tuple(map(_proxy, texts))
-
-
-def _proxy(value: object) -> Proxy:
-    if isinstance(value, IPv4Network | IPv6Network):
-        return value
-    text = value.strip() if isinstance(value, str) else ""
-    if text == "unix":
-        return "unix"
-    try:
-        return ip_network(text)
-    except ValueError:
-        raise ValueError(
-            f"{value!r} is no address, no network such as '10.0.0.0/8', and not 'unix'"
-        ) from None
-
-
-SECRET_PATTERNS = (
-    r"(?i)passw|passphrase|passcode|secret|token|credential|bearer|authorization",
-    r"(?i)(api|access|private)[-_]?key|-----BEGIN",
-    r"(?i)(pass|pwd|auth)\s*[=:]",
-    # A password in a URL.
-    r"://[^/\s:@]*:[^/\s@]+@",
-)
-"""What a command line has that carries a secret, as far as a pattern can tell."""
-
-
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
-AbsoluteFile = Annotated[FilePath, AfterValidator(lambda path: path.absolute())]
-
-
-class SecretUrl(Secret[str]):
-    """A URL that may contain credentials, which are redacted in all output."""
-
-    def _display(self) -> str:
-        return redacted(self.get_secret_value())
-
-
-class HostSettings(BaseModel):
-    """One `[[host]]` table: the addresses of a host's engines.
-
-    Attributes:
-        name: name of the host in requests and resources.
-        docker_url: unix://, tcp:// or ssh:// address of a Docker Engine; None for no Docker.
-        docker_tls_dir: folder with ca.pem, cert.pem and key.pem for a tcp:// address.
-        libvirt_uri: address of libvirt, such as qemu:///system; None for no libvirt.
-        virt_type: acceleration of virtual machines on this host.
-        libvirt_pool: default storage pool of new volumes.
-        libvirt_pool_path: folder of that pool, if it has to be created.
-        media_dirs: folders of installation media that requests may name by path, beside the
-            folders of the storage pools.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = LOCAL
-    docker_url: SecretUrl | None = None
-    docker_tls_dir: AbsolutePath | None = None
-    libvirt_uri: SecretUrl | None = None
-    virt_type: VirtTypeSetting = "auto"
-    libvirt_pool: Annotated[str, Field(pattern=r"^[^/\x00\n]{1,255}$")] = "default"
-    libvirt_pool_path: AbsolutePath = Path("/var/lib/libvirt/images")
-    media_dirs: Annotated[tuple[AbsolutePath, ...], BeforeValidator(texts)] = (Path("/srv"),)
-
-    @field_validator("docker_url", "libvirt_uri", mode="after")
-    @classmethod
-    def _url(cls, value: SecretUrl | None) -> SecretUrl | None:
-        if value is None or not value.get_secret_value():
-            return None
-        _check_address(value.get_secret_value())
-        return value
-
-
-def _check_address(text: str) -> None:
-    """Refuse texts that are no URL, and URLs whose password has no clear end.
-
-    The error message contains no part of the URL.
-    """
-    if not re.match(r"[a-z][a-z0-9+]*://", text):
-        raise ValueError("is no address such as unix:///path or tcp://host:port")
-    try:
-        _ = urlsplit(text).port
-    except ValueError:
-        plain = False
-    else:
-        plain = re.fullmatch(r"""[^\s"'<>\\]+""", text, re.ASCII) is not None and text.isascii()
-    if not plain:
-        raise ValueError(
-            "is no address that can be read: write what is no letter or digit in a user name "
-            "or password as %XX, its code"
-        )
-
-
-DEFAULT_HOST = HostSettings(
-    docker_url=SecretUrl("unix:///var/run/docker.sock"), libvirt_uri=SecretUrl("qemu:///system")
-)
 
 
 def _default_state_dir() -> Path:
@@ -286,9 +129,9 @@ class Settings(BaseSettings):
     )
 
     state_dir: AbsolutePath = Field(default_factory=_default_state_dir)
-    listen: Annotated[tuple[ListenAddress, ...], NoDecode, BeforeValidator(_listen)] = (
-        DEFAULT_LISTEN,
-    )
+    listen: Annotated[
+        tuple[ListenAddress, ...], NoDecode, BeforeValidator(parse_listen_addresses)
+    ] = (DEFAULT_LISTEN,)
     socket_group: Annotated[str, Field(max_length=64)] = ""
     socket_mode: Literal["0600", "0660", "0666"] = "0660"
     database_url: SecretUrl = Field(
@@ -301,7 +144,7 @@ class Settings(BaseSettings):
     tls_client_ca_file: AbsoluteFile | None = None
     tls_client_crl_file: AbsoluteFile | None = None
     tls_client_listen: Annotated[
-        tuple[ListenAddress, ...], NoDecode, BeforeValidator(_some_listen)
+        tuple[ListenAddress, ...], NoDecode, BeforeValidator(parse_optional_listen_addresses)
     ] = ()
     client_certificates: Annotated[
         tuple[ClientCertificateSettings, ...], Field(alias="client_certificate")
@@ -323,14 +166,14 @@ class Settings(BaseSettings):
 
     oidc: OidcSettings | None = None
 
-    trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_proxies)] = ()
+    trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(parse_proxies)] = ()
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
 
     allowed_registries: Annotated[Registries, NoDecode] = ("*",)
     policy: Annotated[Policy, Field(validate_default=True)] = Policy()
 
     secret_patterns: Annotated[
-        tuple[Annotated[str, AfterValidator(_pattern)], ...], NoDecode, BeforeValidator(texts)
+        tuple[Annotated[str, AfterValidator(check_pattern)], ...], NoDecode, BeforeValidator(texts)
     ] = SECRET_PATTERNS
     audit_sync: AuditSync = AuditSync.GROUP
     audit_group_delay: Annotated[

@@ -7,8 +7,9 @@ import pytest
 from google.rpc import code_pb2
 
 from proa import v1
+from proad.config.hosts import DEFAULT_HOST
 from proad.config.loading import setting_variables
-from proad.config.settings import DEFAULT_HOST, Settings
+from proad.config.settings import Settings
 from proad.errors import Reason
 from proad.rpc import server
 from proad.rpc.methods import SERVICES

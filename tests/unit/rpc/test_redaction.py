@@ -3,7 +3,7 @@
 import pytest
 
 from proa import v1
-from proad.config.settings import SECRET_PATTERNS
+from proad.config.secret_patterns import SECRET_PATTERNS
 from proad.model.scope import Scope
 from proad.rpc.methods import methods
 from proad.rpc.redaction import Redactor
