@@ -1,12 +1,12 @@
 """Settings of an OpenID Connect issuer, whose tokens are accepted."""
 
 import ipaddress
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from proad.config.paths import AbsolutePath
 from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope
 
@@ -16,7 +16,6 @@ Algorithm = Literal[
 """An asymmetric algorithm of signatures."""
 
 _Text = Annotated[str, Field(min_length=1, max_length=255)]
-_AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class OidcRule(BaseModel):
@@ -60,8 +59,8 @@ class OidcSettings(BaseModel):
     issuer: _Text
     audience: _Text
     jwks_url: str | None = None
-    jwks_file: _AbsolutePath | None = None
-    jwks_ca_file: _AbsolutePath | None = None
+    jwks_file: AbsolutePath | None = None
+    jwks_ca_file: AbsolutePath | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256", "EdDSA")
     token_types: Annotated[tuple[_Text, ...], Field(min_length=1)] = ("at+jwt", "JWT")
     authorized_parties: tuple[_Text, ...] = ()
