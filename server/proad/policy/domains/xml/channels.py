@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 
 from proad.policy.domains.xml.grammar import ElementRules, Need, ValueRule, Variants, denied
-from proad.policy.domains.xml.parts import HOST_CHANNEL, placed
+from proad.policy.domains.xml.parts import BOOT, HOST_CHANNEL, placed
 from proad.policy.domains.xml.values import WORD, Dropped, Like, Number, Or, Prose, Words
 
-_RULE, _SETTING = HOST_CHANNEL
-_NEED = Need(
-    rule=_RULE,
-    setting=_SETTING,
-    message="the guest would be connected with a file, socket or device of the host",
-)
-_OTHERWISE = {"rule": _RULE, "setting": _SETTING, "message": _NEED.message}
+_NEED = Need(HOST_CHANNEL, "the guest would be connected with a file, socket or device of the host")
 _AGENT, _SPICE = "org.qemu.guest_agent.0", "com.redhat.spice.0"
 
 _TERMINAL = Like("/dev/pts/[0-9]{1,9}", "a terminal that libvirt chose")
@@ -21,7 +15,7 @@ _SOCKET = Like(
     r"(/var/lib|/run|/var/run)/libvirt/qemu/channel/(target/)?[^/]{1,255}/org\.qemu\.guest_agent\.0",
     "a socket that libvirt chose",
 )
-_LOG = denied(_RULE, "the output of the guest would go to a file of the host", _SETTING)
+_LOG = denied(HOST_CHANNEL, "the output of the guest would go to a file of the host")
 
 # The sources that are connected with the host.
 _OUTSIDE = (
@@ -54,7 +48,9 @@ def _terminal(target: ElementRules) -> Variants:
     """Return a device on a pseudo-terminal that libvirt chooses."""
     source = ElementRules(attributes={"path": Dropped(_TERMINAL)}, dropped=True)
     pty = _device(source, target, {"tty": Dropped(_TERMINAL)})
-    return Variants(forms={"pty": pty, **_outside(target, _OUTSIDE)}, rule=_RULE, many=True)
+    return Variants(
+        forms={"pty": pty, **_outside(target, _OUTSIDE)}, rule=HOST_CHANNEL.rule, many=True
+    )
 
 
 def _serial_target() -> ElementRules:
@@ -73,7 +69,7 @@ def _channel_target(names: str) -> ElementRules:
     return ElementRules(
         attributes={
             "type": Words("virtio"),
-            "name": Or(value=Words(names), wider=WORD, **_OTHERWISE),
+            "name": Or(value=Words(names), wider=WORD, **_NEED._asdict()),
             "state": Dropped(Words("connected disconnected")),
         }
     )
@@ -84,8 +80,8 @@ _CHANNEL = Variants(
         "unix": _device(
             ElementRules(
                 attributes={
-                    "mode": Or(value=Words("bind"), wider=Words("bind connect"), **_OTHERWISE),
-                    "path": Dropped(Or(value=_SOCKET, wider=Prose(108), **_OTHERWISE)),
+                    "mode": Or(value=Words("bind"), wider=Words("bind connect"), **_NEED._asdict()),
+                    "path": Dropped(Or(value=_SOCKET, wider=Prose(108), **_NEED._asdict())),
                 }
             ),
             _channel_target(_AGENT),
@@ -96,7 +92,7 @@ _CHANNEL = Variants(
             (*(kind for kind in _OUTSIDE if kind != "unix"), "pty"),
         ),
     },
-    rule=_RULE,
+    rule=HOST_CHANNEL.rule,
     many=True,
 )
 
@@ -104,14 +100,11 @@ _REDIRECTION = Variants(
     forms={
         "spicevmc": ElementRules(
             attributes={"bus": Words("usb")},
-            children=placed({"boot": ElementRules(attributes={"order": Number(1, 65_535)})}),
+            children=placed({"boot": BOOT}),
         ),
-        **{
-            kind: denied(_RULE, _NEED.message, _SETTING)
-            for kind in ("tcp", "unix", "dev", "file", "pipe", "udp", "pty")
-        },
+        **{kind: denied(*_NEED) for kind in ("tcp", "unix", "dev", "file", "pipe", "udp", "pty")},
     },
-    rule=_RULE,
+    rule=HOST_CHANNEL.rule,
     many=True,
 )
 
@@ -120,8 +113,5 @@ CHANNELS: Mapping[str, ElementRules | Variants] = {
     "console": _terminal(_CONSOLE),
     "channel": _CHANNEL,
     "redirdev": _REDIRECTION,
-    **{
-        name: denied(_RULE, _NEED.message, _SETTING)
-        for name in ("parallel", "smartcard", "redirfilter")
-    },
+    **{name: denied(*_NEED) for name in ("parallel", "smartcard", "redirfilter")},
 }

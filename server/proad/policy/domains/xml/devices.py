@@ -4,9 +4,16 @@ from collections.abc import Mapping
 
 from proad.policy.domains.xml.channels import CHANNELS
 from proad.policy.domains.xml.disks import DISK
-from proad.policy.domains.xml.grammar import ElementRules, ValueRule, Variants, denied
+from proad.policy.domains.xml.grammar import ElementRules, Power, ValueRule, Variants, denied
 from proad.policy.domains.xml.interfaces import INTERFACE
-from proad.policy.domains.xml.parts import HOST_CHANNEL, HOST_DEVICE, SECRET, placed
+from proad.policy.domains.xml.parts import (
+    COREDUMP,
+    HOST_CHANNEL,
+    HOST_DEVICE,
+    SECRET,
+    SHARED_MEMORY,
+    placed,
+)
 from proad.policy.domains.xml.places import ListenAddress
 from proad.policy.domains.xml.values import (
     HEX,
@@ -20,8 +27,6 @@ from proad.policy.domains.xml.values import (
     Prose,
     Words,
 )
-
-_RULE, _SETTING = HOST_DEVICE
 
 _CONTROLLER = ElementRules(
     attributes={
@@ -61,7 +66,7 @@ _INPUT = Variants(
         ),
         **dict.fromkeys(
             ("passthrough", "evdev"),
-            denied(_RULE, "the guest would read an input device of the host", _SETTING),
+            denied(HOST_DEVICE, "the guest would read an input device of the host"),
         ),
     },
     many=True,
@@ -69,8 +74,7 @@ _INPUT = Variants(
 
 _PASSWORD = Or(
     wider=Prose(255),
-    rule="display password",
-    setting="allow_display_passwords",
+    power=Power("display password", "allow_display_passwords"),
     message="XML is no place for the password of a screen",
 )
 _LISTEN = Variants(
@@ -87,8 +91,7 @@ _RENDERER = ElementRules(
         "enable": YES_NO,
         "rendernode": Or(
             wider=Prose(255),
-            rule=_RULE,
-            setting=_SETTING,
+            power=HOST_DEVICE,
             message="the guest would draw with a GPU of the host",
         ),
     }
@@ -153,8 +156,7 @@ _VIDEO = ElementRules(
                             Or(
                                 value=Words("no"),
                                 wider=YES_NO,
-                                rule=_RULE,
-                                setting=_SETTING,
+                                power=HOST_DEVICE,
                                 message="the guest would draw with a GPU of the host",
                             ),
                         )
@@ -176,9 +178,7 @@ _TPM = ElementRules(
                     "emulator": ElementRules(
                         attributes={"version": Words("1.2 2.0"), "persistent_state": YES_NO},
                         children={
-                            "encryption": denied(
-                                SECRET[0], "secrets of libvirt are the host's", SECRET[1]
-                            ),
+                            "encryption": denied(SECRET, "secrets of libvirt are the host's"),
                             "active_pcr_banks": ElementRules(
                                 children=dict.fromkeys(
                                     ("sha1", "sha256", "sha384", "sha512"), ElementRules()
@@ -186,13 +186,9 @@ _TPM = ElementRules(
                             ),
                         },
                     ),
-                    "passthrough": denied(
-                        _RULE, "the guest would get the TPM of the host", _SETTING
-                    ),
+                    "passthrough": denied(HOST_DEVICE, "the guest would get the TPM of the host"),
                     "external": denied(
-                        HOST_CHANNEL[0],
-                        "the guest would be connected with a socket of the host",
-                        HOST_CHANNEL[1],
+                        HOST_CHANNEL, "the guest would be connected with a socket of the host"
                     ),
                 }
             )
@@ -211,15 +207,12 @@ _RNG = ElementRules(
                         text=Or(
                             value=Words("/dev/urandom"),
                             wider=Words("/dev/random /dev/hwrng"),
-                            rule=_RULE,
-                            setting=_SETTING,
+                            power=HOST_DEVICE,
                             message="the guest would read another device than /dev/urandom",
                         )
                     ),
                     "egd": denied(
-                        HOST_CHANNEL[0],
-                        "the guest would be connected with a socket of the host",
-                        HOST_CHANNEL[1],
+                        HOST_CHANNEL, "the guest would be connected with a socket of the host"
                     ),
                 },
             ),
@@ -235,8 +228,7 @@ _WATCHDOG = ElementRules(
         "action": Or(
             value=Words("reset shutdown poweroff pause none inject-nmi"),
             wider=Words("reset shutdown poweroff pause none inject-nmi dump"),
-            rule="core dump",
-            setting="allow_coredumps",
+            power=COREDUMP,
             message="a core dump on the host would hold the guest's memory",
         ),
     },
@@ -281,16 +273,12 @@ DEVICES: Mapping[str, ElementRules | Variants] = {
     "rng": _RNG,
     "tpm": _TPM,
     **CHANNELS,
-    "hostdev": denied(_RULE, "the guest would get a device of the host", _SETTING),
+    "hostdev": denied(HOST_DEVICE, "the guest would get a device of the host"),
     "filesystem": denied(
-        "shared folder", "the guest would get a folder of the host", "allow_shared_folders"
+        Power("shared folder", "allow_shared_folders"), "the guest would get a folder of the host"
     ),
-    "shmem": denied(
-        "shared memory", "the guest would share memory with the host", "allow_shared_memory"
-    ),
-    "memory": denied(
-        "shared memory", "memory would be of files or pages of the host", "allow_shared_memory"
-    ),
-    "vsock": denied(HOST_CHANNEL[0], "the guest would be connected with the host", HOST_CHANNEL[1]),
+    "shmem": denied(SHARED_MEMORY, "the guest would share memory with the host"),
+    "memory": denied(SHARED_MEMORY, "memory would be of files or pages of the host"),
+    "vsock": denied(HOST_CHANNEL, "the guest would be connected with the host"),
 }
 """The allowed children of `<devices>` except for the emulator."""

@@ -2,15 +2,33 @@
 
 from collections.abc import Callable, Mapping
 
-from proad.policy.domains.xml.grammar import ElementRules, Need, ValueRule, Variants, denied
-from proad.policy.domains.xml.parts import BOOT, SECRET, TUNING, placed
+from proad.policy.domains.xml.grammar import ElementRules, Need, Power, ValueRule, Variants, denied
+from proad.policy.domains.xml.parts import (
+    BOOT,
+    HOST_CHANNEL,
+    SECRET,
+    SECURITY_LABEL,
+    TUNING,
+    placed,
+)
 from proad.policy.domains.xml.places import PoolDevice, PoolFile, StatedFormat
-from proad.policy.domains.xml.values import WORD, YES_NO, Like, Named, Number, Or, Prose, Words
+from proad.policy.domains.xml.values import (
+    NAME,
+    WORD,
+    YES_NO,
+    Like,
+    Named,
+    Number,
+    Or,
+    Prose,
+    Words,
+)
 
 _POOL = Named("allowed_pools", "pool not listed", "storage pool")
-_VOLUME = Like(r"(?!\.{1,2}$)[^\s/\x00-\x1f\x7f-\x9f-][^/\x00-\x1f\x7f-\x9f]{0,254}", "a name")
+_VOLUME = Like(rf"(?!\.{{1,2}}$){NAME}", "a name")
 _FORMAT = Words("raw qcow2")
 _INDEX = Number(0, 65_535)
+_BACKING_STORE = Power("backing store", "allow_backing_stores")
 
 # Proa lets a medium keep its owner.
 _KEPT_OWNER = ElementRules(
@@ -19,26 +37,20 @@ _KEPT_OWNER = ElementRules(
         "relabel": Or(
             value=Words("no"),
             wider=YES_NO,
-            rule="security label",
-            setting="allow_security_labels",
+            power=SECURITY_LABEL,
             message="the file would have another label than libvirt's",
         ),
     },
-    children={
-        "label": denied(
-            "security label", "the file would have a label of the caller", "allow_security_labels"
-        )
-    },
+    children={"label": denied(SECURITY_LABEL, "the file would have a label of the caller")},
 )
 _SECRETS: Mapping[str, ElementRules] = {
-    "auth": denied(SECRET[0], "secrets of libvirt are the host's", SECRET[1]),
-    "encryption": denied(SECRET[0], "secrets of libvirt are the host's", SECRET[1]),
+    name: denied(SECRET, "secrets of libvirt are the host's") for name in ("auth", "encryption")
 }
 _OUTSIDE: Mapping[str, ElementRules] = {
     **_SECRETS,
     "seclabel": _KEPT_OWNER,
-    "reservations": denied("host channel", "QEMU would use a helper", "allow_host_channels"),
-    "slices": denied("backing store", "a part of an image", "allow_backing_stores"),
+    "reservations": denied(HOST_CHANNEL, "QEMU would use a helper"),
+    "slices": denied(_BACKING_STORE, "a part of an image"),
 }
 
 
@@ -83,7 +95,7 @@ def _store(place: ValueRule, device: ValueRule) -> Variants:
     return Variants(
         forms={"": ElementRules(), "file": form("file", place), "block": form("dev", device)},
         absent="",
-        rule="backing store",
+        rule=_BACKING_STORE.rule,
     )
 
 
@@ -97,7 +109,7 @@ def _disk(place: PoolFile, source: ElementRules, *, need: Need | None = None) ->
                 "target": _TARGET,
                 "readonly": ElementRules(),
                 "boot": BOOT,
-                "iotune": denied(TUNING[0], "limits of a disk are the host's", TUNING[1]),
+                "iotune": denied(TUNING, "limits of a disk are the host's"),
                 **_SECRETS,
             }
         ),
@@ -126,8 +138,7 @@ _TARGET = ElementRules(
     }
 )
 _NETWORK_DISK = Need(
-    rule="network disk",
-    setting="allow_network_disks",
+    power=Power("network disk", "allow_network_disks"),
     message="the host would open a disk over the network",
 )
 

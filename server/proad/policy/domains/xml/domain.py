@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from proad.policy.domains.xml.devices import DEVICES
-from proad.policy.domains.xml.grammar import ElementRules, Variants, denied
+from proad.policy.domains.xml.grammar import ElementRules, Power, Variants, denied
+from proad.policy.domains.xml.parts import COREDUMP, SECURITY_LABEL, SHARED_MEMORY, TUNING
 from proad.policy.domains.xml.places import (
     Cpus,
     DomainType,
@@ -31,11 +32,10 @@ PROA = "urn:proa:domain:1"
 NAMESPACE_OF_MEMORY_DRIVER = "urn:proa:memory"
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
-_PINNING = ("placement or tuning", "allow_pinning")
-_BOOT = ("direct boot", "allow_direct_boot")
+_BOOT = Power("direct boot", "allow_direct_boot")
 _PLACED = "the guest would be placed on CPUs of the host"
 _COREDUMP = "a core dump on the host would hold the guest's memory"
-_ARGUMENTS = ("emulator arguments", "allow_emulator_arguments")
+_ARGUMENTS = Power("emulator arguments", "allow_emulator_arguments")
 
 _STATE = ElementRules(attributes={"state": ON_OFF})
 _ENABLED = ElementRules(attributes={"enabled": YES_NO})
@@ -48,8 +48,7 @@ def _memory() -> ElementRules:
             "dumpCore": Or(
                 value=Words("off"),
                 wider=ON_OFF,
-                rule="core dump",
-                setting="allow_coredumps",
+                power=COREDUMP,
                 message=_COREDUMP,
             ),
         },
@@ -120,12 +119,12 @@ _OS = ElementRules(
         "boot": ElementRules(attributes={"dev": Words("hd cdrom network")}, many=True),
         "bootmenu": ElementRules(attributes={"enable": YES_NO, "timeout": Number(0, 65_535)}),
         "bios": ElementRules(attributes={"useserial": YES_NO, "rebootTimeout": Number(0, 65_535)}),
-        "kernel": denied(_BOOT[0], "a kernel of the host would be booted", _BOOT[1]),
-        "initrd": denied(_BOOT[0], "a file of the host would be booted", _BOOT[1]),
-        "cmdline": denied(_BOOT[0], "only a kernel of the host needs that", _BOOT[1]),
-        "dtb": denied(_BOOT[0], "a file of the host would be loaded", _BOOT[1]),
-        "shim": denied(_BOOT[0], "a file of the host would be loaded", _BOOT[1]),
-        "acpi": denied(_BOOT[0], "a table from the host would be loaded", _BOOT[1]),
+        "kernel": denied(_BOOT, "a kernel of the host would be booted"),
+        "initrd": denied(_BOOT, "a file of the host would be booted"),
+        "cmdline": denied(_BOOT, "only a kernel of the host needs that"),
+        "dtb": denied(_BOOT, "a file of the host would be loaded"),
+        "shim": denied(_BOOT, "a file of the host would be loaded"),
+        "acpi": denied(_BOOT, "a table from the host would be loaded"),
     },
 )
 
@@ -193,7 +192,7 @@ _CPU = ElementRules(
             },
             many=True,
         ),
-        "numa": denied(_PINNING[0], "nodes of NUMA are placed on those of the host", _PINNING[1]),
+        "numa": denied(TUNING, "nodes of NUMA are placed on those of the host"),
     },
 )
 
@@ -219,8 +218,7 @@ def _action(words: str) -> ElementRules:
         text=Or(
             value=Words(words),
             wider=Words(f"{words} coredump-destroy coredump-restart"),
-            rule="core dump",
-            setting="allow_coredumps",
+            power=COREDUMP,
             message=_COREDUMP,
         )
     )
@@ -234,34 +232,23 @@ _SECURITY_LABEL = Variants(
             children={
                 "label": ElementRules(text=Prose(4096)),
                 "imagelabel": ElementRules(text=Prose(4096)),
-                "baselabel": denied(
-                    "security label", "a label of the caller's own", "allow_security_labels"
-                ),
+                "baselabel": denied(SECURITY_LABEL, "a label of the caller's own"),
             },
             dropped=True,
         ),
         **{
-            kind: denied(
-                "security label",
-                "the guest would run under another label than libvirt's",
-                "allow_security_labels",
-            )
+            kind: denied(SECURITY_LABEL, "the guest would run under another label than libvirt's")
             for kind in ("static", "none")
         },
     },
-    rule="security label",
+    rule=SECURITY_LABEL.rule,
     many=True,
 )
 
 
-def _tuning(message: str) -> ElementRules:
-    return denied(_PINNING[0], message, _PINNING[1])
-
-
 def _arguments(name: str) -> tuple[str, ElementRules]:
-    return f"{{{QEMU}}}{name}", denied(
-        _ARGUMENTS[0], "the emulator would get arguments of the caller", _ARGUMENTS[1]
-    )
+    rules = denied(_ARGUMENTS, "the emulator would get arguments of the caller")
+    return f"{{{QEMU}}}{name}", rules
 
 
 _CHILDREN: Mapping[str, ElementRules | Variants] = {
@@ -278,8 +265,7 @@ _CHILDREN: Mapping[str, ElementRules | Variants] = {
             "current": Cpus(),
             "cpuset": Or(
                 wider=Like(r"[0-9,^-]{1,4096}", "a set of CPUs"),
-                rule=_PINNING[0],
-                setting=_PINNING[1],
+                power=TUNING,
                 message=_PLACED,
             ),
         },
@@ -300,15 +286,13 @@ _CHILDREN: Mapping[str, ElementRules | Variants] = {
         children={"emulator": ElementRules(text=Emulator(), dropped=True), **DEVICES}
     ),
     "seclabel": _SECURITY_LABEL,
-    "memoryBacking": denied(
-        "shared memory", "memory would be of files or pages of the host", "allow_shared_memory"
-    ),
-    "cputune": _tuning(_PLACED),
-    "numatune": _tuning("the guest would be placed on NUMA nodes of the host"),
-    "memtune": _tuning("limits of memory are the host's"),
-    "blkiotune": _tuning("weights of block devices are the host's"),
-    "iothreads": _tuning("threads are the host's"),
-    "iothreadids": _tuning("threads are the host's"),
+    "memoryBacking": denied(SHARED_MEMORY, "memory would be of files or pages of the host"),
+    "cputune": denied(TUNING, _PLACED),
+    "numatune": denied(TUNING, "the guest would be placed on NUMA nodes of the host"),
+    "memtune": denied(TUNING, "limits of memory are the host's"),
+    "blkiotune": denied(TUNING, "weights of block devices are the host's"),
+    "iothreads": denied(TUNING, "threads are the host's"),
+    "iothreadids": denied(TUNING, "threads are the host's"),
     **dict(map(_arguments, ("commandline", "capabilities", "override", "deprecation"))),
 }
 

@@ -37,6 +37,24 @@ class Fault(NamedTuple):
     message: str
 
 
+class Power(NamedTuple):
+    """What XML can lend a guest, which a setting has to allow; see `errors.Violation`.
+
+    Attributes:
+        rule: the rule that denies it.
+        setting: the switch of the profile that allows it.
+    """
+
+    rule: str
+    setting: str
+
+    def fault(self, message: str, around: DocumentContext) -> Fault | None:
+        """Return the fault with a message, unless the profile has the setting."""
+        if getattr(around.profile, self.setting):
+            return None
+        return Fault(self.rule, self.setting, message)
+
+
 class ValueRule(Protocol):
     """The rule of an attribute or a text."""
 
@@ -51,25 +69,20 @@ class Check(Protocol):
         """Return where below the element something is denied, and why; None: it is allowed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """A power that an element lends, which a setting has to allow.
+class Need(NamedTuple):
+    """A power that an element lends.
 
     Attributes:
-        setting: a switch of the profile; empty: no setting allows the element.
-        rule: see `errors.Violation`.
+        power: the power.
         message: see `errors.Violation`.
     """
 
-    setting: str = ""
-    rule: str
+    power: Power
     message: str
 
     def fault(self, around: DocumentContext) -> Fault | None:
         """Return the fault, unless the profile has the setting."""
-        if self.setting and getattr(around.profile, self.setting):
-            return None
-        return Fault(self.rule, self.setting, self.message)
+        return self.power.fault(self.message, around)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +95,8 @@ class ElementRules:
         children: the allowed child elements.
         many: whether the element may occur more than once beside itself.
         nested: name of a child that has the rules of this element; empty: none.
-        need: the setting that the element needs.
-        whole: whether, with that setting, the element is taken with all that is in it.
+        need: the power that the element lends; None: none.
+        whole: whether, with the setting of that, the element is taken with all that is in it.
         dropped: whether the element is left out of the result, because libvirt or Proa adds
             their own.
         checks: rules about the element as a whole.
@@ -120,8 +133,6 @@ class Variants:
     many: bool = False
 
 
-def denied(rule: str, message: str, setting: str = "", *, many: bool = True) -> ElementRules:
+def denied(power: Power, message: str) -> ElementRules:
     """Return an element that is denied, or with a setting taken with all that is in it."""
-    return ElementRules(
-        need=Need(setting=setting, rule=rule, message=message), whole=True, many=many
-    )
+    return ElementRules(need=Need(power, message), whole=True, many=True)

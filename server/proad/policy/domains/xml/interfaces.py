@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
-from proad.policy.domains.xml.grammar import ElementRules, Need, ValueRule, Variants, denied
-from proad.policy.domains.xml.parts import BOOT, BRIDGE, HOST_DEVICE, TUNING, placed
+from proad.policy.domains.xml.grammar import ElementRules, Need, Power, ValueRule, Variants, denied
+from proad.policy.domains.xml.parts import BOOT, HOST_DEVICE, TUNING, placed
 from proad.policy.domains.xml.values import UUID, WORD, YES_NO, Dropped, Like, Named, Number, Words
 
+_BRIDGE = Power("interface beside the networks", "allow_bridges")
+_SCRIPT = Power("network script", "allow_network_scripts")
 _NETWORK = Named("allowed_domain_networks", "network not listed", "network")
 
 # libvirt gives QEMU another model as the name of any device.
@@ -22,10 +24,6 @@ _SOURCE = ElementRules(
         "bridge": Dropped(WORD),
     }
 )
-
-
-def _beside(message: str) -> ElementRules:
-    return denied(BRIDGE[0], message, BRIDGE[1])
 
 
 _TARGET = ElementRules(attributes={"dev": Dropped(Like("vnet[0-9]{1,9}", "vnet…"))})
@@ -46,24 +44,15 @@ def _interface(
                 "link": ElementRules(attributes={"state": Words("up down")}),
                 "mtu": ElementRules(attributes={"size": Number(68, 65_535)}),
                 "boot": BOOT,
-                "virtualport": _beside("ports of a switch are the host's"),
-                "vlan": _beside("VLANs are the host's"),
-                "script": denied(
-                    "network script",
-                    "the host would run a script",
-                    "allow_network_scripts",
-                ),
-                "downscript": denied(
-                    "network script",
-                    "the host would run a script",
-                    "allow_network_scripts",
-                ),
+                "virtualport": denied(_BRIDGE, "ports of a switch are the host's"),
+                "vlan": denied(_BRIDGE, "VLANs are the host's"),
+                "script": denied(_SCRIPT, "the host would run a script"),
+                "downscript": denied(_SCRIPT, "the host would run a script"),
                 "filterref": denied(
-                    "network filter",
+                    Power("network filter", "allow_network_filters"),
                     "filters of packets are the host's",
-                    "allow_network_filters",
                 ),
-                "bandwidth": denied(TUNING[0], "limits of a network are the host's", TUNING[1]),
+                "bandwidth": denied(TUNING, "limits of a network are the host's"),
             }
         ),
         need=need,
@@ -76,24 +65,16 @@ def _other(attributes: Mapping[str, ValueRule], need: Need, *, whole: bool = Fal
     return _interface(source, target=target, need=need)
 
 
-_BRIDGE = Need(
-    rule=BRIDGE[0],
-    setting=BRIDGE[1],
-    message="the guest would be on another network than those of libvirt",
-)
-_DEVICE = Need(
-    rule=HOST_DEVICE[0],
-    setting=HOST_DEVICE[1],
-    message="the guest would get a network card of the host",
-)
+_OUTSIDE = Need(_BRIDGE, "the guest would be on another network than those of libvirt")
+_DEVICE = Need(HOST_DEVICE, "the guest would get a network card of the host")
 
 INTERFACE = Variants(
     forms={
         "network": _interface(_SOURCE),
-        "bridge": _other({"bridge": WORD}, _BRIDGE),
-        "direct": _other({"dev": WORD, "mode": Words("vepa bridge private passthrough")}, _BRIDGE),
+        "bridge": _other({"bridge": WORD}, _OUTSIDE),
+        "direct": _other({"dev": WORD, "mode": Words("vepa bridge private passthrough")}, _OUTSIDE),
         **{
-            kind: _other({}, _BRIDGE, whole=True)
+            kind: _other({}, _OUTSIDE, whole=True)
             for kind in (
                 *("user", "ethernet", "internal", "vhostuser", "vdpa", "null", "vds"),
                 *("server", "client", "mcast", "udp"),

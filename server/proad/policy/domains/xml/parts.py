@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 
-from proad.policy.domains.xml.grammar import ElementRules, Variants
+from proad.policy.domains.xml.grammar import ElementRules, Power, Variants
 from proad.policy.domains.xml.values import HEX, ON_OFF, Like, Number
 
-HOST_DEVICE = ("host device", "allow_host_devices")
-HOST_CHANNEL = ("host channel", "allow_host_channels")
-BRIDGE = ("interface beside the networks", "allow_bridges")
-TUNING = ("placement or tuning", "allow_pinning")
-SECRET = ("disk secret", "allow_disk_secrets")
+HOST_DEVICE = Power("host device", "allow_host_devices")
+HOST_CHANNEL = Power("host channel", "allow_host_channels")
+SHARED_MEMORY = Power("shared memory", "allow_shared_memory")
+TUNING = Power("placement or tuning", "allow_pinning")
+SECRET = Power("disk secret", "allow_disk_secrets")
+SECURITY_LABEL = Power("security label", "allow_security_labels")
+COREDUMP = Power("core dump", "allow_coredumps")
 
 ALIAS = ElementRules(attributes={"name": Like("[A-Za-z0-9._-]{1,128}", "a name of a device")})
 ADDRESS = Variants(

@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 
 from proad.policy.bounds import is_listed
-from proad.policy.domains.xml.grammar import DocumentContext, Fault, ValueRule
+from proad.policy.domains.xml.grammar import DocumentContext, Fault, Power, ValueRule
 
 _SHOWN = 60
 _DIGITS = re.compile("0|[1-9][0-9]{0,18}")
+NAME = r"[^\s/\x00-\x1f\x7f-\x9f-][^/\x00-\x1f\x7f-\x9f]{0,254}"
+"""A pattern of what libvirt takes for a name."""
 
 
 def shown(text: str) -> str:
@@ -88,15 +90,12 @@ class Named:
 
     def fault(self, text: str, around: DocumentContext) -> Fault | None:
         """Return the fault of a name that is not in the list."""
-        if not _NAME.fullmatch(text):
+        if not re.fullmatch(NAME, text):
             return Fault("value not listed", "", f"is {shown(text)}, not a name")
         if is_listed(text, getattr(around.profile, self.setting)):
             return None
         message = f"the {self.what} {shown(text)} is not one of those that are allowed"
         return Fault(self.rule, self.setting, message)
-
-
-_NAME = re.compile(r"[^\s/\x00-\x1f\x7f-\x9f-][^/\x00-\x1f\x7f-\x9f]{0,254}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +105,13 @@ class Or:
     Attributes:
         value: what is always allowed; None: nothing.
         wider: what the switch allows.
-        rule, setting, message: what a violation says.
+        power: what the wider values lend the guest.
+        message: see `errors.Violation`.
     """
 
     value: ValueRule | None = None
     wider: ValueRule
-    rule: str
-    setting: str
+    power: Power
     message: str
 
     def fault(self, text: str, around: DocumentContext) -> Fault | None:
@@ -121,9 +120,7 @@ class Or:
             return None
         if fault := self.wider.fault(text, around):
             return fault
-        if self.setting and getattr(around.profile, self.setting):
-            return None
-        return Fault(self.rule, self.setting, self.message)
+        return self.power.fault(self.message, around)
 
 
 @dataclass(frozen=True, slots=True)
