@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from proad.core.actor import current_subject
 from proad.core.container_claims import ContainerClaims
@@ -27,6 +26,7 @@ from proad.policy.containers import (
     JoinedContainer,
     NamedVolume,
     Surroundings,
+    spelled_out,
 )
 from proad.ports import ContainerAttachments
 
@@ -162,7 +162,8 @@ class SurroundingsReader:
 
         Only what is inside a root is looked at: no path that a caller names makes us hang.
         """
-        inside = {source for source in sources if _is_inside(source, profile.bind_roots)}
+        roots = tuple(map(spelled_out, profile.bind_roots))
+        inside = {source for source in sources if spelled_out(source).startswith(roots)}
         protected = {*self._protected, *self._state_folders()}
         if not inside:  # the names of what is protected are enough to name the rule
             return {}, tuple(HostPath(path=path) for path in protected if sources), ()
@@ -245,10 +246,6 @@ class SurroundingsReader:
 
 def _plain_names(networks: Iterable[NetworkAttachment]) -> set[str]:
     return {each.network for each in networks if not each.stands_alone and ":" not in each.network}
-
-
-def _is_inside(source: str, roots: Iterable[str]) -> bool:
-    return any(PurePosixPath(source).is_relative_to(root) for root in roots)
 
 
 def _source(mount: Mount, devices: Mapping[str, str]) -> str:

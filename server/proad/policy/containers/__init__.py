@@ -17,6 +17,7 @@ from proad.policy.containers.surroundings import (
     Step,
     Surroundings,
     Walk,
+    spelled_out,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Walk",
     "judge",
     "judge_live",
+    "spelled_out",
     "with_defaults",
     "with_joined",
 ]

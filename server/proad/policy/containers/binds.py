@@ -5,20 +5,77 @@ must be one that nobody can make lead elsewhere meanwhile.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from proad.errors import Violation
 from proad.model import Mount
-from proad.policy.containers.surroundings import HostPath, Surroundings, Walk
+from proad.policy.containers.surroundings import (
+    HostPath,
+    Identity,
+    Surroundings,
+    Walk,
+    spelled_out,
+)
 from proad.policy.profile import Profile
 
 SETTING = "bind_roots"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """What each bind mount of a container is compared with, made once: there may be hundreds.
+
+    Attributes:
+        protected: the names of the paths that are protected, spelled out.
+        targets: what those lead to.
+        folders: the folders on the way there.
+        writable: the folders that this or another instance may change.
+        around: the folders on the way to what other instances mount.
+    """
+
+    protected: tuple[str, ...]
+    targets: frozenset[Identity]
+    folders: frozenset[Identity]
+    writable: frozenset[Identity]
+    around: frozenset[Identity]
+
+    @classmethod
+    def of(cls, mounts: Iterable[Mount], around: Surroundings) -> "Neighbours":
+        """Return what the mounts of one container are compared with."""
+        own = (
+            around.paths.get(each.bind.source)
+            for each in mounts
+            if each.bind is not None and not each.read_only
+        )
+        writable = (*own, *(each.source for each in around.binds if not each.read_only))
+        return cls(
+            protected=tuple(spelled_out(each.path) for each in around.protected),
+            targets=frozenset(each.target for each in around.protected if each.target),
+            folders=frozenset().union(*(each.folders for each in around.protected)),
+            writable=frozenset(each.target for each in writable if each and each.target),
+            around=frozenset().union(*(each.source.folders for each in around.binds)),
+        )
+
+    def protect(self, path: HostPath) -> bool:
+        """Return whether a path is of the engines or the daemon, is inside such, or contains such.
+
+        Links and other names of the same file do not matter.
+        """
+        if path.target in self.targets or path.target in self.folders:
+            return True
+        if not self.targets.isdisjoint(path.folders):
+            return True
+        name = spelled_out(path.path)
+        return name.startswith(self.protected) or any(
+            own.startswith(name) for own in self.protected
+        )
+
+
 def judge_bind(
     field: str,
     mount: Mount,
-    beside: Iterable[Mount],
+    beside: Neighbours,
     profile: Profile,
     around: Surroundings,
 ) -> Iterator[Violation]:
@@ -27,7 +84,7 @@ def judge_bind(
     Args:
         field: its source.
         mount: the mount.
-        beside: all mounts of the same container.
+        beside: what it is compared with.
         profile: the caller's profile.
         around: what the path is, and what else is mounted.
     """
@@ -45,25 +102,8 @@ def judge_bind(
 _Found = Iterator[tuple[str, str, str]]
 
 
-def is_protected(path: HostPath, around: Surroundings) -> bool:
-    """Return whether a path is of the engines or the daemon, is inside such, or contains such.
-
-    Links and other names of the same file do not matter.
-    """
-    return any(
-        path.is_same(own) or path.contains(own) or own.contains(path) or _is_below(own, path)
-        for own in around.protected
-    )
-
-
-def _is_below(own: HostPath, path: HostPath) -> bool:
-    """Return whether one path is the other, or above or below, by their names alone."""
-    one, other = PurePosixPath(own.path), PurePosixPath(path.path)
-    return one.is_relative_to(other) or other.is_relative_to(one)
-
-
 def _where(
-    source: str, _: Mount, __: Iterable[Mount], profile: Profile, around: Surroundings
+    source: str, _: Mount, beside: Neighbours, profile: Profile, around: Surroundings
 ) -> _Found:
     """Return what is wrong with the place of a source."""
     if around.is_remote:
@@ -74,7 +114,7 @@ def _where(
         )
         return
     path = around.paths.get(source, HostPath(path=source))
-    if is_protected(path, around):
+    if beside.protect(path):
         yield (
             "protected path",
             "",
@@ -88,9 +128,7 @@ def _where(
         )
 
 
-def _how(
-    source: str, _: Mount, __: Iterable[Mount], profile: Profile, around: Surroundings
-) -> _Found:
+def _how(source: str, _: Mount, __: Neighbours, profile: Profile, around: Surroundings) -> _Found:
     """Return what makes a source one that can lead elsewhere later."""
     path, root = around.paths.get(source), _root_of(source, profile)
     if path is None or path.walk is Walk.UNREADABLE:
@@ -114,26 +152,20 @@ def _how(
 
 
 def _beside(
-    source: str, mount: Mount, beside: Iterable[Mount], _: Profile, around: Surroundings
+    source: str, mount: Mount, beside: Neighbours, _: Profile, around: Surroundings
 ) -> _Found:
     """Return which other mount could make a source lead elsewhere, or could be made to.
 
     Of whom that is, is not told: it may be an instance that the caller may not see.
     """
     path = around.paths.get(source, HostPath(path=source))
-    own = [
-        around.paths.get(each.bind.source, HostPath(path=each.bind.source))
-        for each in beside
-        if each.bind is not None and not each.read_only
-    ]
-    writable = [*own, *(other.source for other in around.binds if not other.read_only)]
-    if any(each.contains(path) for each in writable):
+    if not beside.writable.isdisjoint(path.folders):
         yield (
             "inside a writable mount",
             "",
             f"{source!r} is inside a folder that this or another instance may change",
         )
-    if not mount.read_only and any(path.contains(other.source) for other in around.binds):
+    if not mount.read_only and path.target in beside.around:
         yield (
             "writable mount around another",
             "",
@@ -143,7 +175,8 @@ def _beside(
 
 def _root_of(source: str, profile: Profile) -> str | None:
     """Return the deepest root that a source is in, by its spelling; None: it is in none."""
-    if source != str(PurePosixPath(source)) or ".." in source.split("/"):
+    name = spelled_out(source)
+    if source != (name[:-1] or "/") or "/../" in name or name.startswith("//"):
         return None
-    roots = [each for each in profile.bind_roots if PurePosixPath(source).is_relative_to(each)]
+    roots = [each for each in profile.bind_roots if name.startswith(spelled_out(each))]
     return max(roots, key=len, default=None)

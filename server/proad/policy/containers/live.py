@@ -11,6 +11,7 @@ from types import MappingProxyType
 from proad.errors import Violation
 from proad.model import NETWORK_OF, Container
 from proad.policy.bounds import is_listed
+from proad.policy.containers.binds import Neighbours
 from proad.policy.containers.judgement import judge
 from proad.policy.containers.mounts import judge_source
 from proad.policy.containers.networks import HOST, host_namespace, joined_namespace
@@ -41,10 +42,12 @@ def judge_live(
     spec = container.spec
     found = [_in_spec(each) for each in judge(spec, profile, around)]
     found += judge_published(container.ports, profile, "container.ports")
+    beside = Neighbours.of(container.mounts, around)
+    known = frozenset(spec.mounts)
     for index, mount in enumerate(container.mounts):
         field = f"container.mounts[{index}]"
-        if mount not in spec.mounts:
-            found += judge_source(field, mount, container.mounts, profile, around)
+        if mount not in known:
+            found += judge_source(field, mount, beside, profile, around)
         if (mount.bind, mount.volume, mount.tmpfs) == (None, None, None):
             found += _unlisted("HostConfig.Mounts.Type", mount.target, profile)
     for name, values in container.omissions.items():

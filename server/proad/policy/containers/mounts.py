@@ -7,7 +7,7 @@ from posixpath import normpath
 from proad.errors import Violation
 from proad.model import ContainerSpec, Mount
 from proad.policy.bounds import is_listed
-from proad.policy.containers.binds import judge_bind
+from proad.policy.containers.binds import Neighbours, judge_bind
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 
@@ -21,10 +21,11 @@ def judge_mounts(
     spec: ContainerSpec, profile: Profile, around: Surroundings
 ) -> Iterator[Violation]:
     """Return the violations of all mounts, and of a working folder among the kernel's own."""
+    beside = Neighbours.of(spec.mounts, around)
     for index, mount in enumerate(spec.mounts):
         field = f"mounts[{index}]"
         yield from _judge_place(f"{field}.target", mount.target, profile)
-        yield from judge_source(field, mount, spec.mounts, profile, around)
+        yield from judge_source(field, mount, beside, profile, around)
 
 
 def judge_working_dir(
@@ -38,7 +39,7 @@ def judge_working_dir(
 def judge_source(
     field: str,
     mount: Mount,
-    beside: tuple[Mount, ...],
+    beside: Neighbours,
     profile: Profile,
     around: Surroundings,
 ) -> Iterator[Violation]:
@@ -47,7 +48,7 @@ def judge_source(
     Args:
         field: the mount.
         mount: the mount.
-        beside: all mounts of the same container.
+        beside: what a bind mount is compared with.
         profile: the caller's profile.
         around: what the mount refers to.
     """

@@ -9,6 +9,19 @@ Identity = tuple[int, int]
 """Device and inode: what a file is, whatever it is called."""
 
 
+def spelled_out(path: str) -> str:
+    """Return a path with one slash after each component, so that a folder begins what is in it.
+
+    Many paths are compared with many: `PurePosixPath` would take the event loop for seconds.
+    """
+    name = f"/{path}/"
+    for idle, short in (("//", "/"), ("/./", "/")):
+        while idle in name:
+            name = name.replace(idle, short)
+    # POSIX leaves two slashes at the beginning to the system, and they are no way to a root.
+    return f"/{name}" if path.startswith("//") and not path.startswith("///") else name
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A component of a path as it is, with no link followed.
@@ -68,14 +81,6 @@ class HostPath:
     walk: Walk = Walk.UNREADABLE
     target: Identity | None = None
     folders: tuple[Identity, ...] = ()
-
-    def contains(self, other: "HostPath") -> bool:
-        """Return whether the other path is inside the folder that this one leads to."""
-        return self.target is not None and self.target in other.folders
-
-    def is_same(self, other: "HostPath") -> bool:
-        """Return whether both lead to the same file or folder."""
-        return self.target is not None and self.target == other.target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
