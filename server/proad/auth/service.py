@@ -28,7 +28,6 @@ from proad.errors import (
     TokenMissingError,
 )
 from proad.model import Access
-from proad.model.grant import Grant
 from proad.model.scope import Scope
 from proad.store.revocations import RevocationStore
 from proad.store.users import User, UserStatus, UserStore, check_username
@@ -174,10 +173,7 @@ class Authenticator:
         user = await self._queue.run(
             username, address, lambda: self._log_in(username, password, address)
         )
-        wanted = frozenset(scopes) if scopes else user.scopes
-        if missing := sorted(wanted - user.scopes):
-            raise ScopeMissingError(missing[0], sorted(user.scopes))
-        grant = Grant(wanted, user.access).narrowed(access, team_id=user.team_id)
+        grant = user.grant.narrowed(scopes, access, team_id=user.team_id)
         return await self._sessions.begin(user, grant)
 
     async def create_token_for_key(
@@ -199,8 +195,7 @@ class Authenticator:
             forwarded: the values of the call's `x-forwarded-for` headers.
         """
         address = self.client_address(peer, forwarded)
-        wanted = frozenset(scopes) if scopes else None
-        return await self._service_keys.issue(service_key, wanted, access=access, address=address)
+        return await self._service_keys.issue(service_key, scopes, access=access, address=address)
 
     async def refresh_token(
         self, refresh_token: str, *, peer: str, forwarded: Sequence[str] = ()

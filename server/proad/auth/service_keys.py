@@ -3,8 +3,8 @@
 import hmac
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID, uuid4
@@ -16,9 +16,8 @@ from proad.auth.login_limiter import LoginLimiter
 from proad.auth.secret_text import read_secret, write_secret
 from proad.auth.timing import AuthTiming
 from proad.auth.tokens import IssuedToken, Tokens
-from proad.errors import BadServiceKeyError, DatabaseUnreachableError, ScopeMissingError
+from proad.errors import BadServiceKeyError, DatabaseUnreachableError
 from proad.model import Access
-from proad.model.grant import Grant
 from proad.model.scope import Scope
 from proad.store.service_keys import ServiceKey, ServiceKeyStore
 from proad.store.users import User, UserStore
@@ -102,7 +101,7 @@ class ServiceKeys:
     async def issue(
         self,
         text: str,
-        wanted: frozenset[Scope] | None,
+        scopes: Collection[Scope] | None,
         *,
         access: Access | None = None,
         address: str,
@@ -111,7 +110,7 @@ class ServiceKeys:
 
         Args:
             text: the key.
-            wanted: scopes of the token; None for all that the key has.
+            scopes: scopes of the token; None or empty for all that the key has.
             access: access of the token; None for that of the key.
             address: the address of the caller.
 
@@ -127,20 +126,16 @@ class ServiceKeys:
         given = KeyText.read(text)
         self._limiter.check(given.id, address)
         key, user = await self._queue.run(given.id, address, lambda: self._look_up(given, address))
-        has = key.grant.within(Grant(user.scopes, user.access))
-        has = has.narrowed(access, team_id=user.team_id)
-        scopes = has.scopes if wanted is None else wanted
-        if missing := sorted(scopes - has.scopes):
-            raise ScopeMissingError(missing[0], sorted(has.scopes))
-        issued = self._tokens.issue(
+        grant = key.grant.within(user.grant).narrowed(scopes, access, team_id=user.team_id)
+        return self._tokens.issue(
             user.name,
-            scopes,
+            grant.scopes,
             user.token_version,
-            access=has.access,
+            access=grant.access,
+            user_id=user.id,
             session_id=key.id,
             not_after=key.expire_time,
         )
-        return replace(issued, user_id=user.id)
 
     async def _look_up(self, given: KeyText, address: str) -> tuple[ServiceKey, User]:
         key = await self._store.get(given.id)

@@ -103,10 +103,9 @@ class Sessions:
                 _log.warning("login without a refresh token: the database takes no writes")
             else:
                 return self._issue(user, session)
-        issued = self._tokens.issue(
-            user.name, grant.scopes, user.token_version, access=grant.access
+        return self._tokens.issue(
+            user.name, grant.scopes, user.token_version, access=grant.access, user_id=user.id
         )
-        return replace(issued, user_id=user.id)
 
     async def refresh(self, token: str, *, address: str) -> IssuedToken:
         """Return a new token, and the next refresh token, for a refresh token.
@@ -180,18 +179,18 @@ class Sessions:
 
     def _issue(self, user: User, session: Session) -> IssuedToken:
         """Return a token that allows no more than the login did and the user may."""
-        grant = session.grant.within(Grant(user.scopes, user.access))
+        grant = session.grant.within(user.grant)
         issued = self._tokens.issue(
             user.name,
             grant.scopes,
             user.token_version,
             access=grant.access,
+            user_id=user.id,
             session_id=session.id,
             not_after=session.create_time + self._limits.lifetime,
         )
         return replace(
             issued,
-            user_id=user.id,
             refresh_token=self._refresh_tokens.make(session.id, session.number),
             refresh_expire_time=session.expire_time,
         )

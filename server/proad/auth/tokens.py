@@ -41,7 +41,7 @@ class IssuedToken:
         scopes: the scopes of the token.
         token_id: unique id of the token.
         username: name of the user.
-        user_id: id of the user; empty: the issuer was not told.
+        user_id: id of the user.
         refresh_token: renews the login, a secret; empty: the login cannot be renewed.
         refresh_expire_time: expiry of the refresh token; None without one.
     """
@@ -150,6 +150,7 @@ class Tokens:
         version: int,
         *,
         access: Access = Access.ALL,
+        user_id: str = "",
         session_id: str = "",
         not_after: datetime | None = None,
     ) -> IssuedToken:
@@ -160,6 +161,7 @@ class Tokens:
             scopes: the scopes of the token.
             version: the user's token version.
             access: whose resources the token may serve for, within the user's access.
+            user_id: id of the user, who is known by the name in the token itself.
             session_id: id of the session or service key that the token ends with; empty: none.
             not_after: when the token expires at the latest.
         """
@@ -183,7 +185,7 @@ class Tokens:
         if session_id:
             claims["sid"] = session_id
         token = self._sign(claims, self._signer)
-        return IssuedToken(token, expire_time, frozenset(scopes), token_id, username)
+        return IssuedToken(token, expire_time, frozenset(scopes), token_id, username, user_id)
 
     def verify(self, token: str) -> Claims:
         """Verify a token, and return its claims.

@@ -1,8 +1,9 @@
 """What a token allows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 
-from proad.errors import AccessMissingError, InvalidArgumentError
+from proad.errors import AccessMissingError, InvalidArgumentError, ScopeMissingError
 from proad.model.scope import Scope
 from proad.model.subject import Access
 
@@ -23,20 +24,30 @@ class Grant:
         """Return what both grants allow."""
         return Grant(self.scopes & other.scopes, narrower(self.access, other.access))
 
-    def narrowed(self, access: Access | None, *, team_id: str) -> "Grant":
-        """Return the grant with another access, if one is given.
+    def narrowed(
+        self, scopes: Collection[Scope] | None, access: Access | None, *, team_id: str
+    ) -> "Grant":
+        """Return as much of the grant as is asked for.
+
+        Args:
+            scopes: the scopes; None or empty: all of them.
+            access: the access; None: the same.
+            team_id: id of the user's team; empty: none.
 
         Raises:
-            AccessMissingError: it is a wider one.
-            InvalidArgumentError: it is that of a team, and the user has none.
+            ScopeMissingError: the grant lacks one of the scopes.
+            AccessMissingError: the access is a wider one.
+            InvalidArgumentError: the access is that of a team, and the user has none.
         """
-        if access is None:
-            return self
-        if narrower(access, self.access) is not access:
-            raise AccessMissingError(access, self.access)
+        chosen = frozenset(scopes) if scopes else self.scopes
+        if missing := sorted(chosen - self.scopes):
+            raise ScopeMissingError(missing[0], sorted(self.scopes))
+        wanted = access or self.access
+        if narrower(wanted, self.access) is not wanted:
+            raise AccessMissingError(wanted, self.access)
         if access is Access.TEAM and not team_id:
             raise InvalidArgumentError.of("access", "you are in no team")
-        return replace(self, access=access)
+        return Grant(chosen, wanted)
 
 
 _NARROWNESS = (Access.ALL, Access.TEAM, Access.OWN)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import DEFAULT_PROFILE, Access
+from proad.model.grant import Grant
 from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.owners import require_free
@@ -50,6 +51,11 @@ class User:
     access: Access = Access.ALL
     team_id: str = ""
     profile: str = DEFAULT_PROFILE
+
+    @property
+    def grant(self) -> Grant:
+        """The most that a token of this user allows."""
+        return Grant(self.scopes, self.access)
 
 
 class UserStatus(NamedTuple):
