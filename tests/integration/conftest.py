@@ -1,6 +1,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -41,6 +42,20 @@ class Postgres:
 
     def stop(self):
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    @contextmanager
+    def hanging(self):
+        """Stop the server and all its processes within the block, as one on a disk that hangs."""
+        postmaster = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        processes = [postmaster, *map(int, children)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def url(self, database):
         return f"postgresql://proa@/{database}?host={self.folder}"

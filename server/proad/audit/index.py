@@ -10,7 +10,6 @@ import structlog
 
 from proad.audit.calls import end_of, entry_of
 from proad.audit.files import files_after, read_file
-from proad.errors import DatabaseUnreachableError
 from proad.model import AuditEntry
 from proad.store.audit import AuditEnd, AuditHead, AuditStore
 
@@ -37,6 +36,7 @@ class AuditIndexer:
         self._stored = AuditHead(0, "")
         self._head = AuditHead(0, "")
         self._behind = False
+        self._unsure = False
         self._saving = asyncio.Lock()
 
     @property
@@ -87,10 +87,17 @@ class AuditIndexer:
             DatabaseUnreachableError: the index cannot be written.
         """
         async with self._saving:
+            if self._unsure:
+                await self._find_stored()
             if self._behind:
                 # What is noted meanwhile is in the files as well.
                 self._behind = False
-                await self.catch_up(self._stored)
+                try:
+                    await self.catch_up(self._stored)
+                except BaseException:
+                    # Of what was not read yet, nothing else knows.
+                    self._behind = True
+                    raise
             elif self._head != self._stored:
                 await self._save(first)
 
@@ -101,11 +108,20 @@ class AuditIndexer:
             # After a catch-up, what was noted meanwhile is in the index already.
             new = [entry for sequence, entry in entries.items() if sequence > self._stored.sequence]
             await self._store.save(head, new, list(ended.values()), first=first)
-        except DatabaseUnreachableError:
+        except BaseException:
+            self._unsure = True
             self._entries = entries | self._entries
             self._ended = ended | self._ended
             raise
         self._stored = head
+
+    async def _find_stored(self) -> None:
+        """Ask how far the index has come: a save whose answer was lost may have been done."""
+        stored = await self._store.head()
+        if stored is not None and stored.sequence > self._stored.sequence:
+            self._stored, self._behind = stored, True
+            self._entries, self._ended = {}, {}
+        self._unsure = False
 
     def _take(self, lines: Iterable[tuple[int, dict[str, Any]]]) -> None:
         for sequence, fields in lines:

@@ -101,7 +101,8 @@ class AuditStore:
             ended: outcomes of entries that were stored before.
             first: number of the first line that is kept; some entries from before are removed.
         """
-        async with self._database.write() as connection:
+        statements = len(entries) + len(ended)
+        async with self._database.write(statements=statements) as connection:
             if entries:
                 await connection.execute(_INSERT, [self._row(entry) for entry in entries])
             if ended:

@@ -33,7 +33,7 @@ class ResourceStore:
     async def batches(self, engine: EngineIdentity) -> AsyncIterator[Sequence[ResourceRecord]]:
         """Yield all records of an engine, some at a time."""
         wanted = select(resources).where(*self._of(engine))
-        async with self._database.read() as connection:
+        async with self._database.read(patient=True) as connection:
             rows = await connection.stream(wanted.execution_options(yield_per=_BATCH))
             async for some in rows.partitions(_BATCH):
                 yield [_record(row) for row in some]

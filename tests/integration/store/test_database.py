@@ -242,6 +242,12 @@ class TestSqlite:
             async with Database.open(f"sqlite:///{path}"):
                 pass
 
+    async def test_read_of_a_file_that_was_overwritten_raises(self, path):
+        async with Database.open(f"sqlite:///{path}") as database:
+            path.write_bytes(b"x" * path.stat().st_size)
+            with pytest.raises(DatabaseUnreachableError):
+                await UserStore(database).get("ann")
+
     async def test_open_in_a_missing_folder_raises_setup_error(self, tmp_path):
         with pytest.raises(SetupError, match="No such file"):
             async with Database.open(f"sqlite:///{tmp_path}/none/proa.db"):
@@ -269,3 +275,34 @@ class TestPostgresql:
             finally:
                 postgres.start()
             assert await users.get("ann") is None
+
+    async def test_read_and_write_while_the_server_hangs_raise_in_time(self, postgres):
+        async with Database.open(postgres.url("postgres"), answer_seconds=0.5) as database:
+            users = UserStore(database)
+            assert await users.get("ann") is None
+            with postgres.hanging():
+                # The driver itself takes five seconds to give a query up.
+                async with asyncio.timeout(30):
+                    with pytest.raises(DatabaseUnreachableError):
+                        await users.get("ann")
+                    with pytest.raises(DatabaseUnreachableError):
+                        await users.add("ann", HASH, (Scope.BASIC,))
+            assert await users.get("ann") is None
+
+    async def test_write_to_a_server_that_takes_none_raises(self, postgres_url):
+        async with Database.open(postgres_url) as database:
+            users = UserStore(database)
+            async with database.write() as connection:
+                await connection.execute(
+                    text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+                )
+            with pytest.raises(DatabaseUnreachableError):
+                await users.add("ann", HASH, (Scope.BASIC,))
+            assert await users.get("ann") is None
+
+    async def test_read_of_a_schema_that_is_gone_raises(self, postgres_url):
+        async with Database.open(postgres_url) as database:
+            async with database.write() as connection:
+                await connection.execute(text("DROP SCHEMA public CASCADE"))
+            with pytest.raises(DatabaseUnreachableError):
+                await UserStore(database).get("ann")
