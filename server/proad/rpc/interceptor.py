@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import grpc
@@ -217,17 +218,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         calls.increment()
         try:
             await self._authorizer.authorize(method, context)
-            limited = self._limited(method)
+            counted = partial(_counted, self._limited(method), refusable=not method.changes)
             remaining: float | None = context.time_remaining()
             if remaining is not None:
                 expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
+            # No name here refers to the answer: one that is refused is freed before the caller,
+            # who may take long, has been told.
             if remaining is None or method.endless:
                 # A watch has no effect that could come later: gRPC ends it at the deadline.
-                answer = await serve(context)
-            else:
-                async with deadline(remaining, self._timing.deadline_margin):
-                    answer = await serve(context)
-            return _counted(limited, answer, refusable=not method.changes)
+                return counted(await serve(context))
+            async with deadline(remaining, self._timing.deadline_margin):
+                return counted(await serve(context))
         except ProaError as error:
             status = to_status(error, correlation_id)
             code, reason = status.code.name, error.reason
