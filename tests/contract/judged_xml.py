@@ -31,6 +31,16 @@ class Judging:
             raise PolicyDeniedError([DENIED], profile="test")
 
 
+def new_spec(harness: DriverHarness, lifetime: Lifetime) -> DomainSpec:
+    return DomainSpec(
+        name=harness.new_name(),
+        memory_bytes=MEMORY,
+        diskless=True,
+        networkless=True,
+        lifetime=lifetime,
+    )
+
+
 class JudgedXmlContract:
     @pytest.mark.parametrize("typed", [True, False], ids=["typed", "xml"])
     @pytest.mark.parametrize("lifetime", Lifetime)
@@ -40,7 +50,8 @@ class JudgedXmlContract:
         announced = Announced()
         judging = Judging(announced)
 
-        made = await self._create(harness, announced, judging, lifetime, typed=typed)
+        spec = new_spec(harness, lifetime)
+        made = await self._create(harness, announced, judging, spec, typed=typed)
 
         (xml,) = judging.heard
         root = etree.fromstring(xml)
@@ -54,13 +65,13 @@ class JudgedXmlContract:
     ):
         announced = Announced()
         judging = Judging(announced, denies=True)
-        before = {each.name for each in await harness.driver.list_resources()}
+        spec = new_spec(harness, Lifetime.PERSISTENT)
 
         with pytest.raises(PolicyDeniedError):
-            await self._create(harness, announced, judging, Lifetime.PERSISTENT, typed=typed)
+            await self._create(harness, announced, judging, spec, typed=typed)
 
         assert announced.marks == []
-        assert {each.name for each in await harness.driver.list_resources()} == before
+        assert await harness.named(spec.name) == []
 
     async def test_domain_facts_name_the_type_of_a_new_domain(self, harness: DriverHarness):
         facts = await harness.domains.domain_facts()
@@ -91,22 +102,15 @@ class JudgedXmlContract:
         harness: DriverHarness,
         announced: Announced,
         judge: JudgeXml,
-        lifetime: Lifetime,
+        spec: DomainSpec,
         *,
         typed: bool,
     ) -> Resource:
-        spec = DomainSpec(
-            name=harness.new_name(),
-            memory_bytes=MEMORY,
-            diskless=True,
-            networkless=True,
-            lifetime=lifetime,
-        )
         if typed:
             return await harness.domains.create_domain(spec, announce=announced, judge=judge)
         made = await harness.domains.create_domain(spec)
         xml = await harness.domains.get_domain_xml(made.id, inactive=True)
         await harness.driver.delete(made.id, SCRAP)
         return await harness.domains.create_domain_from_xml(
-            DomainXml(xml=xml, lifetime=lifetime), announce=announced, judge=judge
+            DomainXml(xml=xml, lifetime=spec.lifetime), announce=announced, judge=judge
         )
