@@ -38,7 +38,7 @@ _VALUES = (
     ),
     *("127.0.0.1", "::1", "52:54:00:01:02:03", "KiB", "MiB", "/dev/urandom", "/machine", _ID),
     *("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd", "/dev/pts/3"),
-    *("/var/lib/libvirt/qemu/nvram/web_VARS.fd", "http://debian.org/debian/12", "AuthenticAMD"),
+    *("/var/lib/libvirt/qemu/nvram/web_VARS.fd", "http://guests.example/linux/12", "AuthenticAMD"),
     "/var/lib/libvirt/qemu/channel/target/domain-1-web/org.qemu.guest_agent.0",
 )
 
