@@ -47,6 +47,9 @@ async def test_create_beyond_the_quota_is_refused_before_any_effect(limited):
     assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")
     assert refused.metadata["quota"] == "resources"
     assert (refused.metadata["used"], refused.metadata["limit"]) == ("2", "2")
+    assert refused.metadata["setting"] == "quota_resources"
+    assert refused.metadata["profile"] == "default"
+    assert "have the setting quota_resources of the profile 'default' raised" in refused.message
     checked = await ann.refused("CreateContainer", **box("three"), validate_only=True)
     assert checked.reason == "QUOTA_EXCEEDED"
     await ann.call("DeleteResource", id="one")
@@ -112,7 +115,9 @@ async def test_container_without_a_limit_counts_as_the_default(limited):
 async def test_container_without_a_limit_is_refused_where_there_is_no_default(limited):
     daemon = await limited(quota_memory_bytes=2**40)
     alice = await tenant(daemon, "alice")
-    assert "no limit" in (await alice.refused("CreateContainer", **box())).message
+    refused = await alice.refused("CreateContainer", **box())
+    assert "this is without a limit" in refused.message
+    assert refused.metadata["limit"] == str(2**40)
     await alice.container("aa", resources={"memory_bytes": 2**30})
 
 

@@ -49,7 +49,9 @@ class Handover:
         owner_id = await self._owners.id(owner)
         if owner_id is None:
             raise InvalidArgumentError.of(
-                "owner", f"there is no user or team {owner!r}; see 'proad user' and 'proad team'"
+                "owner",
+                f"there is no user or team {owner!r}; 'proad user list' and 'proad team list' show "
+                "which there are",
             )
         resolved = await self._resolver.find(ref)
         connection, id = resolved.connection, resolved.resource.id

@@ -158,16 +158,17 @@ class Quotas:
 
     @contextmanager
     def _reserve(self, profile: Profile, wanted: _Reservation) -> Iterator[None]:
-        used = self._used(wanted.owner_id, profile)
+        used, subject = self._used(wanted.owner_id, profile), current_subject()
         for name, limit in _limits(profile).items():
             amount = wanted.amounts.get(name, 0)
             if amount and used[name] + amount > limit:
                 raise QuotaExceededError(
                     name.lower(),
-                    wanted="" if math.isinf(amount) else f"{amount:.12g}",
-                    used=f"{used[name]:.12g}",
-                    limit=f"{limit:.12g}",
-                    setting=f"profiles.NAME.{_SETTINGS[name]}",
+                    wanted="" if math.isinf(amount) else _as_text(amount),
+                    used=_as_text(used[name]),
+                    limit=_as_text(limit),
+                    setting=_SETTINGS[name],
+                    profile="" if subject is None else subject.profile,
                 )
         self._reserved.add(wanted)
         try:
@@ -232,6 +233,11 @@ def charge_after(entry: Entry, update: ResourceUpdate) -> Charge | None:
 
 def _charge_of(entry: Entry) -> Charge | None:
     return None if entry.record is None else entry.record.charge
+
+
+def _as_text(amount: float) -> str:
+    """Return an amount as users write it: whole unless it is of parts of a processor."""
+    return f"{amount:.0f}" if float(amount).is_integer() else f"{amount:.12g}"
 
 
 def _limits(profile: Profile) -> dict[QuotaName, float]:

@@ -12,15 +12,28 @@ class QuotaExceededError(ProaError):
         used: how much the owner has.
         limit: the most that the owner may have.
         setting: the setting with the limit.
+        profile: the caller's profile, which has the setting.
     """
 
     reason = Reason.QUOTA_EXCEEDED
 
-    def __init__(self, quota: str, *, wanted: str, used: str, limit: str, setting: str) -> None:
-        asks = f"{wanted} more" if wanted else "no limit"
+    def __init__(
+        self, quota: str, *, wanted: str, used: str, limit: str, setting: str, profile: str
+    ) -> None:
+        asks, less = (
+            (f"asks for {wanted} more", "ask for less")
+            if wanted
+            else ("is without a limit", "give it one")
+        )
         super().__init__(
-            f"the quota of {quota} is {limit}, of which {used} are used, and this asks for {asks}; "
-            f"delete or stop something, ask for less, or have the setting {setting} raised",
-            metadata={"quota": quota, "used": used, "limit": limit, "setting": setting},
+            f"the quota of {quota} is {limit}, of which {used} are used, and this {asks}; delete or "
+            f"stop something, {less}, or have the setting {setting} of the profile {profile!r} raised",
+            metadata={
+                "quota": quota,
+                "used": used,
+                "limit": limit,
+                "setting": setting,
+                "profile": profile,
+            },
         )
         self.quota = quota
