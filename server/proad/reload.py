@@ -1,7 +1,7 @@
 """Reload: a running daemon takes over changed settings, all of them or none."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,7 +106,7 @@ class Reloader:
                 update={name: getattr(new, name) for name in differing - restart}
             )
             changed = differing.union(*(each.changed for each in prepared)) - restart
-            done = Reloaded(sorted(changed), sorted(restart))
+            done = Reloaded(_as_written(changed), _as_written(restart))
             _log.info("reloaded", changed=done.changed, restart_needed=done.restart)
             return done
 
@@ -116,6 +116,11 @@ class Reloader:
 
     def _reloadable(self) -> frozenset[str]:
         return frozenset().union(*(part.settings for part in self._parts))
+
+
+def _as_written(names: Iterable[str]) -> list[str]:
+    """Return settings by the names that they have in the file."""
+    return sorted(Settings.model_fields[name].alias or name for name in names)
 
 
 class ReloadableSettings:

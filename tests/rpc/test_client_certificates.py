@@ -239,7 +239,7 @@ async def test_reload_is_in_force_for_connections_that_exist(edge, tmp_path, cha
 
         changed = {
             "authority": ["tls_client_ca_file"],
-            "mapping": ["client_certificates"],
+            "mapping": ["client_certificate"],
             "revoked": ["tls_client_crl_file"],
         }
         assert done.changed == changed[change]

@@ -91,7 +91,8 @@ class ClientCertificates:
             self._trust, self._mapping = trust, mapping
             self._known.clear()
 
-        before, now = self._trust and self._trust.revoked, trust and trust.revoked
+        before = self._trust.revoked if self._trust else frozenset()
+        now = trust.revoked if trust else frozenset()
         changed = frozenset({"tls_client_crl_file"}) if before != now else frozenset[str]()
         return Prepared(take_over, changed)
 

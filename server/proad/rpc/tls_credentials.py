@@ -67,8 +67,7 @@ class TlsCredentials:
         new, old = read_tls(settings.tls) if settings.tls else None, self._tls
         if new is None or old is None:
             # Whether an address has TLS is fixed when it is bound.
-            fixed = frozenset() if new is old else frozenset({"tls_cert_file", "tls_key_file"})
-            return Prepared(_nothing, restart=fixed)
+            return Prepared(_nothing, restart=_given(new or old))
         restart: frozenset[str] = frozenset()
         if (new.client_ca is None) != (old.client_ca is None):
             # So is whether callers must show certificates. The server's own certificate is
@@ -85,6 +84,13 @@ class TlsCredentials:
                 self._tls, self._configuration = tls, configuration
 
         return take_over
+
+
+def _given(tls: TlsMaterial | None) -> frozenset[str]:
+    """Return the names of the settings that the material is from."""
+    if tls is None:
+        return frozenset()
+    return _FILES if tls.client_ca is not None else _FILES - {"tls_client_ca_file"}
 
 
 def _changed(old: TlsMaterial, new: TlsMaterial) -> frozenset[str]:

@@ -188,7 +188,26 @@ def test_reload_names_what_needs_a_restart(start_daemon: Start, config: Path):
 
     assert proad_reload(daemon).splitlines() == [
         "reloaded; changed settings: log_level",
-        "not in force before the daemon is restarted: hosts, token_lifetime",
+        "not in force before the daemon is restarted: host, token_lifetime",
+    ]
+
+
+def test_reload_that_adds_tls_says_that_all_of_it_needs_a_restart(
+    start_daemon: Start, tmp_path: Path, config: Path, authority: Authority
+):
+    config.write_text("")
+    daemon = start_daemon("--memory", "--config", str(config))
+    authority.server().write(tmp_path, "server")
+    (tmp_path / "clients.crt").write_bytes(authority.pem)
+    files = (*((kind, f"server.{end}") for kind, end in FILES), ("client_ca", "clients.crt"))
+    config.write_text("".join(f'tls_{kind}_file = "{tmp_path}/{file}"\n' for kind, file in files))
+
+    assert proad_reload(daemon).splitlines() == [
+        "reloaded; changed settings: none",
+        (
+            "not in force before the daemon is restarted: "
+            "tls_cert_file, tls_client_ca_file, tls_key_file"
+        ),
     ]
 
 
