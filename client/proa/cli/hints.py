@@ -77,6 +77,7 @@ def _may_be_repeated(_invocation: Invocation, error: proa.Error) -> bool:
     return error.code() is grpc.StatusCode.ABORTED
 
 
+_BY_SERVICE_KEY = _in_environment("PROA_SERVICE_KEY", "PROA_SERVICE_KEY_FILE")
 _SHOW = _Rule("{} shows how it is now", ("get {name}",))
 _ENGINES = _Rule("{} shows how the engines are and what each can do", ("host",))
 _WHAT_THERE_IS = _Rule("{} shows what there is", ("ls --all",))
@@ -215,7 +216,7 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("type them again, or have the password set on the daemon's host", on=("login",)),
         _Rule(
             "that is the key of PROA_SERVICE_KEY or PROA_SERVICE_KEY_FILE",
-            when=_in_environment("PROA_SERVICE_KEY", "PROA_SERVICE_KEY_FILE"),
+            when=_BY_SERVICE_KEY,
         ),
         _Rule(
             "they are those in PROA_USERNAME and PROA_PASSWORD",
@@ -235,11 +236,18 @@ RULES: Mapping[str, Sequence[_Rule]] = {
             "that is the token in PROA_TOKEN; put another there",
             when=_in_environment("PROA_TOKEN"),
         ),
+        _Rule(
+            "that is the key of PROA_SERVICE_KEY or PROA_SERVICE_KEY_FILE, which has its own scopes",
+            when=_BY_SERVICE_KEY,
+        ),
         _Rule("{} asks for all that you have", ("login USERNAME",)),
     ],
     "POLICY_DENIED": [
+        _Rule(
+            "who runs the daemon may allow it: {setting} in [policy.profiles.{profile}], and in "
+            "[policy], which bounds the profiles"
+        ),
         _Rule("who runs the daemon may allow it with the setting {setting}"),
-        _Rule("who runs the daemon may allow it"),
     ],
     "REGISTRY_DENIED": [
         _Rule(
@@ -342,6 +350,7 @@ def _error_values(error: proa.Error) -> dict[str, str]:
         "existing": error.metadata.get("existing_id", ""),
         "candidates": ", ".join(map(shlex.quote, filter(None, candidates.split(",")))),
         "setting": error.metadata.get("setting", ""),
+        "profile": error.metadata.get("profile", ""),
         "registry": error.metadata.get("registry", ""),
         "correlation_id": error.correlation_id,
         "seconds": "" if wait is None else f"{max(1, ceil(wait.total_seconds()))}",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +13,9 @@ from proa.cli.output import write_line, write_message
 from proa.cli.session import Output, Session, read_password
 from proa.cli.text import one_of, word, words
 from proa.cli.tokens import StoredToken
+
+# In the order in which they count.
+_CREDENTIALS = ("PROA_TOKEN", "PROA_SERVICE_KEY", "PROA_SERVICE_KEY_FILE", "PROA_USERNAME")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,7 +42,11 @@ def login(
     ] = None,
     output: Output = None,
 ) -> None:
-    """Log in for the next commands. A login lasts until it has not been used for 12 hours."""
+    """Log in for the next commands.
+
+    A login lasts until it has not been used for 12 hours, and a week at most, unless the daemon's
+    settings say otherwise.
+    """
     session = Session.of(ctx, output)
     password = read_password(from_stdin=password_stdin)
     request = v1.CreateTokenRequest(username=username, password=password, scopes=scope)
@@ -51,8 +58,8 @@ def login(
     if session.as_json:
         write_message(response)
     else:
-        end = until.ToDatetime(UTC).astimezone()
-        write_line(f"Logged in as {username} ({_scopes(response.scopes)}) until {end:%H:%M}.")
+        end = _moment(until.ToDatetime(UTC))
+        write_line(f"Logged in as {username} ({_scopes(response.scopes)}) until {end}.")
 
 
 def logout(ctx: typer.Context) -> None:
@@ -79,9 +86,24 @@ def whoami(ctx: typer.Context, output: Output = None) -> None:
     if session.as_json:
         write_message(caller)
         return
-    until = caller.expire_time.ToDatetime(UTC).astimezone()
-    source = " by PROA_TOKEN" if os.environ.get("PROA_TOKEN") else ""
-    write_line(f"{caller.username}{source} ({_scopes(caller.scopes)}) until {until:%H:%M}")
+    given = [name for name in _CREDENTIALS if os.environ.get(name)]
+    login = None if given else session.tokens.get(session.target)
+    # Each command renews a login: its token, of which the caller is told, ends sooner.
+    renewed = login.refresh_expire_time if login else ""
+    ends = datetime.fromisoformat(renewed) if renewed else caller.expire_time.ToDatetime(UTC)
+    source = f" by {given[0]}" if given else ""
+    kind = v1.Access.Name(caller.access)
+    access = f"access {word(v1.Access, kind)}{f', team {caller.team}' if caller.team else ''}"
+    scopes = _scopes(caller.scopes)
+    write_line(f"{caller.username}{source} ({scopes}) until {_moment(ends)}")
+    write_line(f"{access}, profile {caller.profile}")
+
+
+def _moment(time: datetime) -> str:
+    """Return a time of today, or of another day with its date."""
+    local = time.astimezone()
+    today = local.date() == datetime.now(UTC).astimezone().date()
+    return f"{local:%H:%M}" if today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def _scopes(scopes: Iterable[v1.Scope.ValueType]) -> str:

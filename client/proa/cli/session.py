@@ -162,7 +162,10 @@ def _service_key() -> str | None:
     if key := os.environ.get("PROA_SERVICE_KEY"):
         return key
     path = os.environ.get("PROA_SERVICE_KEY_FILE")
-    return Path(path).read_text(encoding="utf-8").strip() if path else None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"PROA_SERVICE_KEY_FILE: {error}") from error
 
 
 def read_password(*, from_stdin: bool) -> str:

@@ -78,9 +78,10 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "WaitResource": "proa wait",
     "WatchResources": "proa watch",
 }
-# Quoted texts, paths and host names contain no terms of the contract.
+# Quoted texts, paths and host names contain no terms of the contract; a setting or a quota may
+# have the name of a field.
 _WORDS = re.compile(
-    r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<force>\bset\ force\b)
+    r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<named>\b(?:setting|quota\ of)\ [a-z_.]+)|(?P<force>\bset\ force\b)
     |(?P<protocol>\ and\ send\ it\ as\ 'authorization:[^']*')
     |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b(?:\ with\ the\ mask\ [a-z_]+)?
     |(?<![\w./:@-])

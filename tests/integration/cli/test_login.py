@@ -44,6 +44,28 @@ def test_login_without_a_password_prompts_for_it(cli):
     assert "ann (" in cli.ok("whoami")
 
 
+def test_whoami_tells_the_end_of_the_login_and_what_it_is_good_for(cli, daemon, tmp_path):
+    told = cli.ok("login", "ann", "--password-stdin", input=PASSWORD)
+    until = told.rpartition("until ")[2].strip().removesuffix(".")
+    who, good_for = cli.ok("whoami").splitlines()
+    assert who.endswith(f"until {until}")
+    assert good_for == "access all, profile default"
+
+
+def test_times_of_another_day_have_a_date(cli, daemon, tmp_path):
+    cli.ok("login", "ann", "--password-stdin", input=PASSWORD)
+    entry = stored(tmp_path, daemon)
+    later = entry | {"refresh_expire_time": "2199-12-24 10:00:00+00:00"}
+    token_file(tmp_path).write_text(json.dumps({daemon: later}))
+    assert "until 2199-12-24 " in cli.ok("whoami")
+
+
+def test_whoami_names_the_variable_that_has_the_credentials(cli, daemon, monkeypatch):
+    monkeypatch.setenv("PROA_USERNAME", "bob")
+    monkeypatch.setenv("PROA_PASSWORD", PASSWORD.strip())
+    assert "bob by PROA_USERNAME (basic) until " in cli.ok("whoami")
+
+
 def test_login_with_scopes_gets_those_alone(cli):
     cli.ok("login", "ann", "--scope", "basic", "--password-stdin", input=PASSWORD)
     assert cli.json("whoami")["scopes"] == ["SCOPE_BASIC"]

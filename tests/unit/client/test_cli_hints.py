@@ -144,10 +144,20 @@ def test_hint_contains_the_values_of_the_error():
     told = {"candidates": "local/domain/win 11,local/domain/$(reboot)"}
     said = "write one of these in its place: 'local/domain/win 11', 'local/domain/$(reboot)'"
     assert hint("AMBIGUOUS_ID", "get", "w", metadata=told) == said
-    said = hint("POLICY_DENIED", "run", "img", metadata={"setting": "bind_roots"})
-    assert said == "who runs the daemon may allow it with the setting bind_roots"
+    denied = {"setting": "bind_roots", "profile": "low"}
+    assert hint("POLICY_DENIED", "run", "img", metadata=denied) == (
+        "who runs the daemon may allow it: bind_roots in [policy.profiles.low], and in [policy], "
+        "which bounds the profiles"
+    )
+    assert hint("POLICY_DENIED", "run", "img", metadata=denied | {"setting": ""}) == ""
     said = "proa resume web lets it go on"
     assert hint("ILLEGAL_STATE", "restart", "web", metadata={"state": "PAUSED"}) == said
+
+
+def test_hint_about_scopes_names_the_service_key_that_counts(monkeypatch):
+    assert hint("SCOPE_MISSING", "ls") == "proa login USERNAME asks for all that you have"
+    monkeypatch.setenv("PROA_SERVICE_KEY_FILE", "key")
+    assert "which has its own scopes" in hint("SCOPE_MISSING", "ls")
 
 
 @pytest.mark.parametrize("argv", ["vm create new -m 1G", "vm create --xml f"])
@@ -272,6 +282,12 @@ def test_hint_for_an_error_without_reason_names_the_daemon():
         ("run img", "open /x/memory.max: gone", "open /x/memory.max: gone"),
         ("run img", "no memory.max, no log_driver.d", "no memory.max, no log_driver.d"),
         ("pull img", "the registry my.image: silent", "the registry my.image: silent"),
+        (
+            "run img",
+            "spec.allow_new_privileges: denied (setting allow_new_privileges)",
+            "--allow-new-privileges: denied (setting allow_new_privileges)",
+        ),
+        ("run img", "the quota of memory_bytes is 1", "the quota of memory_bytes is 1"),
     ],
 )
 def test_in_cli_words_replaces_fields_and_rpcs(argv, told, said):
