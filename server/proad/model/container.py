@@ -174,7 +174,16 @@ class RestartPolicy:
 
 # Docker counts both in nanoseconds, or billionths of a CPU, with 63 bits.
 _LONGEST = timedelta(days=36500)
-_Cpus = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+def _counted(cpus: float) -> float:
+    """Refuse so little that an engine counts it as nothing, which means no limit."""
+    if cpus and round(cpus * 1e9) == 0:
+        raise ValueError("must be at least 0.000000001, or 0 for no limit")
+    return cpus
+
+
+_Cpus = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidator(_counted)]
 _Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=1), le=_LONGEST)]
 
 

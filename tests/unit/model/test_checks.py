@@ -88,6 +88,8 @@ def tried(cls: type, values: dict[str, Any]) -> tuple[Any, set[str]]:
         ({"resources": {"cpus": float("nan")}}, "spec.resources.cpus"),
         ({"resources": {"cpus": float("inf")}}, "spec.resources.cpus"),
         ({"resources": {"cpus": 1e12}}, "spec.resources.cpus"),
+        ({"resources": {"cpus": 4e-10}}, "spec.resources.cpus"),
+        ({"resources": {"cpus": 5e-324}}, "spec.resources.cpus"),
         ({"resources": {"memory_swap_bytes": -2}}, "spec.resources.memory_swap_bytes"),
         ({"resources": {"cpuset_cpus": "all"}}, "spec.resources.cpuset_cpus"),
         ({"ulimits": [{"name": "NOFILE", "soft": 1, "hard": 1}]}, "spec.ulimits[0].name"),
