@@ -35,29 +35,48 @@ LIMITS = (
     ),
 )
 
-LOGS = each(
-    [
-        *(
-            {"log_driver": driver}
-            for driver in (
-                *("syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "logentries"),
-                *("journald", "etwlogs", "loki", "evil/plugin:latest", "Syslog", "JSON-FILE"),
-                *("json-file ", "none ", "local\n"),
-            )
-        ),
-        *(
+LOGS = (
+    *each(
+        [
             {"log_options": {name: value}}
-            for name, value in {
-                "syslog-address": "tcp://192.0.2.1:514",
-                "gelf-address": "udp://192.0.2.1:12201",
-                "fluentd-address": "unix:///run/docker.sock",
-                "splunk-url": "https://192.0.2.1",
-                "awslogs-endpoint": "http://169.254.169.254",
-                "syslog-tls-key": "/etc/shadow",
+            for name, values in {
+                "tag": (
+                    *('{{pad "x" 3000000000 0}}', "{{ pad .Name 1 9000000000 }}", "{{json .}}"),
+                    *("{{.Name | printf `%999999999s`}}", "{{range .ContainerEnv}}{{.}}{{end}}"),
+                    *("a{{{.Name}}", "{{- .Name}}", '{{define "T"}}{{template "T"}}{{end}}'),
+                ),
+                "max-buffer-size": ("17m", "1g", "16777217", "9999999999 G", "1t", "1.5g", "-1"),
+                "max-file": ("1001", "+1000000000", "0" * 20 + "5000", "9" * 40),
             }.items()
-        ),
-        {"log_driver": "syslog", "log_options": {"syslog-address": "unixgram:///dev/log"}},
-    ],
-    "log driver not listed",
-    "allowed_log_drivers",
+            for value in values
+        ],
+        "cost of logging",
+        "allowed_log_drivers",
+    ),
+    *each(
+        [
+            *(
+                {"log_driver": driver}
+                for driver in (
+                    *("syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "logentries"),
+                    *("journald", "etwlogs", "loki", "evil/plugin:latest", "Syslog", "JSON-FILE"),
+                    *("json-file ", "none ", "local\n"),
+                )
+            ),
+            *(
+                {"log_options": {name: value}}
+                for name, value in {
+                    "syslog-address": "tcp://192.0.2.1:514",
+                    "gelf-address": "udp://192.0.2.1:12201",
+                    "fluentd-address": "unix:///run/docker.sock",
+                    "splunk-url": "https://192.0.2.1",
+                    "awslogs-endpoint": "http://169.254.169.254",
+                    "syslog-tls-key": "/etc/shadow",
+                }.items()
+            ),
+            {"log_driver": "syslog", "log_options": {"syslog-address": "unixgram:///dev/log"}},
+        ],
+        "log driver not listed",
+        "allowed_log_drivers",
+    ),
 )

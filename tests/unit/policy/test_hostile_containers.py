@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostile_containers import FOREIGN, TABLES
+from hostile_containers import FOREIGN, TABLES, Hostile
 from proad.model import Container, ContainerSpec
 from proad.policy import Profile
 from proad.policy.containers import judge_live, with_defaults
@@ -212,3 +212,16 @@ def test_views_of_tables_are_what_docker_says():
             container.spec_omits
             or container.spec != container_of(replace(foreign, host={}, config={})).spec
         )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tag": "app/{{.Name}}/{{ .ID }} {x}"},
+        {"max-buffer-size": "16m", "mode": "non-blocking"},
+        {"max-buffer-size": "4MiB", "max-file": "1000", "max-size": "1g"},
+        {"max-file": "sheep"},  # which the engine refuses
+    ],
+)
+def test_log_options_that_cost_the_engine_little_are_allowed(options: dict[str, str]):
+    assert judged(Hostile({"log_options": options}, ""), DEFAULT) == []
