@@ -295,6 +295,26 @@ async def test_hand_over_takes_sight_from_one_and_gives_it_to_the_other(handed):
         each.call.cancel()
 
 
+async def test_hand_over_of_a_container_takes_its_volumes_along(handed):
+    daemon, hand_over = handed
+    alice, bella = await tenant(daemon, "alice"), await tenant(daemon, "bella")
+    data, kept = (
+        [{"target": "/d", "volume": {"name": name}}] for name in ("handed-data", "kept-data")
+    )
+    await alice.container("web", mounts=data)
+    await alice.container("other", mounts=kept)
+
+    await hand_over("web", "bella")
+
+    again = await alice.refused("CreateContainer", spec={"image": IMAGE, "mounts": data})
+    assert again.reason == "POLICY_DENIED"
+    await bella.container("next", mounts=data)
+    await bella.call("RecreateContainer", id="web")
+    foreign = await bella.refused("CreateContainer", spec={"image": IMAGE, "mounts": kept})
+    assert foreign.reason == "POLICY_DENIED"
+    await alice.container("another", mounts=kept)
+
+
 async def test_hand_over_gives_what_was_made_outside_an_owner(handed):
     daemon, hand_over = handed
     await outside(daemon)

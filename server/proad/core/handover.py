@@ -7,7 +7,6 @@ from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import InvalidArgumentError, ResourceNotFoundError
-from proad.ports import Volumes
 
 
 class OwnerIds(Protocol):
@@ -22,7 +21,7 @@ class OwnerIds(Protocol):
 
 
 class Handover:
-    """Gives resources, with the volumes that were made for them, to a user or a team.
+    """Gives resources, with their volumes, to a user or a team.
 
     Args:
         resolver: finds the resource.
@@ -59,8 +58,8 @@ class Handover:
         if entry is None:
             raise ResourceNotFoundError(ref)
         before = entry.published.owner
+        owner_before = entry.record.owner if entry.record is not None else ""
         changes = {"owner": owner_id}
         async with self._inventory.recorder.changing(connection, entry, changes):
-            if isinstance(connection.driver, Volumes):
-                await self._volumes.hand_over(connection, id, owner_id)
+            await self._volumes.hand_over(connection, entry.observed, owner_before, owner_id)
         return {"path": entry.path, "name": entry.published.name, "before": before}

@@ -13,7 +13,14 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.tenancy import current_owner_id, current_visibility
 from proad.errors import InvalidArgumentError, ProaError, VolumeNotFoundError
-from proad.model import ContainerSpec, DomainSpec, PlannedVolume, Volume, VolumeRef
+from proad.model import (
+    ContainerSpec,
+    DomainSpec,
+    PlannedVolume,
+    Resource,
+    Volume,
+    VolumeRef,
+)
 from proad.ports import ContainerAttachments, Volumes
 from proad.ports.records import EngineIdentity, OwnerNames, VolumeOwner, VolumeOwners
 
@@ -195,10 +202,28 @@ class VolumeTenancy:
             if each.owner == owner and each.id not in besides
         )
 
-    async def hand_over(self, connection: EngineConnection, domain: str, owner: str) -> None:
-        """Give the volumes of a domain to another owner."""
+    async def hand_over(
+        self, connection: EngineConnection, resource: Resource, before: str, owner: str
+    ) -> None:
+        """Give the volumes of a resource to another owner.
+
+        Those of a domain are the ones that were made for it; those of a container the ones that it
+        mounts and that were its owner's: who had it before must not mount them any more.
+
+        Args:
+            connection: the engine.
+            resource: the resource.
+            before: id of the owner before.
+            owner: id of the owner from now on.
+        """
         _identity, known = await self._load(connection)
-        rows = [replace(each, owner=owner) for each in known.values() if each.domain == domain]
+        mounts = resource.container.mounts if resource.container is not None else ()
+        mounted = {f"{_CONTAINERS}{each.volume.name}" for each in mounts if each.volume}
+        rows = [
+            replace(each, owner=owner)
+            for each in known.values()
+            if each.domain == resource.id or (each.id in mounted and each.owner == before)
+        ]
         if rows:
             await self._put(connection, rows)
 
