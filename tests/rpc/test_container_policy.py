@@ -140,6 +140,19 @@ async def test_network_of_another_tenants_container_is_denied_as_of_none(alice, 
     await alice.container("beside", networks=[{"network": "container:hers"}])
 
 
+async def test_network_of_the_teams_container_is_not_joined_with_access_own(strict):
+    red = await TeamStore(strict.users._database).add("red")
+    tim, olga = [
+        await tenant(strict, name, access, red)
+        for name, access in (("tim", Access.TEAM), ("olga", Access.OWN))
+    ]
+    await tim.container("shared")
+    network = [{"network": "container:shared"}]
+    refused = await olga.refused("CreateContainer", spec={"image": IMAGE, "networks": network})
+    assert rules(refused) == {"joined namespace"}
+    await tim.container("beside", networks=network)
+
+
 async def _use(daemon, profile):
     user = await daemon.users.set_profile("ann", profile)
     daemon.versions["ann"] = user.token_version

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from proad.core.actor import current_subject
 from proad.core.gate import PolicyGate
 from proad.core.inventory import Entry, Inventory
-from proad.core.tenancy import current_owner_id
+from proad.core.tenancy import current_owner_id, current_owners
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import QuotaExceededError
 from proad.model import (
@@ -138,10 +138,8 @@ class Quotas:
         Raises:
             QuotaExceededError: the caller, or the caller's team, would have too much.
         """
-        profile, subject = self._gate.profile(), current_subject()
-        owner_id = entry.published.owner_id
-        foreign = subject is None or owner_id not in {subject.user_id, subject.team_id}
-        if profile is None or not owner_id or foreign or not _limits(profile):
+        profile, owner_id = self._gate.profile(), entry.published.owner_id
+        if profile is None or owner_id not in current_owners() or not _limits(profile):
             yield
             return
         starts = start and entry.published.state not in ACTIVE

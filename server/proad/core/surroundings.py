@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from proad.core.actor import current_subject
 from proad.core.container_claims import ContainerClaims
 from proad.core.engine_connection import EngineConnection
 from proad.core.host_paths import HostPathReader
 from proad.core.inventory import Entry, Inventory
-from proad.core.tenancy import current_visibility
+from proad.core.tenancy import current_owners, current_visibility
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.model import (
     NETWORK_OF,
@@ -223,11 +222,10 @@ class SurroundingsReader:
         entry = self._find(connection, network.removeprefix(NETWORK_OF))
         if entry is None:
             return None
-        container, subject = entry.observed.container, current_subject()
-        owners = {subject.user_id, subject.team_id} - {""} if subject is not None else set()
+        container = entry.observed.container
         return JoinedContainer(
             id=entry.observed.id,
-            is_own=entry.record is not None and entry.record.owner in owners,
+            is_own=entry.record is not None and entry.record.owner in current_owners(),
             networks=tuple(each.network for each in container.networks) if container else (),
         )
 

@@ -51,8 +51,19 @@ def current_visibility() -> Visibility:
     subject = current_subject()
     if subject is None or subject.access is Access.ALL:
         return EVERYTHING
-    team_id = subject.team_id if subject.access is Access.TEAM else ""
-    return Visibility(frozenset({subject.user_id, team_id} - {""}))
+    return Visibility(current_owners())
+
+
+def current_owners() -> frozenset[str]:
+    """Return the ids of the user and the team whose resources the current subject may call own.
+
+    With access OWN, by the user or by the token, those of the team are somebody else's.
+    """
+    subject = current_subject()
+    if subject is None:
+        return frozenset()
+    team_id = "" if subject.access is Access.OWN else subject.team_id
+    return frozenset({subject.user_id, team_id} - {""})
 
 
 def current_owner_id() -> str:
