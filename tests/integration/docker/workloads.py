@@ -1,7 +1,10 @@
-"""Commands of the test containers, and a helper to create them."""
+"""Commands of the test containers, and helpers to create and to ask them."""
 
+import asyncio
 from pathlib import Path
 from typing import Any, Protocol
+
+import docker
 
 from proad.model import ContainerSpec, Resource
 
@@ -30,3 +33,13 @@ class Make(Protocol):
     async def __call__(self, *command: str, start: bool = True, **fields: Any) -> Resource: ...
 
     def spec(self, *command: str, **fields: Any) -> ContainerSpec: ...
+
+
+async def says(raw: docker.APIClient, container: Resource, *command: str) -> str:
+    """Run a command in a container and return its output."""
+
+    def run() -> str:
+        made = raw.exec_create(container.id, list(command))
+        return raw.exec_start(made["Id"]).decode().strip()
+
+    return await asyncio.to_thread(run)
