@@ -1,19 +1,21 @@
 """Runs requests with an id once, and gives each repetition the answer of the first."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
+from proad.core.requests.background import BackgroundTasks
 from proad.core.requests.current import announce_to
 from proad.core.requests.entry import NewRequest, RequestEntry, Serve
+from proad.core.requests.expiry import Expiry
 from proad.core.requests.feed import Feed
-from proad.core.requests.index import RETENTION, RequestIndex
+from proad.core.requests.index import RequestIndex
 from proad.core.requests.outcome import (
     AnswerCodec,
     Judge,
@@ -60,7 +62,6 @@ def passed(name: str) -> None:
 
 # Failures after which the engine may still do what it was asked for.
 _EFFECT_UNKNOWN = (EngineTimedOutError, EngineUnreachableError)
-_MOST_EXPIRED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +114,12 @@ class RequestJournal:
         self._tasks = tasks
         self._codec = codec
         self._judge = judge
-        self._timing = timing
         self._checkpoint = checkpoint
         self._on_judged = on_judged
         self._index = RequestIndex(most)
         self._entries: dict[RequestKey, RequestEntry] = {}
-        self._background: set[asyncio.Task[Any]] = set()
+        self._expiry = Expiry(records, self._index, self._entries, timing.expiry_interval)
+        self._background = BackgroundTasks(timing.first_retry, timing.longest_retry)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -131,13 +132,11 @@ class RequestJournal:
         for record in await self._records.running():
             entry = self._entries[record.key] = RequestEntry(record, announced=True)
             self._find_out(entry)
-        self._start(self._expire())
+        self._background.start(self._expiry.run())
         try:
             yield
         finally:
-            for task in self._background:
-                task.cancel()
-            await asyncio.gather(*self._background, return_exceptions=True)
+            await self._background.cancel()
 
     async def run(self, request: NewRequest, serve: Serve) -> bytes:
         """Return the reply to a request; serve it if this is the first time.
@@ -319,7 +318,9 @@ class RequestJournal:
             await self._store(entry)
         except DatabaseUnreachableError:
             if entry.announced:
-                self._start(self._retried(lambda: self._store_if_reachable(entry)))
+                self._background.start(
+                    self._background.retried(lambda: self._store_if_reachable(entry))
+                )
             else:
                 self._forget(entry)  # it has had no effect
         self._checkpoint("after answer")
@@ -347,10 +348,10 @@ class RequestJournal:
     def _find_out(self, entry: RequestEntry) -> None:
         """Let the callers of a request whose effect is unknown wait until it is known."""
         entry.feed = Feed()  # the reply is yet to come
-        entry.task = self._start(self._judged(entry))
+        entry.task = self._background.start(self._judged(entry))
 
     async def _judged(self, entry: RequestEntry) -> RequestAnswer:
-        judgement = await self._retried(partial(self._judgement, entry.record))
+        judgement = await self._background.retried(partial(self._judgement, entry.record))
         if judgement.error is None:
             answer = self._codec.response(entry.record.method, judgement.about)
             await self._settle(entry, RequestState.SUCCEEDED, answer.stored, answer.path)
@@ -369,41 +370,6 @@ class RequestJournal:
         except Exception:  # noqa: BLE001 - the request stays open, as it does after a failure
             _log.exception("request not judged", request=record.key.id)
         return None
-
-    async def _retried(self, attempt: Callable[[], Coroutine[Any, Any, T | None]]) -> T:
-        """Return the first result of an attempt that is neither None nor False."""
-        pause = self._timing.first_retry
-        while not (result := await attempt()):
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, self._timing.longest_retry)
-        return result
-
-    async def _expire(self) -> None:
-        """Remove expired records, some at a time."""
-        while True:
-            now = datetime.now(UTC)
-            expired: list[RequestKey] = []
-            if self._index.expired(now):
-                try:
-                    expired = await self._records.expire(now - RETENTION, _MOST_EXPIRED_AT_ONCE)
-                except DatabaseUnreachableError:
-                    expired = []
-                for key in expired:
-                    if key not in self._entries:
-                        self._index.forget(key)
-            if len(expired) < _MOST_EXPIRED_AT_ONCE:
-                await asyncio.sleep(self._timing.expiry_interval)
-
-    def _start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
-        self._background.discard(task)
-        if not task.cancelled():
-            task.exception()  # retrieved: nobody may wait for it
 
 
 def _uncancel() -> None:
