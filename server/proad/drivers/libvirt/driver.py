@@ -4,29 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from types import TracebackType
 from typing import Never, Self
 
-import libvirt
 import structlog
 
-from proad.drivers.libvirt import snapshots
-from proad.drivers.libvirt import update as updating
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
-from proad.drivers.libvirt.connections.queries import find_id, find_running, lookup
 from proad.drivers.libvirt.create import DomainCreator
 from proad.drivers.libvirt.delete import DomainDeleter
-from proad.drivers.libvirt.documents import documents_of
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
+from proad.drivers.libvirt.read_calls import ReadCalls
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.recovery import DomainRecovery
-from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.snapshot_calls import SnapshotCalls
 from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.libvirt.stop import DomainStopper
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
@@ -38,8 +33,8 @@ from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.storage.volumes import VolumeCalls
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.timing import LibvirtTiming
+from proad.drivers.libvirt.update_calls import UpdateCalls
 from proad.drivers.records import LocalVolumeRecords
-from proad.drivers.threads import from_thread
 from proad.drivers.tolerant import Omissions
 from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import redacted
@@ -137,25 +132,34 @@ class LibvirtDriver:
             timing=timing.connection,
         )
         self._reader = DomainReader(self._catalog, self._host.facts, self._omissions)
-        self._timing = timing
         self._reconciler = Reconciler(self._connection, self._catalog, timing.catalog)
         self._subscriptions = Subscriptions(self._connection, self._reader, timing.poll_interval)
         self._stats = StatsCollector(self._connection, self._omissions, timing.stats)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         storage = Storage(Finder(default_pool, pool_path), self._catalog)
         media = Media((*media_dirs, pool_path))
-        self._media_dirs = tuple(media_dirs)
-        self._finder = storage.find
-        self._images = DiskImages(self._catalog, storage.chains)
+        images = DiskImages(self._catalog, storage.chains)
         self._under_way = CreatesUnderWay(ENGINE)
+        self._reads = ReadCalls(
+            self._connection,
+            self._reader,
+            self._host,
+            images,
+            media_dirs=tuple(media_dirs),
+            finder=storage.find,
+        )
         self._volumes = VolumeCalls(self._connection, storage, self._under_way)
+        self._snapshots = SnapshotCalls(
+            self._connection, self._reader, self._omissions, self._under_way
+        )
+        self._updater = UpdateCalls(self._connection, self._reader, timing.resize)
         self._creator = DomainCreator(
             self._connection,
             self._reader,
             self._host,
             storage,
             media,
-            self._images,
+            images,
             self._under_way,
         )
         self._lifecycle = DomainLifecycle(self._connection, self._reader)
@@ -206,20 +210,15 @@ class LibvirtDriver:
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Return all domains; a SUMMARY costs the same few calls for any number."""
-        return await self._connection.call(
-            lambda c: self._reader.all(c, view), bulkhead=Bulkhead.READ
-        )
+        return await self._reads.all(view)
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Return one domain."""
-        read = partial(self._reader.one, view=view)
-        return await self._connection.on(
-            id, read, bulkhead=Bulkhead.READ, cached=view is ResourceView.SUMMARY
-        )
+        return await self._reads.one(id, view)
 
     async def find_id(self, name: str) -> str:
         """Return the UUID of the domain of that name."""
-        return await self._connection.call(lambda c: find_id(c, name), bulkhead=Bulkhead.READ)
+        return await self._reads.find_id(name)
 
     @asynccontextmanager
     async def subscribe(self, on_event: OnEvent) -> AsyncIterator[asyncio.Future[Never]]:
@@ -263,13 +262,11 @@ class LibvirtDriver:
 
     async def domain_facts(self) -> DomainFacts:
         """Return the facts on which domain XML is judged."""
-        read = partial(self._host.judged_facts, media_dirs=self._media_dirs, finder=self._finder)
-        return await self._connection.call(read, bulkhead=Bulkhead.READ)
+        return await self._reads.facts()
 
     async def domain_documents(self, id: str, *, snapshot: str = "") -> tuple[DomainDocument, ...]:
         """Return all XML that a start, or a revert to a snapshot, would run."""
-        read = partial(documents_of, images=self._images, snapshot=snapshot)
-        return await self._connection.on(id, read, bulkhead=Bulkhead.READ)
+        return await self._reads.documents(id, snapshot)
 
     async def create_domain(
         self,
@@ -295,29 +292,21 @@ class LibvirtDriver:
 
     async def find_running(self, runtime_id: int) -> str:
         """Return the UUID of the domain that runs under this number now."""
-        return await self._connection.call(
-            lambda c: find_running(c, runtime_id), bulkhead=Bulkhead.READ
-        )
+        return await self._reads.find_running(runtime_id)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML, without passwords."""
-        flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
-        return await self._connection.on(
-            id, lambda domain: str(domain.XMLDesc(flags)), bulkhead=Bulkhead.READ
-        )
+        return await self._reads.xml(id, inactive=inactive)
 
     # Snapshots
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
         """Return the snapshots of a domain, in any order."""
-        read = partial(snapshots.list_all, omissions=self._omissions)
-        return await self._connection.on(id, read, bulkhead=Bulkhead.READ)
+        return await self._snapshots.list(id)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Return one snapshot."""
-        return await self._connection.on(
-            id, lambda domain: snapshots.get(domain, name, self._omissions), bulkhead=Bulkhead.READ
-        )
+        return await self._snapshots.get(id, name)
 
     async def create_snapshot(
         self,
@@ -327,36 +316,17 @@ class LibvirtDriver:
         announce: AnnounceFootprint = unannounced,
     ) -> Snapshot:
         """Take a snapshot, with memory if the domain is active."""
-        tell = from_thread(announce)
-
-        def take(domain: libvirt.virDomain) -> Snapshot:
-            call = Rollback(tell, self._under_way)
-            try:
-                return snapshots.create(self._reader, domain, spec, self._omissions, call.begin)
-            finally:
-                call.end()
-
-        return await self._connection.on(
-            id, take, timeout=self._connection.timing.long_call_timeout
-        )
+        return await self._snapshots.create(id, spec, announce)
 
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
     ) -> Resource:
         """Revert a domain to a snapshot; None: to the state that it had then."""
-
-        def act(domain: libvirt.virDomain) -> Resource:
-            snapshots.revert(self._reader, domain, name, state)
-            # The metadata was reverted too.
-            self._reader.forget(id)
-            return self._reader.full(domain)
-
-        return await self._connection.on(id, act, timeout=self._connection.timing.long_call_timeout)
+        return await self._snapshots.revert(id, name, state)
 
     async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
         """Delete a snapshot, and with `children` those taken after it."""
-        drop = partial(snapshots.delete, self._reader, name=name, children=children)
-        await self._connection.on(id, drop, timeout=self._connection.timing.long_call_timeout)
+        await self._snapshots.delete(id, name, children=children)
 
     # Volumes
 
@@ -394,23 +364,11 @@ class LibvirtDriver:
 
     async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
         """Return what an update would do."""
-        return await self._connection.on(
-            id, lambda domain: updating.plan(self._reader, domain, update)
-        )
+        return await self._updater.plan(id, update)
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change a domain: name, labels, title, description, memory, vCPUs, autostart."""
-
-        def act(domain: libvirt.virDomain) -> Updated:
-            try:
-                late = updating.apply(self._reader, domain, update, self._timing.resize)
-            finally:
-                self._reader.forget(id)
-            # Looked up again: libvirt's object keeps the name that it was looked up with.
-            now = self._reader.full(lookup(domain.connect(), id))
-            return Updated(resource=now, restart_required=late)
-
-        return await self._connection.on(id, act)
+        return await self._updater.update(id, update)
 
     # Stats
 
