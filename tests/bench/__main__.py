@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.auditing import audit
 from bench.bare import BareLibvirt
 from bench.daemon import Daemon, running
 from bench.external_changes import external_changes
@@ -37,6 +38,7 @@ def _measure(plan: Plan, load: Load, daemon: Daemon, engine: BareLibvirt) -> Ite
         "GetResource, calls a second": lambda: throughput(plan, load, daemon),
         "among many resources": lambda: scaling(plan),
         "request ids": lambda: request_ids(plan),
+        "audit log": lambda: audit(plan),
         "external change → watcher": lambda: external_changes(plan, load, daemon, engine),
         "many watchers": lambda: many_watchers(plan, load, daemon),
         "idle": lambda: idle(plan, load, daemon),

@@ -76,16 +76,17 @@ class Daemon:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[Daemon]:
+def running(*arguments: str, folder: Path | None = None) -> Iterator[Daemon]:
     """Run a daemon with default settings, its log in a file.
 
     Args:
         arguments: of the interpreter, to run another program than `proad serve`.
+        folder: where its state is to be; None: with other temporary files.
 
     Raises:
         RuntimeError: it did not start, with the end of its log; or it did not live to the end.
     """
-    with tempfile.TemporaryDirectory(prefix="proa-bench-") as home:
+    with tempfile.TemporaryDirectory(prefix="proa-bench-", dir=folder) as home:
         socket = f"{home}/proa.sock"
         environment = os.environ | {
             "PROA_STATE_DIR": f"{home}/state",

@@ -18,6 +18,7 @@ class Plan:
         few_resources, many_resources: how many there are in the two daemons that are compared.
         scaling: rounds of each call to these.
         request_ids: rounds of calls with and without an id.
+        audit: rounds of calls with the audit log on disk and in memory.
         external_changes: pauses and resumes of each kind behind the daemon's back.
         watchers: how many watch at once.
         watched_changes: what all of them are to be told of.
@@ -38,6 +39,7 @@ class Plan:
     many_resources: int
     scaling: int
     request_ids: int
+    audit: int
     external_changes: int
     watchers: int
     watched_changes: int
@@ -59,6 +61,7 @@ FULL = Plan(
     many_resources=50_000,
     scaling=300,
     request_ids=300,
+    audit=300,
     external_changes=200,
     watchers=500,
     watched_changes=200,
@@ -80,6 +83,7 @@ QUICK = Plan(
     many_resources=50_000,
     scaling=80,
     request_ids=100,
+    audit=100,
     external_changes=25,
     watchers=50,
     watched_changes=40,
