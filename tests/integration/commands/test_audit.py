@@ -12,8 +12,17 @@ from proad.store.audit import AuditStore
 from proad.store.database import Database
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, state, environment):
+    """The database of the daemon."""
+    if request.param == "sqlite":
+        return f"sqlite:///{state}/proa.db"
+    environment["PROA_DATABASE_URL"] = request.getfixturevalue("postgres_url")
+    return environment["PROA_DATABASE_URL"]
+
+
 @pytest.fixture
-def log(proad, state):
+def log(url, proad, state):
     """The files of a log whose head the database knows."""
     proad("init")
     daemon = daemon_id(state)
@@ -28,7 +37,7 @@ def log(proad, state):
     writer.close()
 
     async def save():
-        async with Database.open(f"sqlite:///{state}/proa.db") as database:
+        async with Database.open(url) as database:
             await AuditStore(database, daemon).save(writer.head, [], [])
 
     asyncio.run(save())
