@@ -40,7 +40,7 @@ def audit(plan: Plan) -> Iterator[Row]:
             {
                 "disk": _verbs(on_disk),
                 "memory": _verbs(in_memory),
-                "bare": lambda: [_append(bare) for _ in range(2)],
+                "bare": lambda: _append_twice(bare),
             },
             plan.audit,
         )
@@ -69,6 +69,7 @@ def _verbs(daemon: Daemon) -> Act:
     return act
 
 
-def _append(file: int) -> None:
-    os.write(file, bytes(_BYTES_A_CALL))
-    os.fdatasync(file)
+def _append_twice(file: int) -> None:
+    for _ in range(2):
+        os.write(file, bytes(_BYTES_A_CALL))
+        os.fdatasync(file)

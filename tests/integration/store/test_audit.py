@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def store(database):
 
 
 def entry(sequence, **fields):
-    usual = {
+    usual: dict[str, Any] = {
         "time": NOON + timedelta(seconds=sequence),
         "username": "ann",
         "user_id": "id-of-ann",
@@ -31,7 +32,7 @@ def entry(sequence, **fields):
 
 
 def end(sequence, **fields):
-    usual = {
+    usual: dict[str, Any] = {
         "path": PATH,
         "outcome": AuditOutcome.FAILED,
         "end_time": NOON + timedelta(hours=1, microseconds=1),
