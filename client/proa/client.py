@@ -1,5 +1,6 @@
 """The synchronous client."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -13,6 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from proa import v1, waiting
 from proa.channels import TLS, Endpoint, Options
 from proa.interceptors import ClientInterceptor, Settings
+from proa.local_login import login_socket
 from proa.paging import pages
 from proa.timing import ClientTiming
 from proa.tokens import ScopeName, Source, StoredLogin, TokenSource, source_of
@@ -28,6 +30,7 @@ def connect(
     password: str | Callable[[], str] | None = None,
     scopes: Iterable[ScopeName] | None = None,
     service_key: str | None = None,
+    local_login: bool | str | os.PathLike[str] = False,
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
     allow_insecure: bool = False,
@@ -58,6 +61,10 @@ def connect(
         scopes: scopes of the tokens, of "basic", "advanced" and "audit"; default: all scopes of
             the user or key.
         service_key: a key of `proad key create`, in place of a username and a password.
+        local_login: True, or the path of the daemon's login socket: tokens for whom this user of
+            the host stands for by the daemon's settings, without a password. True is `login.sock`
+            beside the Unix socket of the target, or /run/proa/login.sock on loopback. A username
+            chooses where there are several.
         tls: True for TLS with the authorities that gRPC ships with; or a `TLS`.
         timeout: default deadline of unary calls, in seconds; default: none.
         allow_insecure: send password and token unencrypted over a network.
@@ -73,7 +80,9 @@ def connect(
         OSError: a TLS file cannot be read.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
-    source: Source = source_of(token, username, password, scopes, service_key)
+    chosen = None if isinstance(local_login, bool) else local_login
+    path = login_socket(endpoint, chosen) if local_login else None
+    source: Source = source_of(token, username, password, scopes, service_key, path)
     if source is not None:
         endpoint.check_secret("the token, password or key")
     settings = endpoint.options(options, request_ids=request_ids)

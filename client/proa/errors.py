@@ -218,6 +218,30 @@ def error_of(call: EndedCall) -> Error:
     return (exact if issubclass(exact, kind) else kind)(code, details)
 
 
+def error_of_status(status: status_pb2.Status) -> Error:
+    """Return the typed exception of a status that came by another way than a call."""
+    return error_of(_Answered(status))
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A status as that of an ended call."""
+
+    status: status_pb2.Status
+
+    def code(self) -> grpc.StatusCode:
+        return _CODES.get(self.status.code, grpc.StatusCode.UNKNOWN)
+
+    def details(self) -> str:
+        return str(self.status.message)
+
+    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        return (("grpc-status-details-bin", self.status.SerializeToString()),)
+
+
+_CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
 def _details(call: EndedCall, code: grpc.StatusCode) -> Details:
     trailing = tuple((key, value) for key, value in call.trailing_metadata() or ())
     plain = Details(

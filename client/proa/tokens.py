@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from proa import v1
 from proa.errors import Unauthenticated
+from proa.local_login import LocalLogin
 from proa.timing import ClientTiming
 
 RENEWABLE = frozenset({"TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"})
@@ -92,13 +93,18 @@ def source_of(
     password: str | Callable[[], str] | None,
     scopes: Iterable[ScopeName] | None,
     service_key: str | None = None,
-) -> Password | ServiceKey | TokenT | None:
+    login_socket: str | None = None,
+) -> Password | ServiceKey | LocalLogin | TokenT | None:
     """Return the source of tokens from the arguments of `connect`.
 
     Raises:
         ValueError: the arguments are incomplete or exclude each other.
     """
     chosen = tuple(_scope(scope) for scope in scopes or ())
+    if login_socket is not None:
+        if token is not None or password is not None or service_key is not None:
+            raise ValueError("a local login takes no token, password or service key")
+        return LocalLogin(login_socket, username or "", chosen)
     if service_key is not None:
         if token is not None or username is not None or password is not None:
             raise ValueError("give a service key, a token, or a username and a password")
@@ -106,7 +112,8 @@ def source_of(
     if username is None and password is None:
         if chosen:
             raise ValueError(
-                "scopes are asked for with a username and a password, or a service key, only"
+                "scopes are asked for with a username and a password, a service key, or a local "
+                "login only"
             )
         return token
     if token is not None:
@@ -170,8 +177,8 @@ class TokenSource:
 
     Args:
         source: None for no token; a token; a function that returns a token and is called
-            before every call; a stored login; or a password or service key, with which one thread
-            at a time gets and renews a token.
+            before every call; a stored login; or a password, service key or login socket, with
+            which one thread at a time gets and renews a token.
         login: makes the CreateToken call.
         refresh: makes the RefreshToken call.
         timing: when a token is renewed.
@@ -190,7 +197,7 @@ class TokenSource:
         self._source = source
         self._login = login
         self._refresh = refresh
-        self._margin = timing.renewal_margin
+        self._timing = timing
         self._clock = clock
         self._lock = threading.Lock()
         self._cached: CachedToken | None = None
@@ -208,19 +215,23 @@ class TokenSource:
         source = self._source
         if source is None or isinstance(source, str):
             return source
-        if isinstance(source, Password | ServiceKey):
+        if isinstance(source, Password | ServiceKey | LocalLogin):
             with self._lock:
                 cached = self._cached
                 if cached is None or cached.needs_renewal(now=self._clock(), refused=refused):
                     response = self._renewed(cached, source)
                     cached = self._cached = CachedToken.from_response(
-                        response, margin=self._margin, now=self._clock()
+                        response, margin=self._timing.renewal_margin, now=self._clock()
                     )
                 return cached.token
         return source() if callable(source) else source.token(refused, self._refresh)
 
-    def _renewed(self, cached: CachedToken | None, source: Password | ServiceKey) -> TokenResponse:
+    def _renewed(
+        self, cached: CachedToken | None, source: Password | ServiceKey | LocalLogin
+    ) -> TokenResponse:
         """Renew the login, or log in anew where that is over."""
+        if isinstance(source, LocalLogin):
+            return source.log_in(self._timing)
         if cached is not None and cached.refresh_token:
             try:
                 return self._refresh(v1.RefreshTokenRequest(refresh_token=cached.refresh_token))
@@ -229,5 +240,7 @@ class TokenSource:
         return self._login(source.request())
 
 
-Source: TypeAlias = Password | ServiceKey | StoredLogin | Callable[[], str] | str | None
+Source: TypeAlias = (
+    Password | ServiceKey | LocalLogin | StoredLogin | Callable[[], str] | str | None
+)
 """Where a client has its tokens from; see `TokenSource`."""

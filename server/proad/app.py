@@ -13,7 +13,7 @@ from proad.composition.authentication import authenticating
 from proad.composition.core import compose_core
 from proad.composition.engines import supervised
 from proad.composition.reloading import add_reloadables, user_limits
-from proad.composition.services import compose_server
+from proad.composition.services import compose_local_login, compose_server
 from proad.config import Settings
 from proad.control import Control
 from proad.core.engine_connection import EngineConnection
@@ -119,7 +119,7 @@ async def serving(
         )
         users = UserLimiter(user_limits(settings))
         if reloader is not None:
-            add_reloadables(reloader, tls, authenticator.certificates, core.gate, users)
+            add_reloadables(reloader, tls, authenticator, core.gate, users)
         server = compose_server(
             settings,
             core,
@@ -133,9 +133,8 @@ async def serving(
         )
 
         # Fail for an address that cannot be bound before the engines are asked; answer after.
-        addresses = server.listen(
-            settings.listen, tls, SocketAccess.of(settings.socket_group, settings.socket_mode)
-        )
+        access = SocketAccess.of(settings.socket_group, settings.socket_mode)
+        addresses = server.listen(settings.listen, tls, access)
         await stack.enter_async_context(audit.opened(auditor.known))
         await stack.enter_async_context(supervised(connections))
         await stack.enter_async_context(core.inventory.following())
@@ -145,6 +144,9 @@ async def serving(
         await stack.enter_async_context(journal.opened())
         await server.start()
         stack.push_async_callback(_drain, server, core.tasks, settings.drain_timeout)
+        if settings.login_socket is not None:
+            logins = compose_local_login(authenticator, auditor, timing.rpc)
+            await stack.enter_async_context(logins.listening(settings.login_socket, access))
         yield addresses
 
 

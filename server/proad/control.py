@@ -1,6 +1,5 @@
 """The control socket: commands on the host ask the running daemon, and hear what came of it."""
 
-import asyncio
 import json
 import os
 import socket
@@ -10,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from proad.errors import ProaError, SetupError
+from proad.lines import LineLimits, Peer, answering
 
 Command = Callable[..., Awaitable[Mapping[str, object]]]
 """Does what a command on the host asks for, with the words after its name."""
 
 _NAME = "control.sock"
-_LONGEST_LINE = 4096
-# A command sends its line at once; a reload takes as long as the files take to be read.
-_LINE_TIMEOUT = 10.0
+# A reload takes as long as the files take to be read.
 _ANSWER_TIMEOUT = 60.0
-_MOST_COMMANDS = 8
+# All commands are of one user.
+_LIMITS = LineLimits(connections_of_user=64)
 
 
 class Control:
@@ -52,30 +51,21 @@ async def controlled(state_dir: Path, control: Control) -> AsyncIterator[None]:
     Raises:
         SetupError: the socket cannot be made.
     """
-    limit = asyncio.Semaphore(_MOST_COMMANDS)
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(line: bytes, _peer: Peer) -> bytes:
         try:
-            async with limit:
-                async with asyncio.timeout(_LINE_TIMEOUT):
-                    line = await reader.readline()
-                answer = await control.run(line)
-                writer.write(json.dumps(answer).encode() + b"\n")
-                await writer.drain()
-        except (OSError, TimeoutError, ValueError, TypeError):
-            pass  # the command has gone away, or is none of ours
-        finally:
-            writer.close()
+            return json.dumps(await control.run(line)).encode()
+        except TypeError as error:
+            raise ValueError("no command of ours") from error
 
     try:
         listening = _listening(state_dir)
     except OSError as error:
         raise SetupError(f"{state_dir / _NAME}: {error.strerror}") from error
-    server = await asyncio.start_unix_server(answer, sock=listening, limit=_LONGEST_LINE)
     try:
-        yield
+        async with answering(listening, answer, _LIMITS):
+            yield
     finally:
-        server.close()
         (state_dir / _NAME).unlink(missing_ok=True)
 
 

@@ -56,6 +56,8 @@ async def run(settings: Settings, load: Callable[[], Settings], *, memory: bool 
         for address in settings.listen:
             if isinstance(address, UnixAddress):
                 alone.enter_context(claimed(address.path))
+        if settings.login_socket is not None:
+            alone.enter_context(claimed(settings.login_socket))
         await _serve(settings, reloader, stop, hangup, memory=memory)
     _log.info("stopped")
 

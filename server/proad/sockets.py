@@ -69,6 +69,26 @@ def unshared() -> Iterator[None]:
 
 
 @contextmanager
+def bound(path: Path, access: SocketAccess) -> Iterator[socket.socket]:
+    """Bind a socket to a claimed path; at the end, close and remove it.
+
+    Raises:
+        SetupError: the socket cannot be made, or given to its group.
+    """
+    with socket.socket(socket.AF_UNIX) as made:
+        try:
+            with unshared():
+                made.bind(str(path))
+        except OSError as error:
+            raise SetupError(f"{path}: {error.strerror}") from error
+        try:
+            access.open(path)
+            yield made
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
 def claimed(path: Path) -> Iterator[None]:
     """Claim the path of a socket for this process, and remove a stale socket there.
 

@@ -1,5 +1,6 @@
 """The client for asyncio."""
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -18,6 +19,7 @@ from proa.aio.watching import AsyncWatchStream, Watch
 from proa.channels import TLS, Endpoint, Options
 from proa.client import seconds
 from proa.interceptors import Settings
+from proa.local_login import LocalLogin, login_socket
 from proa.paging import async_pages
 from proa.timing import ClientTiming
 from proa.tokens import Password, ScopeName, ServiceKey, source_of
@@ -32,6 +34,7 @@ def connect(
     password: str | Callable[[], str] | None = None,
     scopes: Iterable[ScopeName] | None = None,
     service_key: str | None = None,
+    local_login: bool | str | os.PathLike[str] = False,
     tls: TLS | bool | None = None,
     timeout: timedelta | float | None = None,
     allow_insecure: bool = False,
@@ -47,8 +50,10 @@ def connect(
     in which the client is used.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
-    source: Password | ServiceKey | TokenFunction | str | None = source_of(
-        token, username, password, scopes, service_key
+    chosen = None if isinstance(local_login, bool) else local_login
+    path = login_socket(endpoint, chosen) if local_login else None
+    source: Password | ServiceKey | LocalLogin | TokenFunction | str | None = source_of(
+        token, username, password, scopes, service_key, path
     )
     if source is not None:
         endpoint.check_secret("the token, password or key")
@@ -88,7 +93,7 @@ class Client:
     def __init__(
         self,
         channel: Callable[[Sequence[aio.ClientInterceptor]], aio.Channel],
-        source: Password | ServiceKey | TokenFunction | str | None = None,
+        source: Password | ServiceKey | LocalLogin | TokenFunction | str | None = None,
         *,
         timeout: timedelta | float | None = None,
         request_ids: bool = True,

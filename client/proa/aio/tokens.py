@@ -7,6 +7,7 @@ from inspect import isawaitable
 
 from proa import v1
 from proa.errors import Unauthenticated
+from proa.local_login import LocalLogin
 from proa.timing import ClientTiming
 from proa.tokens import CachedToken, Password, ServiceKey, TokenResponse
 
@@ -18,7 +19,7 @@ class AsyncTokenSource:
 
     def __init__(
         self,
-        source: Password | ServiceKey | TokenFunction | str | None,
+        source: Password | ServiceKey | LocalLogin | TokenFunction | str | None,
         login: Callable[[v1.CreateTokenRequest], Awaitable[v1.CreateTokenResponse]],
         refresh: Callable[[v1.RefreshTokenRequest], Awaitable[v1.RefreshTokenResponse]],
         *,
@@ -28,7 +29,7 @@ class AsyncTokenSource:
         self._source = source
         self._login = login
         self._refresh = refresh
-        self._margin = timing.renewal_margin
+        self._timing = timing
         self._clock = clock
         self._lock = asyncio.Lock()
         self._cached: CachedToken | None = None
@@ -46,7 +47,7 @@ class AsyncTokenSource:
         source = self._source
         if source is None or isinstance(source, str):
             return source
-        if not isinstance(source, Password | ServiceKey):
+        if not isinstance(source, Password | ServiceKey | LocalLogin):
             token = source()
             return await token if isawaitable(token) else token
         async with self._lock:
@@ -54,13 +55,15 @@ class AsyncTokenSource:
             if cached is None or cached.needs_renewal(now=self._clock(), refused=refused):
                 response = await self._renewed(cached, source)
                 cached = self._cached = CachedToken.from_response(
-                    response, margin=self._margin, now=self._clock()
+                    response, margin=self._timing.renewal_margin, now=self._clock()
                 )
             return cached.token
 
     async def _renewed(
-        self, cached: CachedToken | None, source: Password | ServiceKey
+        self, cached: CachedToken | None, source: Password | ServiceKey | LocalLogin
     ) -> TokenResponse:
+        if isinstance(source, LocalLogin):
+            return await asyncio.to_thread(source.log_in, self._timing)
         if cached is not None and cached.refresh_token:
             try:
                 return await self._refresh(

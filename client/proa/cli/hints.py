@@ -77,6 +77,10 @@ def _may_be_repeated(_invocation: Invocation, error: proa.Error) -> bool:
     return error.code() is grpc.StatusCode.ABORTED
 
 
+def _is_local_login(invocation: Invocation, _error: proa.Error) -> bool:
+    return bool(invocation.given.keys() & {"local", "login_socket"})
+
+
 _BY_SERVICE_KEY = _in_environment("PROA_SERVICE_KEY", "PROA_SERVICE_KEY_FILE")
 _SHOW = _Rule("{} shows how it is now", ("get {name}",))
 _ENGINES = _Rule("{} shows how the engines are and what each can do", ("host",))
@@ -213,6 +217,11 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "TOKEN_EXPIRED": _LOGIN,
     "TOKEN_REVOKED": _LOGIN,
     "BAD_CREDENTIALS": [
+        _Rule(
+            "a [[local_user]] in the daemon's settings says for whom you stand; or log in by name, "
+            "with a password",
+            when=_is_local_login,
+        ),
         _Rule("type them again, or have the password set on the daemon's host", on=("login",)),
         _Rule(
             "that is the key of PROA_SERVICE_KEY or PROA_SERVICE_KEY_FILE",
@@ -269,12 +278,23 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "TOO_MANY_REQUESTS": [_Rule("requests are forgotten 24 hours after their end")],
 }
 
-_WITHOUT_REASON: Mapping[type[proa.Error], _Rule] = {
-    proa.Unavailable: _Rule(
-        "is proad running at {target}? choose another with --target or PROA_TARGET"
+_WITHOUT_REASON: Sequence[tuple[type[proa.Error], _Rule]] = (
+    (
+        proa.Unavailable,
+        _Rule(
+            "is proad running, with the setting login_socket? name that path with --login-socket",
+            when=_is_local_login,
+        ),
     ),
-    proa.Unimplemented: _Rule("that daemon may be an older one; {} shows", ("version",)),
-}
+    (
+        proa.Unavailable,
+        _Rule("is proad running at {target}? choose another with --target or PROA_TARGET"),
+    ),
+    (
+        proa.Unimplemented,
+        _Rule("that daemon may be an older one; {} shows", ("version",)),
+    ),
+)
 
 _BRACED = re.compile(r"\{(\w*)\}")
 
@@ -284,7 +304,7 @@ def hint_for(error: proa.Error, invocation: Invocation) -> Hint:
     if error.reason:
         rules = RULES.get(error.reason, ())
     else:
-        rules = [rule for kind, rule in _WITHOUT_REASON.items() if isinstance(error, kind)]
+        rules = [rule for kind, rule in _WITHOUT_REASON if isinstance(error, kind)]
     known = {
         **_invocation_values(invocation),
         **_error_values(error),

@@ -13,6 +13,7 @@ from proa.cli.output import write_line, write_message
 from proa.cli.session import Output, Session, read_password
 from proa.cli.text import one_of, word, words
 from proa.cli.tokens import StoredToken
+from proa.local_login import DEFAULT_SOCKET, LocalLogin
 
 # In the order in which they count.
 _CREDENTIALS = ("PROA_TOKEN", "PROA_SERVICE_KEY", "PROA_SERVICE_KEY_FILE", "PROA_USERNAME")
@@ -28,7 +29,23 @@ def add_to(app: typer.Typer) -> None:
 def login(
     ctx: typer.Context,
     *,
-    username: str,
+    username: Annotated[str, typer.Argument(help="User to log in.", show_default=False)] = "",
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local",
+            help="Log in as whom you stand for as a user of this host, without a password.",
+        ),
+    ] = False,
+    login_socket: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="The daemon's login socket, for --local. Default: login.sock beside its own "
+            f"socket, or {DEFAULT_SOCKET}.",
+            show_default=False,
+        ),
+    ] = "",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
@@ -45,21 +62,34 @@ def login(
     """Log in for the next commands.
 
     A login lasts until it has not been used for 12 hours, and a week at most, unless the daemon's
-    settings say otherwise.
+    settings say otherwise; with --local, it lasts for as long as the settings know you.
     """
     session = Session.of(ctx, output)
-    password = read_password(from_stdin=password_stdin)
-    request = v1.CreateTokenRequest(username=username, password=password, scopes=scope)
-    with session.client() as client:
-        response = client.auth.CreateToken(request)
-    session.tokens.keep(session.target, StoredToken.of(response))
+    if local or login_socket:
+        if password_stdin:
+            raise typer.BadParameter("a local login takes no password")
+        path = session.login_socket(login_socket)
+        source = LocalLogin(path, username, tuple(scope or ()))
+        response = source.log_in()
+        stored = StoredToken.of(response, source)
+        with session.client(token=response.token) as client:
+            username = client.auth.GetCaller(v1.GetCallerRequest()).username
+    else:
+        if not username:
+            raise typer.BadParameter("name the user to log in, or log in with --local")
+        password = read_password(from_stdin=password_stdin)
+        request = v1.CreateTokenRequest(username=username, password=password, scopes=scope)
+        with session.client() as client:
+            response = client.auth.CreateToken(request)
+        stored = StoredToken.of(response)
+    session.tokens.keep(session.target, stored)
     until = response.refresh_expire_time if response.refresh_token else response.expire_time
     response.token = response.refresh_token = ""  # stored in the file; keep them out of the output
     if session.as_json:
         write_message(response)
     else:
-        end = _moment(until.ToDatetime(UTC))
-        write_line(f"Logged in as {username} ({_scopes(response.scopes)}) until {end}.")
+        end = "" if stored.login_socket else f" until {_moment(until.ToDatetime(UTC))}"
+        write_line(f"Logged in as {username} ({_scopes(response.scopes)}){end}.")
 
 
 def logout(ctx: typer.Context) -> None:

@@ -18,6 +18,7 @@ from proa.cli import exits
 from proa.cli.invocation import Invocation
 from proa.cli.output import Format, write_line, write_messages
 from proa.cli.tokens import FileLogin, TokenFile
+from proa.local_login import login_socket
 
 Output = Annotated[
     Format | None, typer.Option("--output", "-o", help="Form of the output.", show_default=False)
@@ -70,6 +71,11 @@ class Session:
     def as_json(self) -> bool:
         """Whether the output format is JSON."""
         return self.format is Format.JSON
+
+    def login_socket(self, path: str) -> str:
+        """Return the path of the daemon's login socket; `path` if it is not empty."""
+        endpoint = Endpoint(self.target, self.tls, self.insecure)
+        return login_socket(endpoint, path or None)
 
     @property
     def tokens(self) -> TokenFile:

@@ -6,13 +6,14 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from proa import v1
 from proa.errors import Unauthenticated
+from proa.local_login import LocalLogin
 from proa.timing import ClientTiming
 from proa.tokens import Refresh, TokenResponse, renew_in
 
@@ -25,6 +26,9 @@ class StoredToken:
         token: the token.
         renew_time: when to renew the token.
         refresh_token: gives the next token; empty: only another login does.
+        login_socket: gives the next token in its place; empty: none does.
+        username: the user whom the login socket was asked for; empty: none by name.
+        scopes: numbers of the scopes that it was asked for, with commas; empty: all.
         refresh_expire_time: when the login ends, unless it is used before.
     """
 
@@ -32,14 +36,21 @@ class StoredToken:
     renew_time: str = ""
     refresh_token: str = field(default="", repr=False)
     refresh_expire_time: str = ""
+    login_socket: str = ""
+    username: str = ""
+    scopes: str = ""
 
     @classmethod
-    def of(cls, response: TokenResponse) -> "StoredToken":
-        """Return the token of a response; see `proa.tokens.CachedToken`."""
+    def of(cls, response: TokenResponse, local: LocalLogin | None = None) -> "StoredToken":
+        """Return the token of a response, and its login socket; see `proa.tokens.CachedToken`."""
         left = renew_in(response, ClientTiming().renewal_margin)
         renew = "" if left == math.inf else (_now() + timedelta(seconds=left)).isoformat()
         expires = response.refresh_expire_time.ToDatetime(UTC) if response.refresh_token else ""
-        return cls(response.token, renew, response.refresh_token, str(expires))
+        stored = cls(response.token, renew, response.refresh_token, str(expires))
+        if local is None:
+            return stored
+        scopes = ",".join(map(str, local.scopes))
+        return replace(stored, login_socket=local.path, username=local.username, scopes=scopes)
 
     @classmethod
     def read(cls, entry: Any) -> "StoredToken":
@@ -51,10 +62,18 @@ class StoredToken:
 
     def serves(self, refused: str | None) -> bool:
         """Return whether the token can be used, or nothing can renew it."""
-        if not self.refresh_token:
+        if not (self.refresh_token or self.login_socket):
             return True
         due = self.renew_time and datetime.fromisoformat(self.renew_time) <= _now()
         return not due and self.token != refused
+
+    def renewed(self, refresh: Refresh) -> "StoredToken":
+        """Return the next token. Raises proa.Error if the login is over."""
+        if self.login_socket:
+            scopes = tuple(v1.Scope.ValueType(int(each)) for each in self.scopes.split(",") if each)
+            local = LocalLogin(self.login_socket, self.username, scopes)
+            return StoredToken.of(local.log_in(), local)
+        return StoredToken.of(refresh(v1.RefreshTokenRequest(refresh_token=self.refresh_token)))
 
 
 @dataclass(frozen=True)
@@ -97,12 +116,10 @@ class TokenFile:
             token = tokens.get(target)
             if token is None or token.serves(refused):
                 return token
-            request = v1.RefreshTokenRequest(refresh_token=token.refresh_token)
             try:
-                response = refresh(request)
+                token = token.renewed(refresh)
             except Unauthenticated:
                 return token  # the login is over: the call itself will say so
-            token = StoredToken.of(response)
             self._write({**tokens, target: token})
             return token
 

@@ -13,6 +13,7 @@ import structlog
 from proad.auth.client_address import ClientAddressResolver
 from proad.auth.client_certificates import ClientCertificates
 from proad.auth.fair_queue import FairQueue
+from proad.auth.local_users import LocalUsers
 from proad.auth.login_limiter import LoginLimiter
 from proad.auth.oidc import OidcTokens
 from proad.auth.passwords import Passwords, check_password
@@ -93,6 +94,7 @@ class Authenticator:
         oidc: verifies tokens of an issuer; None for none.
         addresses: resolves the address of a caller; by default no proxy is trusted.
         certificates: tells whom client certificates stand for; by default for nobody.
+        local_users: issues tokens to users of this host; by default to nobody.
         timing: durations of the cache, the monitor and the pauses.
         clock: monotonic time in seconds, for the cache and the pauses.
     """
@@ -109,6 +111,7 @@ class Authenticator:
         oidc: OidcTokens | None = None,
         addresses: ClientAddressResolver | None = None,
         certificates: ClientCertificates | None = None,
+        local_users: LocalUsers | None = None,
         timing: AuthTiming = AuthTiming(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -116,6 +119,7 @@ class Authenticator:
         self._tokens = tokens
         self._passwords = passwords
         self.certificates = certificates or ClientCertificates()
+        self.local_users = local_users or LocalUsers(users, tokens)
         self._token_status = TokenStatusCache(
             users, revocations, self.certificates, timing=timing, clock=clock
         )

@@ -99,7 +99,11 @@ def check_config(
         read_tls(settings.tls)
         read_client_trust(settings.tls)
     addresses = {"listen", "tls_client_listen"}
-    tables = {"hosts": "host", "client_certificates": "client_certificate"}
+    tables = {
+        "hosts": "host",
+        "client_certificates": "client_certificate",
+        "local_users": "local_user",
+    }
     plain = settings.model_dump(mode="json", exclude=addresses | tables.keys() | {"policy"})
     for name, value in plain.items():
         if value is not None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from proad.auth.client_address import ClientAddressResolver
 from proad.auth.client_certificates import ClientCertificates
 from proad.auth.keys import KeyRing
+from proad.auth.local_users import LocalUsers
 from proad.auth.oidc import (
     IssuerKeys,
     JwksFile,
@@ -68,6 +69,7 @@ async def authenticating(
             certificates=ClientCertificates(
                 read_client_trust(settings.tls), settings.client_certificates
             ),
+            local_users=LocalUsers(users, tokens, settings.local_users),
             timing=timing,
         )
         try:

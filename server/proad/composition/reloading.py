@@ -1,6 +1,6 @@
 """What a reload changes while the daemon runs."""
 
-from proad.auth.client_certificates import ClientCertificates
+from proad.auth.service import Authenticator
 from proad.config import Settings
 from proad.core.gate import PolicyGate
 from proad.reload import ReloadableSettings, Reloader
@@ -11,13 +11,14 @@ from proad.rpc.user_limiter import UserLimiter, UserLimits
 def add_reloadables(
     reloader: Reloader,
     tls: TlsCredentials,
-    certificates: ClientCertificates,
+    authenticator: Authenticator,
     gate: PolicyGate,
     users: UserLimiter,
 ) -> None:
     """Let the components whose settings may change take part in reloads."""
     reloader.add(tls)
-    reloader.add(certificates)
+    reloader.add(authenticator.certificates)
+    reloader.add(authenticator.local_users)
     reloader.add(
         ReloadableSettings(
             *("policy", "allowed_registries"), take_over=lambda each: gate.use(each.policy)

@@ -22,6 +22,7 @@ from proad.core.volume_operations import VolumeOperations
 from proad.core.wait_service import WaitService
 from proad.core.watch_service import WatchService
 from proad.model import ServerInfo, ServerLimits
+from proad.rpc.access_log import AccessLog
 from proad.rpc.audit_service import AuditService
 from proad.rpc.auth_service import AuthService
 from proad.rpc.call_auditor import CallAuditor
@@ -31,6 +32,7 @@ from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
 from proad.rpc.interceptor import CallInterceptor
+from proad.rpc.local_login import LocalLogin
 from proad.rpc.methods import largest_request, methods
 from proad.rpc.operation_service import OperationService
 from proad.rpc.paging import MOST, Paginator
@@ -41,6 +43,7 @@ from proad.rpc.server import RpcServer, service_names
 from proad.rpc.server_service import ServerService
 from proad.rpc.signing import Signer
 from proad.rpc.snapshot_service import SnapshotService
+from proad.rpc.timing import RpcTiming
 from proad.rpc.user_limiter import UserLimiter
 from proad.rpc.volume_service import VolumeService
 from proad.timing import DaemonTiming
@@ -113,6 +116,14 @@ def compose_server(
         max_concurrent_streams=settings.grpc_max_concurrent_streams,
         timing=timing.rpc,
     )
+
+
+def compose_local_login(
+    authenticator: Authenticator, auditor: CallAuditor, timing: RpcTiming
+) -> LocalLogin:
+    """Compose what answers on the login socket."""
+    access_log = AccessLog(authenticator.client_address, timing)
+    return LocalLogin(authenticator.local_users, auditor, access_log)
 
 
 def _server_info(settings: Settings, inventory: Inventory) -> ServerInfo:

@@ -7,6 +7,7 @@ from proad.config.certificates import ClientCertificateSettings, TlsFiles
 from proad.config.hosts import DEFAULT_HOST, HostSettings, VirtTypeSetting
 from proad.config.listen import ListenAddress, TcpAddress, UnixAddress, parse_listen_address
 from proad.config.loading import ConfigError, example, load_settings
+from proad.config.local_users import LocalUserSettings
 from proad.config.oidc import OidcRule, OidcSettings
 from proad.config.secret_url import SecretUrl
 from proad.config.settings import (
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigError",
     "HostSettings",
     "ListenAddress",
+    "LocalUserSettings",
     "LogFormat",
     "LogLevel",
     "OidcRule",

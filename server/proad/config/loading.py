@@ -23,7 +23,7 @@ _LOCAL_VARIABLES = {
 }
 
 # Settings that are tables, and have no variable.
-_TABLES = frozenset({"hosts", "client_certificates", "oidc", "policy"})
+_TABLES = frozenset({"hosts", "client_certificates", "local_users", "oidc", "policy"})
 
 # Variables of the client, its commands, the build and the tests, which a shell may set.
 OTHER_VARIABLES = frozenset(

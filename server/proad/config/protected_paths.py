@@ -20,7 +20,7 @@ _ENGINES = (
 
 def protected_paths(settings: Settings) -> tuple[str, ...]:
     """Return the sockets, state and keys of the engines and of the daemon itself."""
-    ours = [settings.state_dir, settings.tls_key_file]
+    ours = [settings.state_dir, settings.tls_key_file, settings.login_socket]
     ours += [address.path for address in settings.listen if isinstance(address, UnixAddress)]
     ours += [path for host in settings.hosts for path in _sockets(host)]
     database = make_url(settings.database_url.get_secret_value())

@@ -28,9 +28,11 @@ from proad.config.hosts import DEFAULT_HOST, HostSettings
 from proad.config.listen import (
     ListenAddress,
     TcpAddress,
+    UnixAddress,
     parse_listen_addresses,
     parse_optional_listen_addresses,
 )
+from proad.config.local_users import LocalUserSettings, SocketPath
 from proad.config.oidc import OidcSettings
 from proad.config.paths import AbsoluteFile, AbsolutePath
 from proad.config.proxies import Proxy, parse_proxies
@@ -87,6 +89,9 @@ class Settings(BaseSettings):
         listen: the addresses to listen on.
         socket_group: name of the group of the Unix sockets; empty: the daemon's own.
         socket_mode: permissions of the Unix sockets.
+        login_socket: path of a Unix socket that gives tokens to users of this host; None: none.
+        local_users: whom users of this host stand for. Named `local_user` as an argument and in
+            the file.
         database_url: SQLAlchemy URL with an asynchronous driver; may contain a password.
         hosts: the hosts whose engines are served, with unique names. Named `host` as an
             argument and in the file.
@@ -134,6 +139,8 @@ class Settings(BaseSettings):
     ] = (DEFAULT_LISTEN,)
     socket_group: Annotated[str, Field(max_length=64)] = ""
     socket_mode: Literal["0600", "0660", "0666"] = "0660"
+    login_socket: SocketPath | None = None
+    local_users: Annotated[tuple[LocalUserSettings, ...], Field(alias="local_user")] = ()
     database_url: SecretUrl = Field(
         default_factory=lambda data: SecretUrl(sqlite_url(data["state_dir"] / "proa.db"))
     )
@@ -244,6 +251,10 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name} needs tls_client_ca_file")
         if strange := set(self.tls_client_listen) - set(self.listen):
             raise ValueError(f"tls_client_listen: {min(map(str, strange))} is not in listen")
+        if self.local_users and self.login_socket is None:
+            raise ValueError("local_user needs login_socket")
+        if self.login_socket and UnixAddress(self.login_socket) in self.listen:
+            raise ValueError("login_socket: is in listen, too; give it a path of its own")
         profiles = self.policy.effective().keys()
         rules = self.oidc.rules if self.oidc else ()
         if unknown := sorted({rule.profile for rule in rules} - profiles):

@@ -76,6 +76,18 @@ class BadServiceKeyError(ProaError):
         super().__init__("the service key is not valid; 'proad key' on the host manages keys")
 
 
+class NotMappedError(ProaError):
+    """A user of this host stands for nobody, or for a user who is disabled. One message for all."""
+
+    reason = Reason.BAD_CREDENTIALS
+
+    def __init__(self, uid: int) -> None:
+        super().__init__(
+            f"the user id {uid} of the host stands for no user: no [[local_user]] in the daemon's "
+            "settings fits, or its user was removed or disabled; log in with a password"
+        )
+
+
 class TooManyAttemptsError(ProaError):
     """Too many failed logins."""
 

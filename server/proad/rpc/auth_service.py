@@ -30,7 +30,8 @@ _ACCESSES = {
     Access.TEAM: v1.ACCESS_TEAM,
     Access.OWN: v1.ACCESS_OWN,
 }
-_ACCESS_OF = {number: access for access, number in _ACCESSES.items()}
+ACCESS_OF = {number: access for access, number in _ACCESSES.items()}
+"""The accesses by their numbers in the contract."""
 
 
 class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
@@ -44,7 +45,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     async def CreateToken(
         self, request: v1.CreateTokenRequest, context: _Context
     ) -> v1.CreateTokenResponse:
-        wanted, access = _wanted(request.scopes), _ACCESS_OF.get(request.access)
+        wanted, access = wanted_scopes(request.scopes), ACCESS_OF.get(request.access)
         peer, addresses = context.peer(), forwarded(headers(context))
         if request.service_key:
             if request.username or request.password:
@@ -63,7 +64,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
                 peer=peer,
                 forwarded=addresses,
             )
-        return v1.CreateTokenResponse(**_given(issued))
+        return v1.CreateTokenResponse(**token_fields(issued))
 
     async def RefreshToken(
         self, request: v1.RefreshTokenRequest, context: _Context
@@ -73,7 +74,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             peer=context.peer(),
             forwarded=forwarded(headers(context)),
         )
-        return v1.RefreshTokenResponse(**_given(issued))
+        return v1.RefreshTokenResponse(**token_fields(issued))
 
     async def GetCaller(
         self, request: v1.GetCallerRequest, context: _Context
@@ -98,7 +99,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
         return v1.RevokeTokenResponse()
 
 
-def _given(issued: IssuedToken) -> dict[str, Any]:
+def token_fields(issued: IssuedToken) -> dict[str, Any]:
     """Return the fields of a response, which are the same for every way to get a token.
 
     From here on the call is the user's, also in the audit log.
@@ -114,7 +115,8 @@ def _given(issued: IssuedToken) -> dict[str, Any]:
     }
 
 
-def _wanted(numbers: Iterable["v1.Scope.ValueType"]) -> list[Scope] | None:
+def wanted_scopes(numbers: Iterable["v1.Scope.ValueType"]) -> list[Scope] | None:
+    """Return the scopes that a request asks for; None: all. Raises InvalidArgumentError."""
     wanted = []
     for index, number in enumerate(numbers):
         if number not in SCOPES:

@@ -208,11 +208,16 @@ def _precondition(
 
 def internal_status(correlation_id: str) -> grpc.Status:
     """Return the status of an unexpected exception. Only the log has the exception."""
+    return _status(internal_failure(correlation_id), correlation_id)
+
+
+def internal_failure(correlation_id: str) -> status_pb2.Status:
+    """Return what a caller is told of an unexpected exception."""
     info = error_details_pb2.ErrorInfo(
         reason=Reason.INTERNAL, domain=ERROR_DOMAIN, metadata={"correlation_id": correlation_id}
     )
     message = f"a fault of the daemon; its log has more under correlation id {correlation_id}"
-    return _status(_failure(code_pb2.INTERNAL, message, [info]), correlation_id)
+    return _failure(code_pb2.INTERNAL, message, [info])
 
 
 def _failure(code: int, message: str, details: Iterable[Message]) -> status_pb2.Status:

@@ -77,6 +77,7 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "public_reflection": "true",
         "socket_group": "proa",
         "socket_mode": "0600",
+        "login_socket": "/b.sock",
         "password_min_length": "12",
         "allowed_registries": "docker.io,*.example:5000, [::1]:5000",
         "user_calls_per_second": "5",
@@ -93,7 +94,7 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "grpc_max_message_bytes": "5000000",
         "grpc_max_concurrent_streams": "7",
     }
-    tables = {"hosts", "client_certificates", "oidc", "policy"}
+    tables = {"hosts", "client_certificates", "local_users", "oidc", "policy"}
     assert values.keys() == Settings.model_fields.keys() - tables
     for name, value in values.items():
         monkeypatch.setenv(f"PROA_{name.upper()}", value)
@@ -331,11 +332,14 @@ def test_example_has_the_defaults(monkeypatch, write):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     lines = re.sub(r"(?m)^# (?=\[{0,2}[a-z_]+(\]{1,2}| = ))", "", example())
     values = tomllib.loads(lines)
-    tables = {"hosts", "client_certificates", "oidc"}
+    tables = {"hosts", "client_certificates", "local_users", "oidc"}
     assert values.keys() == (Settings.model_fields.keys() | {"host"}) - tables
     (host,) = values["host"]
     assert host.keys() == type(DEFAULT_HOST).model_fields.keys()
     assert values["policy"].keys() == Profile.model_fields.keys()
-    without_files = "\n".join(line for line in lines.splitlines() if "/etc/proa" not in line)
-    assert load_settings(write(without_files)) == Settings()
+    off = ("/etc/proa", "login_socket")
+    without = "\n".join(
+        line for line in lines.splitlines() if not any(each in line for each in off)
+    )
+    assert load_settings(write(without)) == Settings()
     assert load_settings(write(example())) == Settings()

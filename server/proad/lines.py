@@ -1,0 +1,132 @@
+"""Unix sockets that answer one line each: a caller sends a line, gets a line, and is done."""
+
+import asyncio
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+_LONGEST_LINE = 4096
+# Of asm-generic/socket.h; the module socket has no name for it.
+_SO_PEERGROUPS = 59
+_CREDENTIALS = struct.Struct("3i")
+# The most that Python reads of an option.
+_MOST_GROUPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who connected, as the kernel noted at that moment.
+
+    Attributes:
+        uid: effective user id; the one of nobody for a user whom this namespace does not know.
+        groups: effective group id, and the supplementary ones.
+    """
+
+    uid: int
+    groups: frozenset[int]
+
+    @classmethod
+    def of(cls, connection: socket.socket) -> "Peer":
+        """Return the peer of a connected Unix socket.
+
+        Raises:
+            OSError: the kernel does not tell.
+        """
+        _pid, uid, gid = _CREDENTIALS.unpack(
+            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        one = struct.calcsize("I")
+        packed = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS * one)
+        return cls(uid, frozenset({gid, *struct.unpack(f"{len(packed) // one}I", packed)}))
+
+
+@dataclass(frozen=True, slots=True)
+class LineLimits:
+    """What the callers of a socket may take.
+
+    Attributes:
+        line_timeout: time in which a caller sends its line, and in which it takes the answer, in
+            seconds.
+        connections: connections at a time.
+        connections_of_user: of these, those of one user of the host.
+    """
+
+    line_timeout: float = 10.0
+    connections: int = 64
+    connections_of_user: int = 8
+
+
+Answer = Callable[[bytes, Peer], Awaitable[bytes]]
+"""Returns the line that answers a line of a peer. Raises ValueError for one that gets no answer."""
+
+
+@asynccontextmanager
+async def answering(
+    listening: socket.socket, answer: Answer, limits: LineLimits = LineLimits()
+) -> AsyncIterator[None]:
+    """Answer the callers of a bound socket, each with one line.
+
+    A caller beyond the limits is hung up on at once: who connects and says nothing keeps nobody
+    else out, whatever user that is.
+    """
+    slots = _Slots(limits)
+    serving: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:  # a stream's callback runs in one
+            serving.add(task)
+            task.add_done_callback(serving.discard)
+        try:
+            peer = Peer.of(writer.get_extra_info("socket"))
+            with slots.taken(peer.uid) as taken:
+                if not taken:
+                    return
+                async with asyncio.timeout(limits.line_timeout):
+                    line = await reader.readline()
+                if not line.endswith(b"\n"):
+                    return  # the caller has gone away
+                writer.write(await answer(line, peer) + b"\n")
+                async with asyncio.timeout(limits.line_timeout):
+                    await writer.drain()
+        except (OSError, TimeoutError, ValueError, asyncio.CancelledError):
+            pass  # gone, too slow, none of ours, or the daemon ends
+        finally:
+            writer.close()
+
+    server = await asyncio.start_unix_server(serve, sock=listening, limit=_LONGEST_LINE)
+    try:
+        yield
+    finally:
+        server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving)
+
+
+class _Slots:
+    """Counts connections, of all and of each user."""
+
+    def __init__(self, limits: LineLimits) -> None:
+        self._limits = limits
+        self._taken: Counter[int] = Counter()
+
+    @contextmanager
+    def taken(self, uid: int) -> Iterator[bool]:
+        """Take a slot for the block; yield False if there is none."""
+        if (
+            self._taken.total() >= self._limits.connections
+            or self._taken[uid] >= self._limits.connections_of_user
+        ):
+            yield False
+            return
+        self._taken[uid] += 1
+        try:
+            yield True
+        finally:
+            self._taken[uid] -= 1
+            if not self._taken[uid]:
+                del self._taken[uid]
