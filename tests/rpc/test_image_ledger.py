@@ -7,6 +7,7 @@ from proad.drivers.memory import MemoryDriver
 from proad.store.database import Database
 from proad.store.images import ImageStore
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
+from rpc.tenants import tenant
 
 REGISTRY = "registry.example:5000"
 PRIVATE = f"{REGISTRY}/denied/app:1"
@@ -216,6 +217,7 @@ async def test_ledger_outlives_the_daemon(settings):
     url = settings().database_url.get_secret_value()
     async with Database.open(url) as database:
         records = ImageStore(database, "this daemon")
+        known = []
         for _ in range(2):
             drivers = [("local", engine)]
             async with running(settings(), drivers, image_records=records) as daemon:
@@ -224,5 +226,27 @@ async def test_ledger_outlives_the_daemon(settings):
                     await ann.login()
                     await ann.pull()
                 assert not await eve.sees(PRIVATE)
-        assert len(await records.all()) == 1
+                known.append({*await records.all()})
+        assert known[0] == known[1] != set()
         assert await ImageStore(database, "another daemon").all() == []
+
+
+async def test_forced_delete_spares_what_stopped_containers_of_others_use(daemon):
+    alice, bella = await tenant(daemon, "alice"), await tenant(daemon, "bella")
+    box = await alice.container("hers", start=False)
+    for more in ({}, {"force": True}, {"force": True, "validate_only": True}):
+        refused = await bella.refused("DeleteImage", image=IMAGE, **more)
+        assert (refused.reason, refused.metadata["used_by"]) == ("IN_USE", "")
+        assert "hers" not in refused.message
+    mine = await bella.refused("DeleteImage", image=IMAGE, force=True)
+    await alice.call("DeleteResource", id=box.id)
+    await bella.container("own", start=False)
+    own = await bella.refused("DeleteImage", image=IMAGE)
+    assert (mine.reason, own.reason) == ("IN_USE", "IN_USE")
+    assert list((await bella.call("DeleteImage", image=IMAGE, force=True)).deleted)
+
+
+async def test_forced_delete_by_who_sees_everything_goes_as_the_engine_has_it(daemon):
+    alice = await tenant(daemon, "alice")
+    await alice.container("hers", start=False)
+    assert list((await daemon.call("DeleteImage", image=IMAGE, force=True)).deleted)

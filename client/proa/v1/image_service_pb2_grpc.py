@@ -98,7 +98,8 @@ class ImageServiceServicer(object):
         nothing. With a request_id only the call ends: the pull goes on, a repetition follows it,
         and CancelRequest ends it.
         The registry must be one that the setting allowed_registries lets through; what it
-        answers is not passed on but for the image.
+        answers is not passed on but for the image. An image that others have by credentials of theirs
+        is IMAGE_NOT_FOUND unless the pull shows that it is the same.
         Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
         HOST_EXHAUSTED, ENGINE_CONFLICT.
         A request has at most 64 KiB.
@@ -110,7 +111,8 @@ class ImageServiceServicer(object):
     def DeleteImage(self, request, context):
         """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
         have pulled with credentials of theirs, too, stays for these.
-        Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
+        Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names, and with force for what
+        containers need that a caller without access to all does not see.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -51,7 +51,8 @@ class ImageServiceStub:
     nothing. With a request_id only the call ends: the pull goes on, a repetition follows it,
     and CancelRequest ends it.
     The registry must be one that the setting allowed_registries lets through; what it
-    answers is not passed on but for the image.
+    answers is not passed on but for the image. An image that others have by credentials of theirs
+    is IMAGE_NOT_FOUND unless the pull shows that it is the same.
     Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
     HOST_EXHAUSTED, ENGINE_CONFLICT.
     A request has at most 64 KiB.
@@ -59,7 +60,8 @@ class ImageServiceStub:
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]
     """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
     have pulled with credentials of theirs, too, stays for these.
-    Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
+    Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names, and with force for what
+    containers need that a caller without access to all does not see.
     A request has at most 64 KiB.
     """
     LoginRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]
@@ -96,7 +98,8 @@ class ImageServiceAsyncStub(ImageServiceStub):
     nothing. With a request_id only the call ends: the pull goes on, a repetition follows it,
     and CancelRequest ends it.
     The registry must be one that the setting allowed_registries lets through; what it
-    answers is not passed on but for the image.
+    answers is not passed on but for the image. An image that others have by credentials of theirs
+    is IMAGE_NOT_FOUND unless the pull shows that it is the same.
     Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
     HOST_EXHAUSTED, ENGINE_CONFLICT.
     A request has at most 64 KiB.
@@ -104,7 +107,8 @@ class ImageServiceAsyncStub(ImageServiceStub):
     DeleteImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
     have pulled with credentials of theirs, too, stays for these.
-    Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
+    Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names, and with force for what
+    containers need that a caller without access to all does not see.
     A request has at most 64 KiB.
     """
     LoginRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]  # type: ignore[assignment]
@@ -156,7 +160,8 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         nothing. With a request_id only the call ends: the pull goes on, a repetition follows it,
         and CancelRequest ends it.
         The registry must be one that the setting allowed_registries lets through; what it
-        answers is not passed on but for the image.
+        answers is not passed on but for the image. An image that others have by credentials of theirs
+        is IMAGE_NOT_FOUND unless the pull shows that it is the same.
         Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
         HOST_EXHAUSTED, ENGINE_CONFLICT.
         A request has at most 64 KiB.
@@ -170,7 +175,8 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_image_service_pb2.DeleteImageResponse, _abc.Awaitable[_image_service_pb2.DeleteImageResponse]]:
         """Deletes an image; with a tag, the tag, and the image with its last one. One that other users
         have pulled with credentials of theirs, too, stays for these.
-        Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
+        Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names, and with force for what
+        containers need that a caller without access to all does not see.
         A request has at most 64 KiB.
         """
 

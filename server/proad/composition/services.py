@@ -99,7 +99,7 @@ def compose_server(
             ContainerPruner(hosts, verbs, tasks, inventory, slicer),
         ),
         images=ImageService(
-            ImageOperations(hosts, tasks, gate, RegistryLogins(), ledger), paginator
+            ImageOperations(hosts, tasks, inventory, gate, RegistryLogins(), ledger), paginator
         ),
         domains=DomainService(core.provisioning),
         snapshots=SnapshotService(

@@ -1,11 +1,16 @@
 """Whose images are: those that were pulled with credentials serve nobody else."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from proad.core.actor import current_subject, current_user_id
 from proad.core.engine_connection import EngineConnection
+from proad.core.image_names import find_image, in_repository, names_of, plain_name, repository_of
+from proad.core.tenancy import current_visibility
 from proad.errors import ImageNotFoundError
-from proad.model import Image, familiar_name
+from proad.model import Image
 from proad.ports import Images
 from proad.ports.records import EngineIdentity, ImageRecord, ImageRecords
 
@@ -15,14 +20,41 @@ EVERYBODY = ""
 _PULL = "pull:"
 # Stands, with the name of an image, for the image of a pull that has not ended: the engine shows
 # an image before the pull is over, and the daemon may be killed in between.
+_NAME = "name:"
+# Stands for a name that came with an image that was pulled with credentials: the image may be
+# everybody's by other names, and this one is nobody else's to know.
+
+Users = Mapping[str, AbstractSet[str]]
+"""The ids of users, by what they have: the id of an image, a name, a pull."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PrivatePull:
+    """A pull with credentials that is under way.
+
+    Attributes:
+        record: the record of the pull.
+        name: the name that is pulled.
+        ids: ids of the images that the engine had for everybody before.
+        names: their names.
+    """
+
+    record: ImageRecord
+    name: str
+    ids: AbstractSet[str]
+    names: AbstractSet[str]
 
 
 class ImageLedger:
-    """Who may use which images.
+    """Who may use which images, and who knows them by which names.
 
     An image without a record is everybody's. One that came with a user's credentials is that
     user's, and of each other user who pulls it with credentials of their own, until a pull without
     credentials shows that the registry gives it to everybody.
+
+    A registry that names the id of an image proves nothing: the engine fetches nothing that it has.
+    A pull of an image that others have gives it to a user only if it is from a repository that
+    they have it from, or by the same manifest. Users with access to all are believed.
 
     For all others the image does not exist: its name and its configuration are not theirs to know
     either, and what they can do about it is the same as for an image that was never pulled.
@@ -34,6 +66,7 @@ class ImageLedger:
     def __init__(self, records: ImageRecords) -> None:
         self._records = records
         self._known: set[ImageRecord] = set()
+        self._pulls: set[PrivatePull] = set()
 
     def __bool__(self) -> bool:
         """Return whether any image was pulled with credentials."""
@@ -47,78 +80,159 @@ class ImageLedger:
         """
         self._known = set(await self._records.all())
 
-    async def check(self, connection: EngineConnection, name: str) -> None:
-        """Check that the current user may use an image, if there is one of that name.
+    async def resolve(self, connection: EngineConnection, name: str) -> str:
+        """Return by what an engine finds the image that the current user means, and no other.
+
+        Looked for is among the images that the user may use, so that what is somebody else's takes
+        the same way, and the same time, as what nobody has.
 
         Raises:
-            ImageNotFoundError: the image is somebody else's.
+            ImageNotFoundError: the user may use no such image.
         """
         driver = connection.driver
         if not self._known or current_subject() is None or not isinstance(driver, Images):
-            return
-        image = await connection.read(lambda: driver.get_image(name))
-        if not await self.allowed(connection, [image]):
+            return name
+        listed = await connection.read(driver.list_images)
+        found = find_image(await self.shown(connection, listed), name)
+        if found is None:
             raise ImageNotFoundError(name)
+        return found[1]
 
-    async def allowed(self, connection: EngineConnection, images: Collection[Image]) -> list[Image]:
-        """Return those of an engine's images that the current user may use."""
+    async def shown(self, connection: EngineConnection, images: Collection[Image]) -> list[Image]:
+        """Return those of an engine's images that the current user may use, with known names."""
         if not self._known or current_subject() is None:
             return list(images)
-        users = self._users(await _identity(connection))
+        engine = await _identity(connection)
+        users = self._users(engine)
         me = {EVERYBODY, current_user_id()}
-        return [image for image in images if not (of := _of(image, users)) or of & me]
+        return [
+            _with_names_of(image, users, me)
+            for image in images
+            if self._of(engine, image, users) & me
+        ]
 
-    async def others(self, connection: EngineConnection, image: Image) -> bool:
-        """Return whether an image is that of other users, too, and not everybody's."""
-        users = self._users(await _identity(connection)) if self._known else {}
-        of = _of(image, users)
-        return EVERYBODY not in of and bool(of - {current_user_id()})
+    async def is_shared(self, connection: EngineConnection, image: Image) -> bool:
+        """Return whether other users than the current one have an image by pulls of their own."""
+        if not self._known:
+            return False
+        engine = await _identity(connection)
+        users = self._users(engine)
+        of = self._of(engine, image, users)
+        named = {each for name in names_of(image) for each in users.get(_NAME + name, ())}
+        return bool((named if EVERYBODY in of else named | of) - {EVERYBODY, current_user_id()})
 
-    async def begin_pull(self, connection: EngineConnection, name: str) -> None:
-        """Note that the current user pulls an image with credentials."""
-        await self._put(await _identity(connection), _pull(name), current_user_id())
+    async def begin_pull(
+        self, connection: EngineConnection, name: str, before: Collection[Image]
+    ) -> PrivatePull:
+        """Note that the current user pulls an image with credentials.
 
-    async def end_pull(
-        self, connection: EngineConnection, name: str, image: Image, *, was_there: bool
-    ) -> None:
-        """Note whose an image is that the current user has pulled with credentials.
-
-        `was_there`: the engine had the image before; without a record, it stays everybody's.
+        Args:
+            connection: the engine.
+            name: the name that is pulled.
+            before: all images that the engine has.
         """
         engine, me = await _identity(connection), current_user_id()
-        mine = ImageRecord(engine, _pull(name), me)
-        others = _of(image, self._users(engine, without=mine))
-        if others or not was_there:
-            await self._put(engine, image.id, me)
-        await self._remove([mine])
-
-    async def fail_pull(self, connection: EngineConnection, name: str) -> None:
-        """Forget a pull with credentials that has left no image."""
-        await self._remove(
-            [ImageRecord(await _identity(connection), _pull(name), current_user_id())]
+        users = self._users(engine)
+        pull = PrivatePull(
+            record=ImageRecord(engine, _PULL + plain_name(name), me),
+            name=name,
+            ids={each.id for each in before if EVERYBODY in self._of(engine, each, users)},
+            names={
+                each
+                for image in before
+                for each in names_of(image)
+                if _NAME + each not in users and _PULL + each not in users
+            },
         )
+        await self._put(engine, [pull.record.image], me)
+        return pull
 
-    async def open(self, connection: EngineConnection, name: str, image: Image) -> None:
-        """Note that an image was pulled without credentials: everybody may have it."""
+    @contextmanager
+    def under_way(self, pull: PrivatePull) -> Iterator[None]:
+        """Tell apart within the block what a pull brings, and what was there before it."""
+        self._pulls.add(pull)
+        try:
+            yield
+        finally:
+            self._pulls.discard(pull)
+
+    async def end_pull(self, connection: EngineConnection, pull: PrivatePull, image: Image) -> bool:
+        """Note whose an image is that the current user has pulled with credentials.
+
+        What was everybody's before the pull stays so.
+
+        Returns:
+            Whether the user may have the image.
+        """
+        engine, me = await _identity(connection), current_user_id()
+        users = self._users(engine)
+        of = self._of(engine, image, users)
+        proved = bool(of & {EVERYBODY, me}) or _proves(users, of, pull.name, image)
+        if proved:
+            names = {plain_name(pull.name), *in_repository(image.digests, pull.name)} - pull.names
+            ids = [] if image.id in pull.ids else [image.id]
+            await self._put(engine, [*ids, *(_NAME + each for each in names)], me)
+        await self.fail_pull(pull)
+        return proved
+
+    async def fail_pull(self, pull: PrivatePull) -> None:
+        """Forget a pull with credentials that is over."""
+        if not any(other.record == pull.record for other in self._pulls - {pull}):
+            await self._remove([pull.record])
+
+    async def open(self, connection: EngineConnection, name: str, image: Image) -> bool:
+        """Note that an image was pulled without credentials: everybody may have it.
+
+        Returns:
+            Whether the current user may have the image.
+        """
         if not self._known:
-            return
+            return True
         engine = await _identity(connection)
-        pulls = self._having(engine, {_pull(name)})
-        if self._having(engine, {image.id}) or pulls:
-            await self._put(engine, image.id, EVERYBODY)
-        await self._remove(pulls)
+        users = self._users(engine)
+        of = self._of(engine, image, users)
+        if EVERYBODY not in of:
+            if not _proves(users, of, name, image):
+                return current_user_id() in of
+            await self._put(engine, [image.id], EVERYBODY)
+        plain = plain_name(name)
+        opened = {plain, *in_repository(image.digests, name)}
+        gone = {_PULL + plain, *(_NAME + each for each in opened)}
+        await self._remove(self._having(engine, gone))
+        return True
 
-    async def drop(self, connection: EngineConnection, image: Image) -> None:
-        """Note that the current user needs an image no more."""
-        engine = await _identity(connection)
-        mine = {image.id, *map(_pull, (*image.tags, *image.digests))}
-        me = current_user_id()
-        await self._remove([r for r in self._having(engine, mine) if r.user_id == me])
+    async def drop(
+        self, connection: EngineConnection, image: Image, names: Collection[str]
+    ) -> list[str]:
+        """Note that the current user needs an image no more by some of its names.
 
-    async def forget(self, connection: EngineConnection, ids: Collection[str]) -> None:
-        """Forget images that are deleted."""
+        Returns:
+            Those of the names that the engine may take away, since nobody else has them.
+        """
+        engine, me = await _identity(connection), current_user_id()
+        users = self._users(engine)
+        dropped = {*names}
+        kept = {*image.tags} - dropped
+        for name in names:
+            if not any(in_repository(kept, name)):
+                dropped |= {*in_repository(image.digests, name)}
+        free = [
+            name
+            for name in names
+            if name in image.tags and not users.get(_NAME + name, set()) - {me}
+        ]
+        gone = {prefix + name for name in dropped for prefix in (_NAME, _PULL)}
+        mine = {_NAME + name for name in names_of(image) if me in users.get(_NAME + name, ())}
+        if mine <= gone:
+            gone.add(image.id)
+        await self._remove([r for r in self._having(engine, gone) if r.user_id == me])
+        return free
+
+    async def forget(self, connection: EngineConnection, gone: Collection[str]) -> None:
+        """Forget images and names that are deleted."""
         if self._known:
-            await self._remove(self._having(await _identity(connection), ids))
+            names = {_NAME + plain_name(name) for name in gone}
+            await self._remove(self._having(await _identity(connection), {*gone, *names}))
 
     async def begin_list(self, connection: EngineConnection) -> Collection[ImageRecord]:
         """Return the records of an engine's images, before these are listed; see `end_list`."""
@@ -128,14 +242,16 @@ class ImageLedger:
         return [r for r in self._known if r.engine == engine and not r.image.startswith(_PULL)]
 
     async def end_list(self, before: Collection[ImageRecord], present: Iterable[Image]) -> None:
-        """Forget images that were there before a list of all images, and are not in it."""
-        ids = {image.id for image in present}
-        await self._remove([record for record in before if record.image not in ids])
+        """Forget images and names that were there before a list of all, and are not in it."""
+        there = {
+            each
+            for image in present
+            for each in (image.id, *(_NAME + name for name in names_of(image)))
+        }
+        await self._remove([record for record in before if record.image not in there])
 
-    def _users(
-        self, engine: EngineIdentity, *, without: ImageRecord | None = None
-    ) -> dict[str, set[str]]:
-        """Return the users of an engine's images, by the id or the pull of each."""
+    def _users(self, engine: EngineIdentity, *, without: ImageRecord | None = None) -> Users:
+        """Return the users of what an engine has."""
         users: dict[str, set[str]] = {}
         for record in self._known:
             if record.engine == engine and record != without:
@@ -145,28 +261,73 @@ class ImageLedger:
     def _having(self, engine: EngineIdentity, images: Collection[str]) -> list[ImageRecord]:
         return [r for r in self._known if r.engine == engine and r.image in images]
 
-    async def _put(self, engine: EngineIdentity, image: str, user_id: str) -> None:
-        record = ImageRecord(engine, image, user_id)
-        # Known first: what cannot be written holds until the daemon ends.
-        self._known.add(record)
-        await self._records.put(record)
+    async def _put(self, engine: EngineIdentity, images: Iterable[str], user_id: str) -> None:
+        for image in images:
+            record = ImageRecord(engine, image, user_id)
+            # Known first: what cannot be written holds until the daemon ends.
+            self._known.add(record)
+            await self._records.put(record)
 
     async def _remove(self, records: Collection[ImageRecord]) -> None:
         if gone := self._known.intersection(records):
             await self._records.remove(gone)
             self._known -= gone
 
+    def _of(self, engine: EngineIdentity, image: Image, users: Users) -> AbstractSet[str]:
+        """Return the users of an image.
 
-def _pull(name: str) -> str:
-    return _PULL + familiar_name(name)
+        One without a record is of those who are pulling it by all of its names. What was everybody's
+        before these pulls stays so; where that is not known any more, since the daemon was killed
+        meanwhile, it is if it has another name.
+        """
+        if (known := users.get(image.id)) is not None:
+            return known
+        pulls = {name: of for name in names_of(image) if (of := users.get(_PULL + name))}
+        if not pulls:
+            return {EVERYBODY}
+        seen = [
+            pull.ids
+            for pull in self._pulls
+            if pull.record.engine == engine and pull.record.image.removeprefix(_PULL) in pulls
+        ]
+        if any(image.id in ids for ids in seen) or (not seen and _has_others(image, pulls)):
+            return {EVERYBODY}
+        return frozenset.intersection(*map(frozenset, pulls.values()))
 
 
-def _of(image: Image, users: dict[str, set[str]]) -> set[str]:
-    """Return the users of an image; of one without a record, those who were pulling it."""
-    if (known := users.get(image.id)) is not None:
-        return known
-    pulls = (users.get(_pull(name), set()) for name in (*image.tags, *image.digests))
-    return set().union(*pulls)
+def _has_others(image: Image, names: Collection[str]) -> bool:
+    """Return whether an image has other names; a digest goes with a tag of its repository."""
+    repositories = {*map(repository_of, names)}
+    others = [*image.tags, *(d for d in image.digests if repository_of(d) not in repositories)]
+    return any(name not in names for name in others)
+
+
+def _with_names_of(image: Image, users: Users, me: AbstractSet[str]) -> Image:
+    """Return an image with those of its names that are everybody's or a user's."""
+
+    def known(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name in names
+            if not (of := {*users.get(_NAME + name, ()), *users.get(_PULL + name, ())}) or of & me
+        )
+
+    return replace(image, tags=known(image.tags), digests=known(image.digests))
+
+
+def _proves(users: Users, of: AbstractSet[str], name: str, image: Image) -> bool:
+    """Return whether a pull by a name shows that its user may have what others have."""
+    if not current_visibility().is_restricted or users.get(_PULL + plain_name(name), set()) & of:
+        return True
+    theirs = {
+        each.removeprefix(_NAME)
+        for each, have in users.items()
+        if each.startswith(_NAME) and have & of
+    }
+    theirs &= {*names_of(image)}
+    manifests = {each.partition("@")[2] for each in theirs} - {""}
+    pulled = {each.partition("@")[2] for each in in_repository(image.digests, name)}
+    return any(in_repository(theirs, name)) or bool(pulled & manifests)
 
 
 async def _identity(connection: EngineConnection) -> EngineIdentity:

@@ -9,10 +9,13 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.image_ledger import ImageLedger
+from proad.core.image_names import matches, names_of, plain_name
+from proad.core.inventory import Inventory
 from proad.core.registry_logins import RegistryLogins
 from proad.core.requests import announce, cancellable
 from proad.core.shielded_tasks import ShieldedTasks, shielded
-from proad.errors import ImageNotFoundError, ProaError
+from proad.core.tenancy import current_visibility
+from proad.errors import ImageNotFoundError, InUseError, ProaError, SeveralNamesError
 from proad.model import (
     Action,
     DeletedImage,
@@ -33,12 +36,14 @@ class ImageOperations:
         self,
         hosts: Hosts,
         tasks: ShieldedTasks,
+        inventory: Inventory,
         gate: PolicyGate,
         logins: RegistryLogins,
         ledger: ImageLedger,
     ) -> None:
         self._hosts = hosts
         self._tasks = tasks
+        self._inventory = inventory
         self._gate = gate
         self._logins = logins
         self._ledger = ledger
@@ -49,16 +54,19 @@ class ImageOperations:
         before = await self._ledger.begin_list(connection) if which == ImageFilter() else ()
         images = await connection.read(lambda: driver.list_images(which))
         await self._ledger.end_list(before, images)
-        images = await self._ledger.allowed(connection, images)
-        return [replace(image, host=connection.ref.host) for image in images]
+        shown = await self._ledger.shown(connection, images)
+        if which.reference and shown != images:  # no name that is somebody else's counts
+            shown = [image for image in shown if matches(image, which.reference)]
+        return [replace(image, host=connection.ref.host) for image in shown]
 
     async def get(self, name: str, *, host: str) -> Image:
         """Return one image of a host in full."""
         connection, driver = self._hosts.offering(ports.Images, host)
-        image = await connection.read(lambda: driver.get_image(name))
-        if not await self._ledger.allowed(connection, [image]):
-            raise ImageNotFoundError(name)
-        return replace(image, host=connection.ref.host)
+        found = await self._ledger.resolve(connection, name)
+        image = await connection.read(lambda: driver.get_image(found))
+        for shown in await self._ledger.shown(connection, [image]):
+            return replace(shown, host=connection.ref.host)
+        raise ImageNotFoundError(name)
 
     async def pull(
         self, name: str, *, platform: str, host: str
@@ -81,7 +89,8 @@ class ImageOperations:
             async with aclosing(pull) as events:
                 async for event in events:
                     if isinstance(event, Image):
-                        yield replace(event, host=connection.ref.host)
+                        for image in await self._ledger.shown(connection, [event]):
+                            yield replace(image, host=connection.ref.host)
                     else:
                         yield event
 
@@ -90,8 +99,10 @@ class ImageOperations:
     ) -> AsyncGenerator[PullProgress | Image, None]:
         async with aclosing(driver.pull_image(name, platform=platform)) as events:
             async for event in events:
-                if isinstance(event, Image):
-                    await self._ledger.open(connection, name, event)
+                if isinstance(event, Image) and not await self._ledger.open(
+                    connection, name, event
+                ):
+                    raise await self._unproved(driver, name, event)
                 yield event
 
     async def _private_pull(
@@ -102,40 +113,96 @@ class ImageOperations:
         platform: str,
         credentials: RegistryCredentials,
     ) -> AsyncGenerator[PullProgress | Image, None]:
-        before = {image.id for image in await connection.read(driver.list_images)}
-        await self._ledger.begin_pull(connection, name)
-        pull = driver.pull_image(name, platform=platform, credentials=credentials)
+        known = await self._ledger.begin_list(connection)
+        before = await connection.read(driver.list_images)
+        await self._ledger.end_list(known, before)
+        pull = await self._ledger.begin_pull(connection, name, before)
+        pulled = driver.pull_image(name, platform=platform, credentials=credentials)
         try:
-            async with aclosing(pull) as events:
-                async for event in events:
-                    if isinstance(event, Image):
-                        there = event.id in before
-                        await self._ledger.end_pull(connection, name, event, was_there=there)
-                    yield event
+            with self._ledger.under_way(pull):
+                async with aclosing(pulled) as events:
+                    async for event in events:
+                        if isinstance(event, Image) and not await self._ledger.end_pull(
+                            connection, pull, event
+                        ):
+                            raise await self._unproved(driver, name, event)
+                        yield event
         except ProaError:
             # What an engine has pulled though it failed stays the user's.
             with suppress(ProaError):
                 try:
                     await connection.read(lambda: driver.get_image(name))
                 except ImageNotFoundError:
-                    await self._ledger.fail_pull(connection, name)
+                    await self._ledger.fail_pull(pull)
             raise
+
+    async def _unproved(self, driver: ports.Images, name: str, image: Image) -> ImageNotFoundError:
+        """Take away the name that a pull has given to an image of others; return the error."""
+        tag = plain_name(name)
+        if tag in image.tags and len(image.tags) > 1:
+            await driver.delete_image(tag)
+        return ImageNotFoundError(
+            name,
+            detail="in its registry that the engine would fetch: others have it here already",
+            hint="who has access to all can pull it for everybody",
+        )
 
     @shielded
     async def delete(self, name: str, *, force: bool, host: str) -> DeletedImage:
-        """Delete an image of a host; of one that other users have pulled, too, only the caller's use."""
+        """Delete an image of a host; of one that other users have pulled, too, only the caller's use.
+
+        Raises:
+            InUseError: also of a caller without access to all whom containers out of sight need the
+                image, whatever `force` says.
+        """
         connection, driver = self._hosts.offering(ports.Images, host)
-        await self._ledger.check(connection, name)
+        found = await self._ledger.resolve(connection, name)
+        if current_visibility().is_restricted or self._ledger:
+            image = await connection.read(lambda: driver.get_image(found))
+            if await self._ledger.is_shared(connection, image):
+                return await self._release(connection, driver, name, image, force=force)
+            await self._check_users(connection, name, image)
         with connection.call():
             await announce(connection.intent(Action.DELETE_IMAGE, name=name))
-            if self._ledger:
-                image = await driver.get_image(name)
-                if await self._ledger.others(connection, image):
-                    await self._ledger.drop(connection, image)
-                    return DeletedImage(untagged=(name,))
-            deleted = await driver.delete_image(name, force=force)
-            await self._ledger.forget(connection, deleted.deleted)
+            deleted = await driver.delete_image(found, force=force)
+            await self._ledger.forget(connection, (*deleted.deleted, *deleted.untagged))
             return deleted
+
+    async def _release(
+        self,
+        connection: EngineConnection,
+        driver: ports.Images,
+        name: str,
+        image: Image,
+        *,
+        force: bool,
+    ) -> DeletedImage:
+        """Delete an image for the caller alone, or one of the caller's names of it."""
+        (shown,) = await self._ledger.shown(connection, [image])
+        plain = plain_name(name)
+        names = (plain,) if plain in names_of(shown) else shown.tags
+        if len(names) > 1 and not force:
+            raise SeveralNamesError(name, names)
+        with connection.call():
+            await announce(connection.intent(Action.DELETE_IMAGE, name=name))
+            free = await self._ledger.drop(connection, image, names)
+            # The last name stays, since the image would go with it.
+            for tag in free[: len(image.tags) - 1]:
+                await driver.delete_image(tag)
+        return DeletedImage(untagged=names)
+
+    async def _check_users(self, connection: EngineConnection, name: str, image: Image) -> None:
+        """Refuse to delete an image that containers out of the caller's sight need.
+
+        Stopped ones are as good as running ones: they could not be started or made again.
+        """
+        visibility = current_visibility()
+        if not visibility.is_restricted:
+            return
+        async for resource in self._inventory.slicer.each(self._inventory.all(connection)):
+            container = resource.container
+            if container and container.image_id == image.id and not visibility.shows(resource):
+                raise InUseError("image", name, hint="it stays while anything needs it")
 
     async def login(self, credentials: RegistryCredentials, *, host: str) -> None:
         """Keep credentials for the caller's own pulls of a host.

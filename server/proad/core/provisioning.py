@@ -71,7 +71,8 @@ class Provisioning:
         connection, driver = self._hosts.offering(Containers, host)
         with self._gate.claiming(spec):
             spec = await self._gate.admit_container(connection, spec)
-            await self._ledger.check(connection, spec.image)
+            image = await self._ledger.resolve(connection, spec.image)
+            spec = replace(spec, image=image)
             if redacted(spec):
                 spec = await self._with_secrets(spec, secrets_from)
             async with self._creating(

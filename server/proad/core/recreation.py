@@ -86,7 +86,8 @@ class Recreator:
             tell_plan(Plan.of_recreation(_differing(old, update)))
             with self._gate.claiming(spec):
                 spec = await self._gate.admit_container(connection, spec, instead=run.id)
-                await self._ledger.check(connection, spec.image)
+                image = await self._ledger.resolve(connection, spec.image)
+                spec = replace(spec, image=image)
                 if redacted(spec):
                     spec = await with_secrets(spec, resolved)
                 async with (
