@@ -21,6 +21,9 @@ from proad.policy.profile import Profile
 
 _Rule = Callable[[str, object, Profile], Iterator[Violation]]
 _SHARED = frozenset({"shared", "rshared", "slave", "rslave"})
+# Without profiles of AppArmor, seccomp and SELinux a privileged container is anyway: the engine
+# says so of it.
+_OF_PRIVILEGED = frozenset({"HostConfig.SecurityOpt"})
 _ITS_OWN = frozenset({"", "none", "private", "shareable"})
 
 
@@ -50,7 +53,10 @@ def judge_live(
             found += judge_source(field, mount, beside, profile, around)
         if (mount.bind, mount.volume, mount.tmpfs) == (None, None, None):
             found += _unlisted("HostConfig.Mounts.Type", mount.target, profile)
-    for name, values in container.omissions.items():
+    omissions = container.omissions
+    for name, values in omissions.items():
+        if name in _OF_PRIVILEGED and "HostConfig.Privileged" in omissions:
+            continue
         for value in values:
             found += _RULES.get(name, _unlisted)(name, value, profile)
     return list(dict.fromkeys(found))

@@ -14,6 +14,8 @@ from proad.policy.profile import Profile
 from proad.policy.violation import without_setting
 
 _LOOPBACK = "127.0.0.1"
+# What libvirt chooses for an interface on a network, by the type that it says.
+_LED_TO = {"bridge": ("bridge",), "direct": ("dev", "mode")}
 
 
 def judge_xml(xml: str, profile: Profile, facts: DomainFacts) -> tuple[list[Violation], str]:
@@ -86,9 +88,26 @@ def _of_domain(
         id=root.findtext("uuid", ""),
         live=True,
     )
+    _name_networks(root)
     judge = XmlJudge(around)
     judge.judged(root, DOMAIN, path)
     return judge.violations
+
+
+def _name_networks(root: etree._Element) -> None:
+    """Judge interfaces by the networks that they are on, also where a network is on a bridge.
+
+    Of a running domain libvirt tells what a network with another forward mode than NAT has led
+    to: a bridge, or a device of the host. It tells of the network beside only if the domain was
+    defined with that.
+    """
+    for interface in root.iterfind("devices/interface"):
+        source = interface.find("source")
+        if source is None or interface.get("type") not in _LED_TO or "network" not in source.attrib:
+            continue
+        for name in _LED_TO[interface.get("type", "")]:
+            source.attrib.pop(name, None)
+        interface.set("type", "network")
 
 
 def _drop_unused_features(root: etree._Element) -> None:
