@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
+
+from eventually import eventually
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.config import Settings
@@ -27,6 +30,15 @@ class Profiled:
         rpc = RPCS[name]
         token = self.daemon.token(*BOTH, username=profile)
         return await self.daemon.send(rpc, rpc.request(**request), token=token, timeout=60)
+
+    async def answers(self) -> bool:
+        """Return whether the engine answers: a busy one may be taken for lost at first."""
+        try:
+            await self.call("default", "ListResources")
+        except grpc.aio.AioRpcError as error:
+            assert Refusal.of(error).reason == "ENGINE_UNREACHABLE", error  # noqa: PT017 - of many
+            return False
+        return True
 
     async def denied(self, profile: str, name: str, /, **request: Any) -> Refusal:
         """Make a call that must fail."""
@@ -59,7 +71,9 @@ async def profiled(
             await UserStore(database).add(profile, hashed, BOTH, profile=profile)
     KeyRing.open(settings.keys_dir)
     async with running(settings, [("local", driver)]) as daemon:
-        yield Profiled(daemon)
+        served = Profiled(daemon)
+        await eventually(served.answers)
+        yield served
 
 
 def told(error: Refusal) -> tuple[str, set[str]]:
