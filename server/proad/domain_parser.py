@@ -60,7 +60,9 @@ def parse_domain(xml: str) -> ParsedDomain:
     _write(name, checked)
     element = _only(root, "uuid")
     if element is None:
-        element = etree.SubElement(root, "uuid")
+        element = etree.Element("uuid")
+        # At the end, libvirt's schema would refuse it beside <memoryBacking>.
+        root.insert(root.index(name) + 1, element)
         id = str(uuid.uuid4())
     else:
         id = _checked_uuid(_text_of(element))
