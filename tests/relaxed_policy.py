@@ -16,7 +16,7 @@ _OF_LISTS = {
     "publish_addresses": _ANYWHERE,
     "display_addresses": _ANYWHERE,
 }
-_KEPT = frozenset({"allowed_registries"})
+_KEPT = frozenset({"allowed_registries", "shared_volumes"})
 """Settings that do not stand in anybody's way, and that tests relax by themselves."""
 
 

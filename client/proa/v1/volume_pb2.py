@@ -26,7 +26,7 @@ from proa.v1 import disk_format_pb2 as proa_dot_v1_dot_disk__format__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/volume.proto\x12\x07proa.v1\x1a\x19proa/v1/disk_format.proto\x1a\x15proa/v1/options.proto\"\xc9\x01\n\x06Volume\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x04path\x18\x03 \x01(\tB\x06\xa8\xb0\xe7\xb3\x06\x01\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x05 \x01(\x03\x12\x18\n\x10\x61llocation_bytes\x18\x06 \x01(\x03\x12\x19\n\tbase_path\x18\x07 \x01(\tB\x06\xa8\xb0\xe7\xb3\x06\x01\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\r\n\x05owner\x18\t \x01(\tBP\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/volume.proto\x12\x07proa.v1\x1a\x19proa/v1/disk_format.proto\x1a\x15proa/v1/options.proto\"\xdc\x01\n\x06Volume\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x04path\x18\x03 \x01(\tB\x06\xa8\xb0\xe7\xb3\x06\x01\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x05 \x01(\x03\x12\x18\n\x10\x61llocation_bytes\x18\x06 \x01(\x03\x12\x19\n\tbase_path\x18\x07 \x01(\tB\x06\xa8\xb0\xe7\xb3\x06\x01\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\r\n\x05owner\x18\t \x01(\t\x12\x11\n\tread_only\x18\n \x01(\x08\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,5 +39,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VOLUME'].fields_by_name['base_path']._loaded_options = None
   _globals['_VOLUME'].fields_by_name['base_path']._serialized_options = b'\250\260\347\263\006\001'
   _globals['_VOLUME']._serialized_start=84
-  _globals['_VOLUME']._serialized_end=285
+  _globals['_VOLUME']._serialized_end=304
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,7 @@ class Volume(_message.Message):
     BASE_PATH_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
+    READ_ONLY_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
     """Storage pool."""
     name: _builtins.str
@@ -56,6 +57,10 @@ class Volume(_message.Message):
     """Name of the user or the team that it belongs to: that whose call made it, or whose domain it was
     made for. Empty: it was not made through this daemon, or the owner is no more.
     """
+    read_only: _builtins.bool
+    """The caller does not own it, and may use it as the base of new volumes and as a medium alone: the
+    host shares it (policy.shared_volumes). Its owner is not told then.
+    """
     def __init__(
         self,
         *,
@@ -68,10 +73,11 @@ class Volume(_message.Message):
         base_path: _builtins.str = ...,
         host: _builtins.str = ...,
         owner: _builtins.str = ...,
+        read_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_bytes", b"allocation_bytes", "base_path", b"base_path", "capacity_bytes", b"capacity_bytes", "format", b"format", "host", b"host", "name", b"name", "owner", b"owner", "path", b"path", "pool", b"pool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_bytes", b"allocation_bytes", "base_path", b"base_path", "capacity_bytes", b"capacity_bytes", "format", b"format", "host", b"host", "name", b"name", "owner", b"owner", "path", b"path", "pool", b"pool", "read_only", b"read_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,7 +56,7 @@ class VolumeServiceStub:
     A disk that is not there is based on what the domain says of it, if on anything.
     DELETION_PROTECTED where a domain with deletion protection is among those that need it.
     Errors: VOLUME_NOT_FOUND, IN_USE, DELETION_PROTECTED, ENGINE_CONFLICT where the pool is not
-    active.
+    active; POLICY_DENIED for one with read_only.
     A request has at most 64 KiB.
     """
 
@@ -88,7 +88,7 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     A disk that is not there is based on what the domain says of it, if on anything.
     DELETION_PROTECTED where a domain with deletion protection is among those that need it.
     Errors: VOLUME_NOT_FOUND, IN_USE, DELETION_PROTECTED, ENGINE_CONFLICT where the pool is not
-    active.
+    active; POLICY_DENIED for one with read_only.
     A request has at most 64 KiB.
     """
 
@@ -135,7 +135,7 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         A disk that is not there is based on what the domain says of it, if on anything.
         DELETION_PROTECTED where a domain with deletion protection is among those that need it.
         Errors: VOLUME_NOT_FOUND, IN_USE, DELETION_PROTECTED, ENGINE_CONFLICT where the pool is not
-        active.
+        active; POLICY_DENIED for one with read_only.
         A request has at most 64 KiB.
         """
 

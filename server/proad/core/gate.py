@@ -75,6 +75,11 @@ class PolicyGate:
         subject = current_subject()
         return None if subject is None else self._profiles.get(subject.profile)
 
+    def shared_volumes(self) -> tuple[str, ...]:
+        """Return which volumes of others the current subject may read, as patterns."""
+        profile = self.profile()
+        return () if profile is None else profile.shared_volumes
+
     def check_profile(self) -> None:
         """Check that the profile of the current subject exists; who has none changes nothing.
 

@@ -65,9 +65,14 @@ class LocalImageRecords:
 
 
 class NoOwnerNames:
-    """The names of owners where there are none; implements `ports.records.OwnerNames`."""
+    """The names of owners where there are none; implements `ports.records.Owners`."""
 
     async def names(self, ids: Collection[str]) -> Mapping[str, str]:
         """Return no names."""
         del ids
         return {}
+
+    async def unrestricted(self, ids: Collection[str]) -> Collection[str]:
+        """Return nobody."""
+        del ids
+        return ()

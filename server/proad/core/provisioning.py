@@ -14,7 +14,8 @@ from proad.core.quotas import Quotas, charge_of
 from proad.core.requests import announce
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
-from proad.core.volume_tenancy import VolumeTenancy, volumes_of
+from proad.core.volume_sources import read_volumes, written_volumes
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     Action,
@@ -111,8 +112,11 @@ class Provisioning:
         connection, driver = self._hosts.offering(Domains, host)
         spec = await self._gate.admit_domain(connection, spec)
         if isinstance(driver, Volumes):
-            await self._volumes.require(connection, driver, volumes_of(spec))
-            await self._volumes.require_media(connection, driver, spec)
+            shared = self._gate.shared_volumes()
+            await self._volumes.require(
+                connection, driver, read_volumes(spec), written_volumes(spec), shared=shared
+            )
+            await self._volumes.require_media(connection, driver, spec, shared)
         async with self._creating(
             connection, Action.CREATE_DOMAIN, deletion_protection=spec.deletion_protection
         ) as begin:
@@ -160,7 +164,12 @@ class Provisioning:
             with ExitStack() as creating:
 
                 async def begin(footprint: Footprint) -> None:
-                    await self._volumes.require_sources(connection, footprint.sources)
+                    await self._volumes.require_sources(
+                        connection,
+                        footprint.sources,
+                        read=footprint.read_sources,
+                        shared=self._gate.shared_volumes(),
+                    )
                     creating.enter_context(
                         self._quotas.creating(
                             marks={footprint.mark},

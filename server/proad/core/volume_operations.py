@@ -44,7 +44,7 @@ class VolumeOperations:
         """Return the volumes of a host that the caller may see, by pool and name."""
         connection, driver = self._hosts.offering(ports.Volumes, host)
         listed = await connection.read(lambda: driver.list_volumes(pool))
-        volumes = await self._tenancy.visible(connection, listed)
+        volumes = await self._tenancy.visible(connection, listed, self._gate.shared_volumes())
         volumes.sort(key=lambda volume: (volume.pool, volume.name))
         return [replace(volume, host=connection.ref.host) for volume in volumes]
 
@@ -57,7 +57,8 @@ class VolumeOperations:
         """
         connection, driver = self._hosts.offering(ports.Volumes, host)
         self._gate.admit_volume(spec)
-        await self._tenancy.require(connection, driver, [spec.base] if spec.base else [])
+        base = [spec.base] if spec.base else []
+        await self._tenancy.require(connection, driver, base, shared=self._gate.shared_volumes())
         intent = connection.intent(Action.CREATE_VOLUME, name=spec.name, pool=spec.pool)
         with ExitStack() as creating:
 
@@ -84,7 +85,10 @@ class VolumeOperations:
             DeletionProtectedError: the volume is a disk of a protected domain, or may be one.
         """
         connection, driver = self._hosts.offering(ports.Volumes, host)
-        await self._tenancy.require(connection, driver, [VolumeRef(pool=pool, name=name)])
+        ref = VolumeRef(pool=pool, name=name)
+        await self._tenancy.require(
+            connection, driver, [], [ref], shared=self._gate.shared_volumes()
+        )
         self._check_protection(connection, name, ignore_unreadable)
         with connection.call():
             await announce(connection.intent(Action.DELETE_VOLUME, name=name, pool=pool))

@@ -12,6 +12,7 @@ import structlog
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.tenancy import current_owner_id, current_visibility
+from proad.core.volume_sources import deny_writing, is_among, volume_of
 from proad.errors import InvalidArgumentError, ProaError, VolumeNotFoundError
 from proad.model import (
     ContainerSpec,
@@ -21,8 +22,9 @@ from proad.model import (
     Volume,
     VolumeRef,
 )
+from proad.policy.bounds import matches_volume
 from proad.ports import ContainerAttachments, Volumes
-from proad.ports.records import EngineIdentity, OwnerNames, VolumeOwner, VolumeOwners
+from proad.ports.records import EngineIdentity, Owners, VolumeOwner, VolumeOwners
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +44,7 @@ class VolumeTenancy:
         interval: seconds between two looks for volumes that are no more.
     """
 
-    def __init__(self, owners: VolumeOwners, names: OwnerNames, *, interval: float = 60.0) -> None:
+    def __init__(self, owners: VolumeOwners, names: Owners, *, interval: float = 60.0) -> None:
         self._interval = interval
         self._owners = owners
         self._names = names
@@ -113,37 +115,73 @@ class VolumeTenancy:
         }
 
     async def visible(
-        self, connection: EngineConnection, volumes: Iterable[Volume]
+        self, connection: EngineConnection, volumes: Iterable[Volume], shared: Sequence[str] = ()
     ) -> list[Volume]:
-        """Return those of an engine's volumes that the caller may see, with their owners."""
+        """Return those of an engine's volumes that the caller may see, with their owners.
+
+        Args:
+            connection: the engine.
+            volumes: its volumes.
+            shared: patterns of those that the caller may read though somebody else has them: the
+                host, or a user with access to all. One that a tenant gives such a name stays the
+                tenant's.
+        """
         _identity, known = await self._load(connection)
         visibility = current_visibility()
-        owned = [
-            (volume, owner)
-            for volume in volumes
-            for owner in [known[volume.record_id].owner if volume.record_id in known else ""]
-            if visibility.includes(owner)
-        ]
+        owned, others = list[tuple[Volume, str]](), list[tuple[Volume, str]]()
+        for volume in volumes:
+            owner = known[volume.record_id].owner if volume.record_id in known else ""
+            if visibility.includes(owner):
+                owned.append((volume, owner))
+            elif any(matches_volume(each, f"{volume.pool}/{volume.name}") for each in shared):
+                others.append((volume, owner))
         names = await self._names.names({owner for _, owner in owned} - {""})
-        return [replace(volume, owner=names.get(owner, "")) for volume, owner in owned]
+        trusted = {"", *await self._names.unrestricted({owner for _, owner in others} - {""})}
+        return [
+            *(replace(volume, owner=names.get(owner, "")) for volume, owner in owned),
+            *(replace(volume, read_only=True) for volume, owner in others if owner in trusted),
+        ]
 
     async def require(
-        self, connection: EngineConnection, driver: Volumes, refs: Iterable[VolumeRef]
+        self,
+        connection: EngineConnection,
+        driver: Volumes,
+        read: Iterable[VolumeRef],
+        written: Iterable[VolumeRef] = (),
+        *,
+        shared: Sequence[str] = (),
     ) -> None:
-        """Check that the caller may see volumes; others are as those that are not there.
+        """Check that the caller may use volumes; others are as those that are not there.
+
+        Args:
+            connection: the engine.
+            driver: its driver.
+            read: volumes that are to be read.
+            written: volumes that are to be written or deleted.
+            shared: patterns of volumes that the caller may read.
 
         Raises:
             VolumeNotFoundError: the caller may not see one.
+            PolicyDeniedError: the caller may only read one that is to be written.
         """
         if not current_visibility().is_restricted:
             return
-        for ref in refs:
-            visible = await self.visible(connection, await _listed(connection, driver, ref.pool))
-            if not any(volume.name == ref.name for volume in visible):
-                raise VolumeNotFoundError(ref.name)
+        for refs, writes in ((read, False), (written, True)):
+            for ref in refs:
+                listed = await _listed(connection, driver, ref.pool)
+                visible = await self.visible(connection, listed, shared)
+                found = next((each for each in visible if each.name == ref.name), None)
+                if found is None:
+                    raise VolumeNotFoundError(ref.name)
+                if writes and found.read_only:
+                    deny_writing(found)
 
     async def require_media(
-        self, connection: EngineConnection, driver: Volumes, spec: DomainSpec
+        self,
+        connection: EngineConnection,
+        driver: Volumes,
+        spec: DomainSpec,
+        shared: Sequence[str] = (),
     ) -> None:
         """Check that no medium that a new domain names by its path is a volume of somebody else.
 
@@ -154,39 +192,54 @@ class VolumeTenancy:
         if not paths or not current_visibility().is_restricted:
             return
         listed = await _listed(connection, driver, "")
-        visible = {volume.path for volume in await self.visible(connection, listed)}
+        visible = {volume.path for volume in await self.visible(connection, listed, shared)}
         hidden = [volume.path for volume in listed if volume.path not in visible]
         for index, path in paths.items():
-            if await asyncio.to_thread(_is_among, path, hidden):
+            if await asyncio.to_thread(is_among, path, hidden):
                 raise InvalidArgumentError.of(
                     f"spec.cdroms[{index}].path",
                     f"{path!r} cannot be used: {os.strerror(errno.ENOENT)}",
                 )
 
-    async def require_sources(self, connection: EngineConnection, sources: Collection[str]) -> None:
+    async def require_sources(
+        self,
+        connection: EngineConnection,
+        sources: Collection[str],
+        *,
+        read: Collection[str] = (),
+        shared: Sequence[str] = (),
+    ) -> None:
         """Check that what the XML of a new domain names is no volume of somebody else.
 
         Args:
             connection: the engine.
             sources: files, and volumes as POOL/NAME.
+            read: those of them that are only read.
+            shared: patterns of volumes that the caller may read.
 
         Raises:
             InvalidArgumentError: one is, and is refused as a file that is not there.
+            PolicyDeniedError: the caller may only read one that is to be written.
         """
         driver = connection.driver
         restricted = current_visibility().is_restricted
         if not sources or not restricted or not isinstance(driver, Volumes):
             return
         listed = await _listed(connection, driver, "")
-        visible = {volume.path for volume in await self.visible(connection, listed)}
+        visible = {each.path: each for each in await self.visible(connection, listed, shared)}
         hidden = [volume for volume in listed if volume.path not in visible]
-        names = {f"{volume.pool}/{volume.name}" for volume in hidden}
-        paths = [volume.path for volume in hidden]
+        # By the file: a pool of the same folder has it under another name.
+        only_read = [
+            each for each in listed if each.path in visible and visible[each.path].read_only
+        ]
         for source in sources:
-            if source in names or await asyncio.to_thread(_is_among, source, paths):
+            if await asyncio.to_thread(volume_of, source, hidden):
                 raise InvalidArgumentError.of(
                     "xml", f"{source!r} cannot be used: {os.strerror(errno.ENOENT)}"
                 )
+            found = await asyncio.to_thread(volume_of, source, only_read)
+            if found is not None and source not in read:
+                deny_writing(found)
 
     def capacity_of(self, owner: str, *, besides: Container[str]) -> int:
         """Return the bytes of an owner's volumes, as guests see them.
@@ -280,23 +333,5 @@ class VolumeTenancy:
         return identity, self._engines[identity]
 
 
-def _is_among(path: str, files: Iterable[str]) -> bool:
-    """Return whether a path, links resolved, is one of some files."""
-    resolved = os.path.realpath(path)
-    return any(resolved == os.path.realpath(file) for file in files)
-
-
 async def _listed(connection: EngineConnection, driver: Volumes, pool: str) -> Sequence[Volume]:
     return await connection.read(lambda: driver.list_volumes(pool))
-
-
-def volumes_of(spec: DomainSpec) -> Iterator[VolumeRef]:
-    """Yield the existing volumes that the disks of a new domain name."""
-    for disk in spec.disks:
-        if disk.volume is not None:
-            yield disk.volume
-        if disk.new_volume is not None and disk.new_volume.base is not None:
-            yield disk.new_volume.base
-    for cdrom in spec.cdroms:
-        if cdrom.volume is not None:
-            yield cdrom.volume

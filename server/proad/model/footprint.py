@@ -54,6 +54,7 @@ class Footprint:
         vcpus: of a domain.
         memory_bytes: of a domain.
         sources: files that the XML of a domain names, and volumes as POOL/NAME.
+        read_sources: those of them that are only read: media, and what disks are based on.
     """
 
     mark: str = ""
@@ -71,6 +72,7 @@ class Footprint:
     vcpus: int = 0
     memory_bytes: int = 0
     sources: tuple[str, ...] = ()
+    read_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

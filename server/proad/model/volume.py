@@ -13,7 +13,7 @@ from proad.model.domain import Capacity, DiskFormat, VolumeRef
 class Volume:
     """A volume. `format` is None for formats other than qcow2 and raw, such as iso.
 
-    A driver leaves `owner` to the core, and gives the id of its record of a volume that Proa made,
+    A driver leaves `owner` and `read_only` to the core, and gives the id of its record of a volume that Proa made,
     which callers never see.
     """
 
@@ -26,6 +26,7 @@ class Volume:
     base_path: str = ""
     host: str = ""
     owner: str = ""
+    read_only: bool = False
     record_id: str = field(default="", repr=False)
 
 

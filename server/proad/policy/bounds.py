@@ -153,6 +153,13 @@ def _root(path: str) -> str:
     return path
 
 
+def _volume(pattern: str) -> str:
+    pool, slash, name = pattern.removesuffix(ANY).partition("/")
+    if not pool or not slash or ANY in pool or ANY in name or (not name and pattern[-1] != ANY):
+        raise ValueError("must be POOL/NAME, where NAME may end in '*'")
+    return pattern
+
+
 def _network(value: object) -> IPv4Network | IPv6Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
@@ -164,6 +171,13 @@ def _network(value: object) -> IPv4Network | IPv6Network:
 
 def _name_covers(pattern: str, name: str) -> bool:
     return pattern in {ANY, name}
+
+
+def matches_volume(pattern: str, volume: str) -> bool:
+    """Return whether a volume, as POOL/NAME, or all that another pattern matches, is meant."""
+    if pattern.endswith(ANY):
+        return volume.startswith(pattern.removesuffix(ANY))
+    return pattern == volume
 
 
 def _path_covers(root: str, path: str) -> bool:
@@ -195,6 +209,12 @@ Roots = Annotated[
     tuple[Annotated[str, AfterValidator(_root)], ...], BeforeValidator(texts), _Among(_path_covers)
 ]
 """Folders of the host; what is below them is allowed, too."""
+VolumeNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_volume)], ...],
+    BeforeValidator(texts),
+    _Among(matches_volume),
+]
+"""Volumes of storage pools as POOL/NAME, where NAME may end in "*"."""
 Networks = Annotated[
     tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...],
     BeforeValidator(texts),

@@ -28,6 +28,7 @@ from proad.policy.bounds import (
     Registries,
     Roots,
     Switch,
+    VolumeNames,
 )
 
 CAPABILITIES = (
@@ -89,6 +90,8 @@ class Profile(BaseModel):
             `spec_omits` names them.
 
         allowed_pools: storage pools of disks and volumes.
+        shared_volumes: volumes of the host and of users with access to all that others may see, and
+            use as a base or a medium.
         disk_roots: folders of the host whose files may be disks or media of a domain.
         allowed_domain_networks: libvirt's networks.
         display_addresses: addresses that a screen may listen on.
@@ -165,6 +168,7 @@ class Profile(BaseModel):
     allowed_engine_settings: Names = ()
 
     allowed_pools: Names = (ANY,)
+    shared_volumes: VolumeNames = ()
     disk_roots: Roots = ()
     allowed_domain_networks: Names = (ANY,)
     display_addresses: Networks = LOOPBACK

@@ -238,3 +238,14 @@ class OwnerNames(Protocol):
         Raises:
             DatabaseUnreachableError: the names cannot be read.
         """
+
+
+class Owners(OwnerNames, Protocol):
+    """Users and teams as owners."""
+
+    async def unrestricted(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of these owners who are users with access to all.
+
+        Raises:
+            DatabaseUnreachableError: it cannot be read.
+        """

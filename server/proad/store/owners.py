@@ -6,12 +6,13 @@ from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proad.errors import AlreadyExistsError
+from proad.model import Access
 from proad.store.database import Database, batched
 from proad.store.schema import teams, users
 
 
 class OwnerStore:
-    """The names and ids of users and teams; implements `ports.records.OwnerNames`."""
+    """The names and ids of users and teams; implements `ports.records.Owners`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -24,6 +25,15 @@ class OwnerStore:
                 for table in (users, teams):
                     known = select(table.c.id, table.c.name).where(table.c.id.in_(some))
                     found |= {row.id: row.name for row in await connection.execute(known)}
+        return found
+
+    async def unrestricted(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of some ids that are of users with access to all."""
+        found: set[str] = set()
+        async with self._database.read() as connection:
+            for some in batched(ids):
+                known = select(users.c.id).where(users.c.id.in_(some), users.c.access == Access.ALL)
+                found |= {row.id for row in await connection.execute(known)}
         return found
 
     async def id(self, name: str) -> str | None:

@@ -22,6 +22,8 @@ COMPARED: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("allowed_sysctls", ["a", "b"], [[], ["a"], ["b", "a"]], [["c"], ["a", "c"], ["*"]]),
     ("allowed_sysctls", ["*"], [[], ["a"], ["*"]], []),
     ("bind_roots", ["/srv"], [[], ["/srv"], ["/srv/a/b"]], [["/"], ["/srvx"], ["/srv", "/a"]]),
+    ("shared_volumes", ["p/a", "p/b*"], [[], ["p/a"], ["p/b*"], ["p/bc", "p/bd*"]], [["p/a*"], ["p/*"], ["q/b"]]),
+    ("shared_volumes", ["p/*"], [["p/*"], ["p/x"]], [["q/*"], ["px/y"]]),
     ("publish_addresses", ["10.0.0.0/8"], [["10.1.2.3"], ["10.0.0.0/9"]], [["::1"], ["0.0.0.0/0"]]),
     ("allowed_registries", ["*.a.test", "b.test:5000"], [["x.a.test:1"], ["b.test:5000"]], [["*"], ["a.test"], ["b.test"], ["b.test:1"]]),
     ("allowed_registries", ["*"], [["*"], ["a.test"], ["*.a.test"]], [["localhost:5000"], ["127.1"], ["[::1]:5000"]]),
@@ -166,3 +168,11 @@ def test_load_settings_allowed_registries_is_the_ceiling(monkeypatch):
 
     assert policy.allowed_registries == ("a.test", "*.b.test")
     assert policy.effective()["default"].allowed_registries == ("a.test", "*.b.test")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["golden", "*", "*/golden", "p/*golden", "p/", "/golden", "p*/x"]
+)
+def test_profile_shared_volume_is_a_pool_and_a_name(pattern):
+    with pytest.raises(ValidationError, match="must be POOL/NAME"):
+        Profile(shared_volumes=(pattern,))

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -209,6 +209,7 @@ class DomainCreator:
                 vcpus=view.vcpus,
                 memory_bytes=view.memory_bytes,
                 sources=tuple(_sources_of(given.root)),
+                read_sources=tuple(_read_sources_of(given.root)),
             )
         )
         with values_of("xml", whole=True), self._storage.reservations.reserve(paths):
@@ -327,7 +328,22 @@ def _end(made: _Identity, runtime_id: int, connection: libvirt.virConnect) -> No
 
 def _sources_of(root: etree._Element) -> Iterator[str]:
     """Yield the files that a domain names, and the volumes as POOL/NAME."""
-    for source in root.iter("source"):
+    return _named(root.iter("source"))
+
+
+def _read_sources_of(root: etree._Element) -> Iterator[str]:
+    """Yield those that no disk writes to, and nothing else names."""
+    media = {
+        each for disk in root.iterfind("devices/disk[@device='cdrom']") for each in disk.iter()
+    }
+    below = {each for store in root.iter("backingStore") for each in store.iter()}
+    sources = set(root.iter("source"))
+    written = {*_named(sources - media - below)}
+    return (each for each in _named(sources) if each not in written)
+
+
+def _named(sources: Iterable[etree._Element]) -> Iterator[str]:
+    for source in sources:
         if path := source.get("file") or source.get("dev"):
             yield path
         if (pool := source.get("pool")) and (volume := source.get("volume")):
