@@ -27,9 +27,9 @@ READS = {
 
 UNTIL_ANNOUNCED = {
     *("create_container", "recreate_container", "create_snapshot", "create_volume"),
-    *("create_domain", "create_domain_from_xml"),
+    *("create_domain", "create_domain_from_xml", "delete", "delete_volume"),
 }
-"""The methods of drivers that change nothing before they announce it."""
+"""The methods of drivers that change nothing before they announce it, or are told to begin."""
 
 OUTER = {"image": IMAGE, "name": "outer", "networks": [{"network": "net"}]}
 DISKS = [{"new_volume": {"capacity_bytes": 2**20, "pool": "b"}}]

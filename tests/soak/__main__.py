@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 
+from planned.compared import POLICY
 from soak import (
     answers,
     attacks,
@@ -19,12 +20,13 @@ from soak import (
     frozen,
     kill_points,
     kills,
+    plans,
     races,
     requests,
     slow,
     tokens,
 )
-from soak.setting import private_setting
+from soak.setting import folder, private_setting
 
 _Part = Callable[[int], str]
 
@@ -75,6 +77,13 @@ def _races(seed: int) -> str:
         return races.races(setting, races.FULL, seed)
 
 
+def _plans(seed: int) -> str:
+    with folder() as home:
+        (home / "proa.toml").write_text(POLICY)
+        with private_setting(PROA_CONFIG=str(home / "proa.toml")) as setting:
+            return plans.plans(setting, plans.CASES, seed)
+
+
 def _kill_points(seed: int) -> str:
     return kill_points.kill_points(kill_points.TIMES, seed)
 
@@ -106,6 +115,7 @@ _PARTS: Mapping[str, _Part] = {
     "frozen-libvirtd": _frozen_libvirtd,
     "frozen-container": _frozen_container,
     "races": _races,
+    "plans": _plans,
     "kill-points": _kill_points,
     "kills": _kills,
     "endurance": _endurance,

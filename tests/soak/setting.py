@@ -68,7 +68,7 @@ def daemon(*arguments: str, **environment: str) -> Iterator[Daemon]:
 
 
 @contextmanager
-def private_setting() -> Iterator[Setting]:
+def private_setting(**environment: str) -> Iterator[Setting]:
     """Start engines and a daemon over them, and wait until it serves both."""
     libvirt.registerErrorHandler(lambda *_: None, None)  # errors are raised, not printed
     with ExitStack() as stack:
@@ -85,8 +85,8 @@ def private_setting() -> Iterator[Setting]:
         wait_through_outages(lambda: bare.containers() == [], "dockerd answers")
         asyncio.run(dockerd.import_image())
         wait_through_outages(lambda: libvirt.open(libvirtd.uri).close() == 0, "libvirtd answers")
-        environment = {"PROA_DOCKER_URL": dockerd.url, "PROA_LIBVIRT_URI": libvirtd.uri}
-        served = stack.enter_context(daemon(**environment))
+        engines = {"PROA_DOCKER_URL": dockerd.url, "PROA_LIBVIRT_URI": libvirtd.uri}
+        served = stack.enter_context(daemon(**engines, **environment))
         setting = Setting(served, dockerd, libvirtd, bare)
         with setting.client() as client:
             wait_through_outages(lambda: listed(client) is not None, "both engines are served")

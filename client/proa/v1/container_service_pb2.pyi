@@ -52,8 +52,9 @@ class CreateContainerRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty. The
-    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """Only check the request, as far as that can be done without effect. The response has the plan
+    alone. The error is the one of the call, and its PreconditionFailure has what else is known to
+    be wrong.
     """
     @_builtins.property
     def spec(self) -> _container_spec_pb2.ContainerSpec:
@@ -85,6 +86,7 @@ class CreateContainerResponse(_message.Message):
 
     RESOURCE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
         """The new container: FULL. The answer to a repetition with the same request_id is SUMMARY."""
@@ -93,15 +95,20 @@ class CreateContainerResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What Docker warned of, such as a limit that its kernel does not support."""
 
+    @_builtins.property
+    def plan(self) -> _plan_pb2.Plan:
+        """What the call would do, when the request is only checked; everything else is empty then."""
+
     def __init__(
         self,
         *,
         resource: _resource_pb2.Resource | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        plan: _plan_pb2.Plan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

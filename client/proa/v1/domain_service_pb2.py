@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from proa.v1 import domain_spec_pb2 as proa_dot_v1_dot_domain__spec__pb2
 from proa.v1 import lifetime_pb2 as proa_dot_v1_dot_lifetime__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
+from proa.v1 import plan_pb2 as proa_dot_v1_dot_plan__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/domain_service.proto\x12\x07proa.v1\x1a\x19proa/v1/domain_spec.proto\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\x91\x01\n\x13\x43reateDomainRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\";\n\x14\x43reateDomainResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xce\x01\n\x1a\x43reateDomainFromXmlRequest\x12\x15\n\x03xml\x18\x01 \x01(\tB\x08\xe8\xca\xbd\xa6\x08\x80\x80@\x12\r\n\x05start\x18\x02 \x01(\x08\x12#\n\x08lifetime\x18\x03 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12\x15\n\x04host\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1b\n\x13\x64\x65letion_protection\x18\x05 \x01(\x08\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"B\n\x1b\x43reateDomainFromXmlResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"<\n\x13GetDomainXmlRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x10\n\x08inactive\x18\x02 \x01(\x08\"#\n\x14GetDomainXmlResponse\x12\x0b\n\x03xml\x18\x01 \x01(\t2\xc7\x02\n\rDomainService\x12^\n\x0c\x43reateDomain\x12\x1c.proa.v1.CreateDomainRequest\x1a\x1d.proa.v1.CreateDomainResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12s\n\x13\x43reateDomainFromXml\x12#.proa.v1.CreateDomainFromXmlRequest\x1a$.proa.v1.CreateDomainFromXmlResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x61\n\x0cGetDomainXml\x12\x1c.proa.v1.GetDomainXmlRequest\x1a\x1d.proa.v1.GetDomainXmlResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/domain_service.proto\x12\x07proa.v1\x1a\x19proa/v1/domain_spec.proto\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\x1a\x12proa/v1/plan.proto\x1a\x16proa/v1/resource.proto\"\x91\x01\n\x13\x43reateDomainRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"X\n\x14\x43reateDomainResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x1b\n\x04plan\x18\x02 \x01(\x0b\x32\r.proa.v1.Plan\"\xce\x01\n\x1a\x43reateDomainFromXmlRequest\x12\x15\n\x03xml\x18\x01 \x01(\tB\x08\xe8\xca\xbd\xa6\x08\x80\x80@\x12\r\n\x05start\x18\x02 \x01(\x08\x12#\n\x08lifetime\x18\x03 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12\x15\n\x04host\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1b\n\x13\x64\x65letion_protection\x18\x05 \x01(\x08\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"_\n\x1b\x43reateDomainFromXmlResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x1b\n\x04plan\x18\x02 \x01(\x0b\x32\r.proa.v1.Plan\"<\n\x13GetDomainXmlRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x10\n\x08inactive\x18\x02 \x01(\x08\"#\n\x14GetDomainXmlResponse\x12\x0b\n\x03xml\x18\x01 \x01(\t2\xc7\x02\n\rDomainService\x12^\n\x0c\x43reateDomain\x12\x1c.proa.v1.CreateDomainRequest\x1a\x1d.proa.v1.CreateDomainResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12s\n\x13\x43reateDomainFromXml\x12#.proa.v1.CreateDomainFromXmlRequest\x1a$.proa.v1.CreateDomainFromXmlResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x61\n\x0cGetDomainXml\x12\x1c.proa.v1.GetDomainXmlRequest\x1a\x1d.proa.v1.GetDomainXmlResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,18 +55,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomainFromXml']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002'
   _globals['_DOMAINSERVICE'].methods_by_name['GetDomainXml']._loaded_options = None
   _globals['_DOMAINSERVICE'].methods_by_name['GetDomainXml']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
-  _globals['_CREATEDOMAINREQUEST']._serialized_start=140
-  _globals['_CREATEDOMAINREQUEST']._serialized_end=285
-  _globals['_CREATEDOMAINRESPONSE']._serialized_start=287
-  _globals['_CREATEDOMAINRESPONSE']._serialized_end=346
-  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_start=349
-  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_end=555
-  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_start=557
-  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_end=623
-  _globals['_GETDOMAINXMLREQUEST']._serialized_start=625
-  _globals['_GETDOMAINXMLREQUEST']._serialized_end=685
-  _globals['_GETDOMAINXMLRESPONSE']._serialized_start=687
-  _globals['_GETDOMAINXMLRESPONSE']._serialized_end=722
-  _globals['_DOMAINSERVICE']._serialized_start=725
-  _globals['_DOMAINSERVICE']._serialized_end=1052
+  _globals['_CREATEDOMAINREQUEST']._serialized_start=160
+  _globals['_CREATEDOMAINREQUEST']._serialized_end=305
+  _globals['_CREATEDOMAINRESPONSE']._serialized_start=307
+  _globals['_CREATEDOMAINRESPONSE']._serialized_end=395
+  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_start=398
+  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_end=604
+  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_start=606
+  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_end=701
+  _globals['_GETDOMAINXMLREQUEST']._serialized_start=703
+  _globals['_GETDOMAINXMLREQUEST']._serialized_end=763
+  _globals['_GETDOMAINXMLRESPONSE']._serialized_start=765
+  _globals['_GETDOMAINXMLRESPONSE']._serialized_end=800
+  _globals['_DOMAINSERVICE']._serialized_start=803
+  _globals['_DOMAINSERVICE']._serialized_end=1130
 # @@protoc_insertion_point(module_scope)

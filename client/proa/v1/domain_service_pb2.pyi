@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from proa.v1 import domain_spec_pb2 as _domain_spec_pb2
 from proa.v1 import lifetime_pb2 as _lifetime_pb2
+from proa.v1 import plan_pb2 as _plan_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -42,8 +43,9 @@ class CreateDomainRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty. The
-    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """Only check the request, as far as that can be done without effect. The response has the plan
+    alone. The error is the one of the call, and its PreconditionFailure has what else is known to
+    be wrong.
     """
     @_builtins.property
     def spec(self) -> _domain_spec_pb2.DomainSpec:
@@ -73,18 +75,24 @@ class CreateDomainResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESOURCE_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
         """The new domain: FULL. The answer to a repetition with the same request_id is SUMMARY."""
+
+    @_builtins.property
+    def plan(self) -> _plan_pb2.Plan:
+        """What the call would do, when the request is only checked; everything else is empty then."""
 
     def __init__(
         self,
         *,
         resource: _resource_pb2.Resource | None = ...,
+        plan: _plan_pb2.Plan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -126,8 +134,9 @@ class CreateDomainFromXmlRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty. The
-    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """Only check the request, as far as that can be done without effect. The response has the plan
+    alone. The error is the one of the call, and its PreconditionFailure has what else is known to
+    be wrong.
     """
     def __init__(
         self,
@@ -155,18 +164,24 @@ class CreateDomainFromXmlResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESOURCE_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
         """The new domain: FULL. The answer to a repetition with the same request_id is SUMMARY."""
+
+    @_builtins.property
+    def plan(self) -> _plan_pb2.Plan:
+        """What the call would do, when the request is only checked; everything else is empty then."""
 
     def __init__(
         self,
         *,
         resource: _resource_pb2.Resource | None = ...,
+        plan: _plan_pb2.Plan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "resource", b"resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

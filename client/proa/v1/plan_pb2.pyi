@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from proa.v1 import container_spec_pb2 as _container_spec_pb2
 from proa.v1 import error_reason_pb2 as _error_reason_pb2
 import builtins as _builtins
 import sys
@@ -90,6 +91,7 @@ class Plan(_message.Message):
 
     CHANGES_FIELD_NUMBER: _builtins.int
     MAY_FAIL_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedChange]:
         """The fields that the call changes, in the order of their paths."""
@@ -100,15 +102,22 @@ class Plan(_message.Message):
         others may do meanwhile. Beside these, any call may fail because its engine does not answer.
         """
 
+    @_builtins.property
+    def container(self) -> _container_spec_pb2.ContainerSpec:
+        """Of the create of a container: what it would be made from, with what the caller's profile fills
+        in. Secrets have no values.
+        """
+
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___PlannedChange] | None = ...,
         may_fail: _abc.Iterable[_error_reason_pb2.ErrorReason.ValueType] | None = ...,
+        container: _container_spec_pb2.ContainerSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "may_fail", b"may_fail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "container", b"container", "may_fail", b"may_fail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

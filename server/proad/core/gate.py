@@ -27,6 +27,7 @@ from proad.model import (
     ResourceUpdate,
     Verb,
     VolumeSpec,
+    check_image_name,
     registry_of,
 )
 from proad.policy import Foreign, Policy, Profile, Violation, containers, domains
@@ -200,6 +201,7 @@ class PolicyGate:
         """
         try:
             await self._admit_registry(registry_of(image))
+            check_image_name(image)
         except ValueError:
             raise InvalidArgumentError.of("image", "is no image name, such as debian:12") from None
 

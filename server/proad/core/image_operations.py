@@ -12,7 +12,7 @@ from proad.core.image_ledger import ImageLedger
 from proad.core.image_names import matches, names_of, plain_name
 from proad.core.inventory import Inventory
 from proad.core.registry_logins import RegistryLogins
-from proad.core.requests import announce, cancellable
+from proad.core.requests import announce, cancellable, is_only_checked
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.tenancy import current_visibility
 from proad.errors import ImageNotFoundError, InUseError, ProaError, SeveralNamesError
@@ -163,6 +163,8 @@ class ImageOperations:
                 return await self._release(connection, driver, name, image, force=force)
             await self._check_users(connection, name, image)
         with connection.call():
+            if is_only_checked():
+                await driver.get_image(found)
             await announce(connection.intent(Action.DELETE_IMAGE, name=name))
             deleted = await driver.delete_image(found, force=force)
             await self._ledger.forget(connection, (*deleted.deleted, *deleted.untagged))

@@ -1,7 +1,7 @@
 """The verbs on existing resources: from what a caller wrote to a resource that has changed."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +12,8 @@ from proad.core.inventory import Entry, Inventory
 from proad.core.quotas import Quotas, charge_after
 from proad.core.requests import is_only_checked, tell_plan
 from proad.core.resolver import Resolver
-from proad.core.verb_runner import VerbRun, VerbRunner, verb_method
+from proad.core.snapshot_operations import find_snapshot
+from proad.core.verb_runner import VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     ChangeEffect,
@@ -30,6 +31,7 @@ from proad.model import (
     StopMode,
     StopOptions,
     Updated,
+    UpdatePlan,
     Verb,
 )
 from proad.ports import Updates
@@ -80,8 +82,9 @@ class Lifecycle:
         """Start a resource."""
         resolved = await self._resolver.find(ref)
         starting = partial(self._quotas.changing, start=True)
+        finding = partial(find_snapshot, resolved, options.from_snapshot)
         async with self._verbs.run(
-            resolved, Verb.START, name=options.from_snapshot, reserve=starting
+            resolved, Verb.START, name=options.from_snapshot, reserve=starting, prepare=finding
         ) as run:
             run.observed = await run.driver.start(run.id, options)
         return run.resource
@@ -152,8 +155,10 @@ class Lifecycle:
     @verb_method
     async def _delete(self, ref: str, options: DeleteOptions, etag: str) -> Resource:
         resolved = await self._resolver.find(ref)
-        async with self._verbs.run(resolved, Verb.DELETE, force=options.force, etag=etag) as run:
-            run.observed = await run.driver.delete(run.id, options)
+        async with self._verbs.run(
+            resolved, Verb.DELETE, force=options.force, etag=etag, checked_by_driver=True
+        ) as run:
+            run.observed = await run.driver.delete(run.id, options, begin=run.begin)
         return run.resource
 
     @verb_method
@@ -188,11 +193,17 @@ class Lifecycle:
         update = await self._gate.admit_update(resolved.connection, update)
         changed = update.digests()
 
-        def reserve(entry: Entry) -> AbstractContextManager[None]:
-            return self._quotas.changing(entry, after=charge_after(entry, update))
+        planned: list[UpdatePlan] = []
 
         async def prepare(entry: Entry) -> None:
-            await self._plan(resolved.connection, driver, entry, update)
+            planned.append(await self._plan(resolved.connection, driver, entry, update))
+
+        @contextmanager
+        def reserve(entry: Entry) -> Iterator[None]:
+            with self._quotas.changing(entry, after=charge_after(entry, update)):
+                if not is_only_checked():
+                    planned[0].check()  # last: it is the error only if nothing else is wrong
+                yield
 
         async with self._verbs.run(
             resolved,
@@ -203,8 +214,6 @@ class Lifecycle:
             prepare=prepare,
         ) as run:
             recorded = RECORDED[run.entry.observed.kind] & update.paths
-            if recorded:
-                await self._check_recorded(run, update)
             changes = {path: getattr(update.spec, path) for path in recorded}
             charge = charge_after(run.entry, update)
             if charge is not None and run.entry.observed.kind is ResourceKind.CONTAINER:
@@ -219,31 +228,32 @@ class Lifecycle:
 
     async def _plan(
         self, connection: EngineConnection, driver: Updates, entry: Entry, update: ResourceUpdate
-    ) -> None:
-        """Tell what an update would do; refuse what only another resource can have."""
+    ) -> UpdatePlan:
+        """Tell and return what the driver's part of an update would do."""
         observed = entry.observed
         update.check_kind(observed.kind)
         recorded = RECORDED[observed.kind] & update.paths
         rest = replace(update, paths=update.paths - recorded)
+        if recorded:
+            await self._check_recorded(connection, entry, update)
         plan = await connection.read(lambda: driver.plan_update(observed.id, rest))
         tell_plan(Plan.of_update({**plan.effects, **dict.fromkeys(recorded, ChangeEffect.LIVE)}))
-        if not is_only_checked():
-            plan.check()
+        return plan
 
-    async def _check_recorded(self, run: VerbRun, update: ResourceUpdate) -> None:
+    async def _check_recorded(
+        self, connection: EngineConnection, entry: Entry, update: ResourceUpdate
+    ) -> None:
         """Check the changes of what is recorded of a resource.
 
         Raises:
-            InvalidArgumentError: the values are for the other kind, or a TRANSIENT resource would
-                be protected.
+            InvalidArgumentError: a TRANSIENT resource would be protected.
         """
-        observed = run.entry.observed
-        update.check_kind(observed.kind)
+        observed = entry.observed
         if "deletion_protection" not in update.paths or not update.spec.deletion_protection:
             return
         lifetime = observed.lifetime
         if lifetime is None:  # the SUMMARY does not tell
-            full = await self._inventory.full(run.connection, run.id)
+            full = await self._inventory.full(connection, observed.id)
             lifetime = full.lifetime
         if lifetime is Lifetime.TRANSIENT:
             raise InvalidArgumentError.of(

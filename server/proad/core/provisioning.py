@@ -11,12 +11,12 @@ from proad.core.hosts import Hosts, require
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas, charge_of
-from proad.core.requests import announce
+from proad.core.requests import announce, is_only_checked, noting, refuse, tell_plan
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.volume_sources import read_volumes, written_volumes
 from proad.core.volume_tenancy import VolumeTenancy
-from proad.errors import InvalidArgumentError, ResourceNotFoundError
+from proad.errors import InvalidArgumentError, ProaError, ResourceNotFoundError
 from proad.model import (
     Action,
     Charge,
@@ -25,6 +25,7 @@ from proad.model import (
     DomainSpec,
     DomainXml,
     Footprint,
+    Plan,
     Resource,
     Verb,
 )
@@ -72,15 +73,20 @@ class Provisioning:
         connection, driver = self._hosts.offering(Containers, host)
         with self._gate.claiming(spec):
             spec = await self._gate.admit_container(connection, spec)
-            image = await self._ledger.resolve(connection, spec.image)
-            spec = replace(spec, image=image)
+            tell_plan(Plan.of_container(spec))
+            with noting():
+                image = await self._ledger.resolve(connection, spec.image)
+                spec = replace(spec, image=image)
             if redacted(spec):
-                spec = await self._with_secrets(spec, secrets_from)
+                with noting():
+                    spec = await self._with_secrets(spec, secrets_from)
             async with self._creating(
                 connection,
                 Action.CREATE_CONTAINER,
                 deletion_protection=spec.deletion_protection,
                 charge=charge_of(spec),
+                known=charge_of(spec),
+                start=start,
             ) as begin:
 
                 async def announced(footprint: Footprint) -> None:
@@ -111,14 +117,22 @@ class Provisioning:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
         spec = await self._gate.admit_domain(connection, spec)
+        tell_plan(Plan.of_domain(spec))
         if isinstance(driver, Volumes):
             shared = self._gate.shared_volumes()
-            await self._volumes.require(
-                connection, driver, read_volumes(spec), written_volumes(spec), shared=shared
-            )
-            await self._volumes.require_media(connection, driver, spec, shared)
+            with noting():
+                await self._volumes.require(
+                    connection, driver, read_volumes(spec), written_volumes(spec), shared=shared
+                )
+            with noting():
+                await self._volumes.require_media(connection, driver, spec, shared)
         async with self._creating(
-            connection, Action.CREATE_DOMAIN, deletion_protection=spec.deletion_protection
+            connection,
+            Action.CREATE_DOMAIN,
+            deletion_protection=spec.deletion_protection,
+            charge=None,
+            known=Charge(cpus=spec.vcpus, memory_bytes=spec.memory_bytes),
+            start=start,
         ) as begin:
             created = await driver.create_domain(
                 spec, start=start, announce=begin, judge=self._gate.xml_judge(driver)
@@ -132,8 +146,14 @@ class Provisioning:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
         source = await self._gate.admit_xml(connection, driver, source)
+        tell_plan(Plan.of_domain())
         async with self._creating(
-            connection, Action.CREATE_DOMAIN, deletion_protection=source.deletion_protection
+            connection,
+            Action.CREATE_DOMAIN,
+            deletion_protection=source.deletion_protection,
+            charge=None,
+            known=None,
+            start=start,
         ) as begin:
             created = await driver.create_domain_from_xml(
                 source, start=start, announce=begin, judge=self._gate.xml_judge(driver)
@@ -155,9 +175,20 @@ class Provisioning:
         action: Action,
         *,
         deletion_protection: bool,
-        charge: Charge | None = None,
+        charge: Charge | None,
+        known: Charge | None,
+        start: bool,
     ) -> AsyncIterator[AnnounceFootprint]:
-        """Announce a create, and attribute and record what the create makes as the caller's."""
+        """Announce a create, and attribute and record what the create makes as the caller's.
+
+        Args:
+            connection: the engine.
+            action: the create.
+            deletion_protection: whether deletes of the resource are to be refused.
+            charge: what is recorded that the resource counts for; None: the engine tells that.
+            known: what is known beforehand that it counts for; None: nothing.
+            start: whether it is started.
+        """
         async with self._inventory.recorder.creating(
             connection, deletion_protection=deletion_protection, charge=charge
         ) as expect:
@@ -183,8 +214,15 @@ class Provisioning:
                     await self._volumes.plan(connection, footprint.volumes, domain=footprint.mark)
                     await expect(footprint.mark)
 
-                with connection.call():
-                    yield begin
+                try:
+                    with connection.call():
+                        yield begin
+                except ProaError as error:
+                    if known is not None and is_only_checked():
+                        refuse(error)  # the quota is what the driver did not come to
+                        with self._quotas.creating(charge=known, start=start):
+                            pass
+                    raise
 
     async def _publish(self, connection: EngineConnection, created: Resource) -> Resource:
         """Bring a new resource into the inventory, and return its FULL view completed."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
@@ -10,7 +10,7 @@ from proad.core.hosts import require
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas, charge_of
-from proad.core.requests import announce, tell_plan
+from proad.core.requests import announce, noting, tell_plan
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
 from proad.core.volume_tenancy import VolumeTenancy
@@ -32,6 +32,7 @@ from proad.model import (
     merged,
     value_digest,
 )
+from proad.model.update import LIMIT_PATHS, LIMITS
 from proad.ports import Recreation
 
 
@@ -83,13 +84,15 @@ class Recreator:
         async with self._verbs.run(resolved, Verb.RECREATE, etag=etag, announces=False) as run:
             old = await run.driver.get_resource(run.id)
             spec = _changed(old, update)
-            tell_plan(Plan.of_recreation(_differing(old, update)))
             with self._gate.claiming(spec):
                 spec = await self._gate.admit_container(connection, spec, instead=run.id)
-                image = await self._ledger.resolve(connection, spec.image)
-                spec = replace(spec, image=image)
+                tell_plan(Plan.of_recreation(_differing(old, spec)))
+                with noting():
+                    image = await self._ledger.resolve(connection, spec.image)
+                    spec = replace(spec, image=image)
                 if redacted(spec):
-                    spec = await with_secrets(spec, resolved)
+                    with noting():
+                        spec = await with_secrets(spec, resolved)
                 async with (
                     AsyncExitStack() as reserved,
                     self._inventory.recorder.creating(
@@ -136,9 +139,21 @@ def _changed(old: Resource, update: ResourceUpdate) -> ContainerSpec:
     return spec
 
 
-def _differing(old: Resource, update: ResourceUpdate) -> Iterator[str]:
-    """Return the paths whose values an update changes."""
-    have = old.container and old.container.spec
-    return (
-        path for path in update.paths if value_digest(have, path) != value_digest(update.spec, path)
-    )
+def _differing(old: Resource, spec: ContainerSpec) -> Iterator[str]:
+    """Return the paths whose values are others in the specification of the new container.
+
+    It has been admitted: where a change says nothing, a profile may have filled in what there was.
+    """
+    have = old.container.spec if old.container is not None else None
+    if have is None:
+        return
+    names = {each.name for each in fields(ContainerSpec)} - {LIMITS}
+    for path in names:
+        if value_digest(have, path) != value_digest(spec, path):
+            yield path
+    for path in LIMIT_PATHS:
+        name = path.partition(".")[2]
+        # Without a limit is without a limit, whether that was said or not.
+        before, after = getattr(have.resources, name), getattr(spec.resources, name)
+        if (before or None) != (after or None):
+            yield path

@@ -6,9 +6,9 @@ from functools import partial
 
 from proad import ports
 from proad.core.hosts import require
-from proad.core.inventory import Inventory
+from proad.core.inventory import Entry, Inventory
 from proad.core.quotas import Quotas
-from proad.core.requests import announce
+from proad.core.requests import announce, is_only_checked
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
 from proad.model import (
@@ -48,6 +48,18 @@ def sort_by_age(snapshots: Iterable[Snapshot]) -> list[PositionedSnapshot]:
 
     positioned = [PositionedSnapshot(snapshot, position(snapshot)) for snapshot in by_name.values()]
     return sorted(positioned, key=lambda each: each.position)
+
+
+async def find_snapshot(resolved: ResolvedResource, name: str, _entry: Entry) -> None:
+    """Check that a snapshot is there, for a verb that is only checked; others find it themselves.
+
+    Raises:
+        CapabilityMissingError: the resource can have no snapshots.
+        SnapshotNotFoundError: it has none of this name.
+    """
+    if name and is_only_checked():
+        driver = require(resolved.driver, ports.Snapshots)
+        await resolved.connection.read(lambda: driver.get_snapshot(resolved.resource.id, name))
 
 
 class SnapshotOperations:
@@ -95,8 +107,9 @@ class SnapshotOperations:
         """Take a resource back to a snapshot."""
         resolved, driver = await self._find(ref)
         starting = partial(self._quotas.changing, start=True)
+        finding = partial(find_snapshot, resolved, name)
         async with self._verbs.run(
-            resolved, Verb.REVERT_SNAPSHOT, name=name, reserve=starting
+            resolved, Verb.REVERT_SNAPSHOT, name=name, reserve=starting, prepare=finding
         ) as run:
             reverted = await driver.revert_snapshot(run.id, name, state)
         return self._inventory.complete(run.connection, reverted)
@@ -105,7 +118,10 @@ class SnapshotOperations:
     async def delete(self, ref: str, name: str, *, children: bool) -> None:
         """Delete a snapshot; the resource itself stays as it is."""
         resolved, driver = await self._find(ref)
-        async with self._verbs.run(resolved, Verb.DELETE_SNAPSHOT, name=name) as run:
+        finding = partial(find_snapshot, resolved, name)
+        async with self._verbs.run(
+            resolved, Verb.DELETE_SNAPSHOT, name=name, prepare=finding
+        ) as run:
             await driver.delete_snapshot(run.id, name, children=children)
 
     async def _find(self, ref: str) -> tuple[ResolvedResource, ports.Snapshots]:

@@ -18,7 +18,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
-from proad.core.requests import announce, cancellable, is_only_checked, refuse
+from proad.core.requests import announce, cancellable, is_only_checked, noting, refuse
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.tenancy import current_visibility
@@ -53,6 +53,11 @@ _WANTED = {
 }
 
 Prepare = Callable[[Entry], Awaitable[None]]
+
+
+async def _prepared(entry: Entry) -> None:
+    """Check nothing: the verb has no check of its own."""
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -122,6 +127,11 @@ class VerbRun:
         """The driver of the engine that has the resource."""
         return self.connection.driver
 
+    async def begin(self) -> None:
+        """End a verb that is only checked: its driver has no more checks."""
+        if is_only_checked():
+            await announce(self.intent)
+
     @property
     def resource(self) -> Resource:
         """The SUMMARY of the resource after the verb, or the resource as it last was."""
@@ -170,9 +180,10 @@ class VerbRunner:
         name: str = "",
         changes: tuple[tuple[str, str], ...] = (),
         announces: bool = True,
+        checked_by_driver: bool = False,
         waits: bool = False,
         reserve: Callable[[Entry], AbstractContextManager[None]] = _nothing,
-        prepare: Prepare | None = None,
+        prepare: Prepare = _prepared,
     ) -> AsyncIterator[VerbRun]:
         """Run a verb whose calls to the driver are the block.
 
@@ -186,6 +197,8 @@ class VerbRunner:
             changes: the paths that an update changes, each with a digest of its new value.
             announces: whether to announce the verb to the current request. Otherwise the
                 block announces its `intent`, since only the driver knows all of it.
+            checked_by_driver: whether the driver has checks of its own, after which it awaits
+                `VerbRun.begin`; a verb that is only checked goes that far.
             waits: whether the verb waits for a guest, so that its caller may end it.
             reserve: reserves what the verb adds to the quotas, until its end.
             prepare: the last check before the verb is announced, of the resource as it is now.
@@ -218,14 +231,17 @@ class VerbRunner:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 connection.check()
                 await self._gate.check_entry(connection, entry, verb, snapshot=name)
-                if prepare is not None:
+                with noting():
                     await prepare(entry)
-                stack.enter_context(reserve(entry))
+                with noting():
+                    stack.enter_context(reserve(entry))
                 self.tasks.shield()
-                if announces:
+                checked = is_only_checked()
+                if announces and not (checked and checked_by_driver):
                     await announce(intent)
                 # Beside a graceful stop, the activity that shows is the stop's.
-                activity = self._inventory.activity(entry, verb) if alone else nullcontext(ignore)
+                shows = alone and not checked
+                activity = self._inventory.activity(entry, verb) if shows else nullcontext(ignore)
                 with activity as on_step:
                     begun = self._inventory.begin()
                     run = VerbRun(verb, connection, entry, on_step, alone, begun, intent)
@@ -310,6 +326,8 @@ class VerbRunner:
 
     async def _fail(self, run: VerbRun, error: Exception | CancelledError) -> None:
         """Refresh the resource of a verb that failed, before its caller hears of the failure."""
+        if is_only_checked():
+            return  # nothing was changed
         if run.alone and isinstance(error, StateError | ResourceNotFoundError):
             # The driver did nothing, so what the refresh shows is not this verb's doing.
             self._inventory.end_activity(run.entry)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from proad import ports
 from proad.core.engine_connection import EngineConnection
@@ -10,7 +11,7 @@ from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas
-from proad.core.requests import announce
+from proad.core.requests import announce, is_only_checked
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.tenancy import current_visibility
 from proad.core.volume_tenancy import VolumeTenancy
@@ -91,9 +92,19 @@ class VolumeOperations:
         )
         self._check_protection(connection, name, ignore_unreadable)
         with connection.call():
-            await announce(connection.intent(Action.DELETE_VOLUME, name=name, pool=pool))
+            deletion = partial(
+                announce, connection.intent(Action.DELETE_VOLUME, name=name, pool=pool)
+            )
+            checked = is_only_checked()  # the driver's own checks come before its change
+            if not checked:
+                await deletion()
             try:
-                await driver.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)
+                await driver.delete_volume(
+                    pool,
+                    name,
+                    ignore_unreadable=ignore_unreadable,
+                    begin=deletion if checked else ports.at_once,
+                )
             except InUseError as error:
                 self._check_protection(connection, name, error.users)
                 raise

@@ -62,6 +62,7 @@ from proad.errors.request import (
     RevisionCompactedError,
 )
 from proad.errors.root import (
+    Findings,
     ProaError,
     Reason,
     SetupError,
@@ -101,6 +102,7 @@ __all__ = [
     "EngineUnreachableError",
     "EtagMismatchError",
     "FieldViolation",
+    "Findings",
     "HasSavedStateError",
     "HasSnapshotsError",
     "HostExhaustedError",

@@ -1,6 +1,7 @@
 """The reasons, and the base class of all domain errors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
@@ -85,7 +86,7 @@ class ProaError(Exception):
         message: what happened and what to do about it, for people.
         metadata: values for programs, which become those of ErrorInfo.
         retry_after: time after which the same call may succeed; None if unknown.
-        others: what else is wrong with a request that was only checked.
+        others: what else is known to be wrong with the request.
     """
 
     reason: ClassVar[Reason]
@@ -111,8 +112,28 @@ class ProaError(Exception):
 
 def together(errors: Sequence[ProaError]) -> ProaError:
     """Return the first of some errors, which tells of the others, too; each only once."""
-    first, *others = errors
+    first, *others = [each for error in errors for each in (error, *error.others)]
     told = {(each.reason, each.message): each for each in others}
     told.pop((first.reason, first.message), None)
     first.others = tuple(told.values())
     return first
+
+
+class Findings:
+    """The errors of several checks, which are raised together."""
+
+    def __init__(self) -> None:
+        self._found: list[ProaError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note the error of a check, which is the block."""
+        try:
+            yield
+        except ProaError as error:
+            self._found.append(error)
+
+    def check(self) -> None:
+        """Raise the first error that was noted, which tells of the others, too."""
+        if self._found:
+            raise together(self._found)

@@ -91,6 +91,7 @@ from proad.model.plan import ChangeEffect, Plan, PlannedChange, UpdatePlan
 from proad.model.quota import Amounts, Charge, Quota, QuotaName
 from proad.model.registries import (
     DOCKER_HUB,
+    check_image_name,
     familiar_name,
     host_and_port,
     registry_of,
@@ -303,6 +304,7 @@ __all__ = [
     "WatchEvent",
     "WatchOptions",
     "allowed_verbs",
+    "check_image_name",
     "familiar_name",
     "full_id",
     "host_and_port",

@@ -1,11 +1,13 @@
 """Plans: what a call would do that is only checked."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
 from proad.errors import CapabilityMissingError
+from proad.model.container import ContainerSpec, EnvSecret
+from proad.model.domain import DomainSpec
 
 
 class ChangeEffect(StrEnum):
@@ -26,6 +28,8 @@ class PlannedChange:
 
 _NAME = ("ALREADY_EXISTS",)
 _ROOM = ("HOST_EXHAUSTED", "ENGINE_CONFLICT")
+# A TRANSIENT domain has no next start to wait for, should its guest not follow.
+_OF_GUESTS = ("CAPABILITY_MISSING", "INVALID_ARGUMENT")
 _MAY_FAIL: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "name": _NAME,
@@ -34,8 +38,8 @@ _MAY_FAIL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "image": ("IMAGE_NOT_FOUND",),
         "resources": (*_ROOM, "INVALID_ARGUMENT"),
         "restart_policy": ("ENGINE_CONFLICT",),
-        "memory_bytes": _ROOM,
-        "vcpus": _ROOM,
+        "memory_bytes": (*_ROOM, *_OF_GUESTS),
+        "vcpus": (*_ROOM, *_OF_GUESTS),
     }
 )
 # Of what is made again, whatever changes: what it is made from may have changed or gone meanwhile.
@@ -45,6 +49,10 @@ _MAY_FAIL_ANEW = (
 )
 
 
+_MAY_FAIL_OF_DOMAINS = ("ALREADY_EXISTS", "INVALID_ARGUMENT", *_ROOM)
+_VOLUMES = ("VOLUME_NOT_FOUND", "IN_USE")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a call would do.
@@ -52,10 +60,27 @@ class Plan:
     Attributes:
         changes: the fields that the call changes, in the order of their paths.
         may_fail: the reasons why the call may fail all the same.
+        container: what a create makes a container from; None: it is no such create.
     """
 
     changes: tuple[PlannedChange, ...] = ()
     may_fail: tuple[str, ...] = ()
+    container: ContainerSpec | None = None
+
+    @classmethod
+    def of_container(cls, spec: ContainerSpec) -> "Plan":
+        """Return the plan of the create of a container, without the values of secrets."""
+        secrets = {name: EnvSecret(redacted=True) for name in spec.env_secret}
+        return cls(
+            may_fail=tuple(sorted(_MAY_FAIL_ANEW)), container=replace(spec, env_secret=secrets)
+        )
+
+    @classmethod
+    def of_domain(cls, spec: DomainSpec | None = None) -> "Plan":
+        """Return the plan of the create of a domain, from XML without a specification."""
+        no_volumes = spec is not None and spec.diskless and not spec.cdroms
+        reasons = {*_MAY_FAIL_OF_DOMAINS, *(() if no_volumes else _VOLUMES)}
+        return cls(may_fail=tuple(sorted(reasons)))
 
     @classmethod
     def of_update(cls, effects: Mapping[str, ChangeEffect]) -> "Plan":

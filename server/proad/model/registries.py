@@ -1,4 +1,4 @@
-"""Names of registries, as Docker derives them from names of images."""
+"""Names of images, and of registries, as Docker derives them from those."""
 
 import re
 
@@ -7,6 +7,19 @@ DOCKER_HUB = "docker.io"
 _HOST = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9_.-]*)(?::(?P<port>[0-9]{1,5}))?"
 )
+
+_IMAGE = re.compile(r"\w+(?:(?:[.-]+|[/:@])\w+)*", re.ASCII)
+_LONGEST_IMAGE = 500
+
+
+def check_image_name(name: str) -> None:
+    """Refuse what can be no image name, before it becomes a part of a path.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(name) > _LONGEST_IMAGE or not _IMAGE.fullmatch(name):
+        raise ValueError("is no image name, such as debian:12")
 
 
 def registry_of(image: str) -> str:

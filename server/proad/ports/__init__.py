@@ -32,9 +32,11 @@ Obligations of every method of a driver:
 
 from proad.ports.callbacks import (
     AnnounceFootprint,
+    Begin,
     JudgeXml,
     OnEvent,
     OnStep,
+    at_once,
     ignore,
     unannounced,
     unjudged,
@@ -55,6 +57,7 @@ from proad.ports.driver import Driver
 
 __all__ = [
     "AnnounceFootprint",
+    "Begin",
     "ContainerAttachments",
     "Containers",
     "Domains",
@@ -69,6 +72,7 @@ __all__ = [
     "Stats",
     "Updates",
     "Volumes",
+    "at_once",
     "ignore",
     "unannounced",
     "unjudged",

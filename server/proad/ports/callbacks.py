@@ -15,6 +15,12 @@ A create awaits this once: after every check that has no effect, and before its 
 it raises, the create ends with that exception, and has changed nothing.
 """
 
+Begin = Callable[[], Awaitable[None]]
+"""Is awaited by a delete: once, after every check that has no effect, and before its first change.
+
+If it raises, the delete ends with that exception, and has changed nothing.
+"""
+
 JudgeXml = Callable[[str, Sequence[Violation]], Awaitable[None]]
 """Receives the XML that a domain would be made of, before `announce`, and judges the XML.
 
@@ -33,6 +39,10 @@ def ignore(step: str, percent: int | None = None) -> None:
 
 async def unannounced(footprint: Footprint) -> None:
     """Ignore a footprint: the default where nobody listens."""
+
+
+async def at_once() -> None:
+    """Let a delete begin: the default where nobody waits for that."""
 
 
 async def unjudged(xml: str, found: Sequence[Violation]) -> None:

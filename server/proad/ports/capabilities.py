@@ -31,8 +31,10 @@ from proad.model import (
 )
 from proad.ports.callbacks import (
     AnnounceFootprint,
+    Begin,
     JudgeXml,
     OnStep,
+    at_once,
     ignore,
     unannounced,
     unjudged,
@@ -295,7 +297,12 @@ class Volumes(Protocol):
         """Create a volume. Raises AlreadyExistsError, VolumeNotFoundError, HostExhaustedError."""
 
     async def delete_volume(
-        self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
+        self,
+        pool: str,
+        name: str,
+        *,
+        ignore_unreadable: Collection[str] = (),
+        begin: Begin = at_once,
     ) -> None:
         """Delete a volume that nothing needs, whatever else is in its pool.
 
@@ -304,6 +311,7 @@ class Volumes(Protocol):
             name: name of the volume.
             ignore_unreadable: names of what may need the volume but cannot be read, such as
                 "domain web" or "volume default/old.qcow2", and is to be ignored.
+            begin: awaited before the first change.
 
         Raises:
             VolumeNotFoundError: the volume does not exist.

@@ -17,7 +17,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
-from proad.ports.callbacks import OnEvent, OnStep, ignore
+from proad.ports.callbacks import Begin, OnEvent, OnStep, at_once, ignore
 from proad.ports.records import EngineIdentity
 
 
@@ -134,7 +134,9 @@ class Driver(Protocol):
     async def resume(self, id: str) -> Resource:
         """Resume a paused resource; wake one that is SUSPENDED."""
 
-    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+    async def delete(
+        self, id: str, options: DeleteOptions = DeleteOptions(), *, begin: Begin = at_once
+    ) -> Resource:
         """Delete a resource and return it as it last was.
 
         Volumes that were made for this resource alone are deleted, too, except with

@@ -49,9 +49,21 @@ async def test_update_with_taken_name_changes_nothing(driver: DockerDriver, make
 @pytest.mark.parametrize("name", ["a/b", "ü", "-x", "x", "a b", "\0"])
 async def test_update_with_invalid_name_names_field(driver: DockerDriver, make: Make, name: str):
     made = await make(start=False)
-    with pytest.raises(InvalidArgumentError) as caught:
-        await driver.update(made.id, container_update(name=name))
-    assert caught.value.violations[0].field == "container.name"
+    update = container_update(name=name, pids_limit=9)
+    for call in (driver.plan_update, driver.update):
+        with pytest.raises(InvalidArgumentError) as caught:
+            await call(made.id, update)
+        assert caught.value.violations[0].field == "container.name"
+    assert await driver.get_resource(made.id) == made
+
+
+async def test_update_with_values_that_docker_refuses_keeps_the_name(
+    driver: DockerDriver, make: Make, token: str
+):
+    made = await make(start=False)
+    with pytest.raises(InvalidArgumentError):
+        await driver.update(made.id, container_update(name=f"{token}-new", memory_bytes=4096))
+    assert await driver.get_resource(made.id) == made
 
 
 @pytest.mark.parametrize("state", [ResourceState.STOPPED, ResourceState.RUNNING])

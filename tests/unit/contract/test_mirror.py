@@ -17,7 +17,7 @@ from proad.rpc.names import enum_prefix
 
 # Messages that servicers read or write without conversion.
 SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
-    (v1.CreateContainerResponse, model.CreatedContainer): set(),
+    (v1.CreateContainerResponse, model.CreatedContainer): {"plan"},
     (v1.RecreateContainerResponse, model.CreatedContainer): {"plan"},
     (v1.PruneContainersRequest, model.PruneFilter): {"host"},
     (v1.PruneContainersResponse, model.Pruned): set(),

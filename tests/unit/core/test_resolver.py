@@ -37,7 +37,8 @@ class Overtaken(Scripted):
         paused = self.there[id] = replace(self.published(id), state=ResourceState.PAUSED)
         return paused
 
-    async def delete(self, id, options):
+    async def delete(self, id, options, *, begin):
+        await begin()
         then, self.then = self.then, None
         if then is not None:
             await then()

@@ -81,6 +81,15 @@ def refuse(error: ProaError) -> None:
     findings.append(error)
 
 
+@contextmanager
+def noting() -> Iterator[None]:
+    """Refuse the current request for an error of the block, which is a check; see `refuse`."""
+    try:
+        yield
+    except ProaError as error:
+        refuse(error)
+
+
 def tell_plan(plan: Plan) -> None:
     """Tell what the current request would do, if it is only checked."""
     plans = _plans.get()

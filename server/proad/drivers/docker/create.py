@@ -21,6 +21,7 @@ from proad.drivers.docker.labels import (
     secrets_label,
     volumes_label,
 )
+from proad.drivers.docker.names import check_container_name
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
 from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.spec import creation, endpoint
@@ -32,6 +33,7 @@ from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
+    Findings,
     ImageNotFoundError,
     InvalidArgumentError,
     ProaError,
@@ -111,19 +113,25 @@ class ContainerCreator:
 
         Return the id of the image, and the names of the networks beyond the first.
         """
+        findings = Findings()
         image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
-        if not image.ok:
-            raise await self._refused(spec, image)
-        if spec.name and (owner := await self._reader.listed_id_of(spec.name)):
-            raise AlreadyExistsError("container", spec.name, existing_id=owner)
+        with findings.noted():
+            if not image.ok:
+                raise await self._refused(spec, image)
+        with findings.noted():
+            check_container_name(spec.name, "spec.name")
+            if spec.name and (owner := await self._reader.listed_id_of(spec.name)):
+                raise AlreadyExistsError("container", spec.name, existing_id=owner)
         further: list[str] = []
         for number, attachment in enumerate(spec.networks):
             # Docker looks for the first network at the start alone.
             if not attachment.stands_alone and (start or number):
                 network = await self._engine.get(f"/networks/{quoted(attachment.network)}")
-                if not network.ok:
-                    raise await self._reader.failure(network, spec)
-                further += [network.value()["Name"].text()] if number else []
+                with findings.noted():
+                    if not network.ok:
+                        raise await self._reader.failure(network, spec)
+                    further += [network.value()["Name"].text()] if number else []
+        findings.check()
         return image.value()["Id"].text(), tuple(further)
 
     async def _make(

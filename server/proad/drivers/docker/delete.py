@@ -9,6 +9,7 @@ from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.stop import ContainerStopper
 from proad.drivers.docker.timing import TransitionTiming
 from proad.model import DeleteOptions, Resource, ResourceState, Verb, refusal
+from proad.ports import Begin
 
 
 class ContainerDeleter:
@@ -33,10 +34,11 @@ class ContainerDeleter:
         self._stopper = stopper
         self._timing = timing
 
-    async def delete(self, id: str, options: DeleteOptions) -> Resource:
+    async def delete(self, id: str, options: DeleteOptions, begin: Begin) -> Resource:
         """Delete a container and its nameless volumes; see `ports.Driver.delete`."""
         last = await self._reader.get(id)
         _permit(last, options)
+        await begin()
         answer = await self._engine.delete(
             path(id), params={"v": int(not options.keep_volumes), "force": int(options.force)}
         )

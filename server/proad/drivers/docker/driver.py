@@ -55,7 +55,7 @@ from proad.model import (
     Updated,
     UpdatePlan,
 )
-from proad.ports import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
+from proad.ports import AnnounceFootprint, Begin, OnEvent, OnStep, at_once, ignore, unannounced
 from proad.ports.records import EngineIdentity
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -249,9 +249,11 @@ class DockerDriver:
         """Resume a paused container."""
         return await self._lifecycle.resume(id)
 
-    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+    async def delete(
+        self, id: str, options: DeleteOptions = DeleteOptions(), *, begin: Begin = at_once
+    ) -> Resource:
         """Delete a container."""
-        return await self._deleter.delete(id, options)
+        return await self._deleter.delete(id, options, begin)
 
     async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
         """Return what an update would do."""

@@ -1,6 +1,5 @@
 """Images on the host."""
 
-import re
 from http import HTTPStatus
 
 from proad.drivers.docker.errors import refused
@@ -19,10 +18,9 @@ from proad.model import (
     DeletedImage,
     Image,
     ImageFilter,
+    check_image_name,
 )
 
-_NAME = re.compile(r"\w+(?:(?:[.-]+|[/:@])\w+)*", re.ASCII)
-_LONGEST_NAME = 500
 _NAMELESS = frozenset({"<none>:<none>", "<none>@<none>"})
 
 
@@ -147,8 +145,10 @@ def check_name(name: str, field: str = "image") -> None:
     Raises:
         InvalidArgumentError: with `field`.
     """
-    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-        raise InvalidArgumentError.of(field, "is no image name, such as debian:12")
+    try:
+        check_image_name(name)
+    except ValueError as error:
+        raise InvalidArgumentError.of(field, str(error)) from None
 
 
 def _path(name: str, action: str = "") -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.names import check_container_name
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.spec import changes
 from proad.errors import (
@@ -49,12 +50,12 @@ class ContainerUpdater:
         wanted = update.wanted(ContainerSpec)
         have = _limits_of(resource)
         body = changes(*_with_swap(have, wanted, update.paths))
-        if "name" in update.paths and wanted.name != resource.name:
-            await self._rename(id, wanted.name)
-        if body:
+        if body:  # first, since Docker may refuse the values: a name that was free is given
             answer = await self._engine.post(path(id, "/update"), body=body)
             if not answer.ok:
                 raise await self._reader.refused(Verb.UPDATE, id, answer, wish=update)
+        if "name" in update.paths and wanted.name != resource.name:
+            await self._rename(id, wanted.name)
         return Updated(resource=await self._reader.get(id))
 
     async def plan(self, id: str, update: ResourceUpdate) -> UpdatePlan:
@@ -69,9 +70,10 @@ class ContainerUpdater:
             raise error
         plan = update.planned(_CHANGEABLE, driver=ENGINE, hint=_ANEW)
         plan = _with_lifted_limits(plan, _limits_of(resource), update, wanted)
-        renamed = "name" in update.paths and wanted.name != resource.name
-        if renamed and (owner := await self._reader.listed_id_of(wanted.name)):
-            raise AlreadyExistsError("container", wanted.name, existing_id=owner)
+        if "name" in update.paths and wanted.name != resource.name:
+            check_container_name(wanted.name, "container.name")
+            if owner := await self._reader.listed_id_of(wanted.name):
+                raise AlreadyExistsError("container", wanted.name, existing_id=owner)
         return resource, plan
 
     async def _rename(self, id: str, name: str) -> None:

@@ -32,7 +32,7 @@ from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml.parser import serialise
 from proad.drivers.threads import from_thread
 from proad.drivers.under_way import CreatesUnderWay
-from proad.errors import AlreadyExistsError, EngineConflictError, Violation
+from proad.errors import AlreadyExistsError, EngineConflictError, Findings, Violation
 from proad.model import DomainSpec, DomainXml, Footprint, Lifetime, Resource
 from proad.ports import AnnounceFootprint, JudgeXml
 
@@ -152,11 +152,17 @@ class DomainCreator:
         connection, host = create.connection, create.host
         id = spec.uuid or str(uuid.uuid4())
         since = datetime.now(UTC) if spec.uuid else None
-        refuse_taken(connection, spec.name, id)
-        domain_capabilities.check_spec(connection, spec, host)
+        findings = Findings()
+        with findings.noted():
+            refuse_taken(connection, spec.name, id)
+        with findings.noted():
+            domain_capabilities.check_spec(connection, spec, host)
         with DiskSources(self._storage, self._media, connection, host) as sources:
-            cdroms = sources.media(spec)
-            prepared = sources.prepare(spec)
+            with findings.noted():
+                cdroms = sources.media(spec)
+            with findings.noted():
+                prepared = sources.prepare(spec)
+            findings.check()
             now = datetime.now(UTC)
             notes = Metadata(labels=spec.labels, create_time=now)
             plans = tuple(

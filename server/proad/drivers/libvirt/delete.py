@@ -14,8 +14,9 @@ from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage import nvram
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.storage.storage import Storage
-from proad.errors import HasSavedStateError, HasSnapshotsError, ResourceNotFoundError
+from proad.errors import Findings, HasSavedStateError, HasSnapshotsError, ResourceNotFoundError
 from proad.model import DeleteOptions, Lifetime, Resource, Verb, refusal
+from proad.ports import Begin
 from proad.ports.records import VolumeRecord
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ class DomainDeleter:
         self._storage = storage
         self._catalog = catalog
 
-    async def delete(self, id: str, options: DeleteOptions) -> Resource:
+    async def delete(self, id: str, options: DeleteOptions, begin: Begin) -> Resource:
         """Delete a domain; see `ports.Driver.delete`."""
 
         def look(domain: libvirt.virDomain) -> tuple[Resource, bool]:
@@ -51,8 +52,8 @@ class DomainDeleter:
         # Without an id, and not on READ: a slow database must not delay reads, and a QEMU that
         # hangs must not delay this query.
         owned = await self._connection.call(lambda c: self._catalog.made_for(c, id))
-        if active and not options.keep_volumes:
-            # Before the domain is killed: a delete that will be refused must change nothing.
+        if not options.keep_volumes:
+            # Before anything is changed, and the domain killed.
             check = partial(
                 self._storage.deleter.check_owned,
                 records=owned,
@@ -60,6 +61,7 @@ class DomainDeleter:
                 ignore=options.ignore_unreadable,
             )
             await self._connection.call(check, id=id)
+        await begin()
         if active:
             await self._connection.on(id, _destroy, bulkhead=Bulkhead.URGENT)
         await self._connection.call(
@@ -101,13 +103,18 @@ class DomainDeleter:
 
 
 def _check(domain: libvirt.virDomain, before: Resource, options: DeleteOptions) -> None:
-    if error := refusal(Verb.DELETE, before, force=options.force):
-        raise error
-    if not options.delete_snapshots and (count := domain.snapshotNum()):
-        raise HasSnapshotsError(before.name, count)
+    findings = Findings()
+    with findings.noted():
+        if error := refusal(Verb.DELETE, before, force=options.force):
+            raise error
+    with findings.noted():
+        if not options.delete_snapshots and (count := domain.snapshotNum()):
+            raise HasSnapshotsError(before.name, count)
     saved = before.domain is not None and before.domain.has_saved_state
-    if saved and not options.delete_saved_state:
-        raise HasSavedStateError(before.name)
+    with findings.noted():
+        if saved and not options.delete_saved_state:
+            raise HasSavedStateError(before.name)
+    findings.check()
 
 
 def _destroy(domain: libvirt.virDomain) -> None:

@@ -68,9 +68,11 @@ from proad.model import (
 )
 from proad.ports import (
     AnnounceFootprint,
+    Begin,
     JudgeXml,
     OnEvent,
     OnStep,
+    at_once,
     ignore,
     unannounced,
     unjudged,
@@ -254,9 +256,11 @@ class LibvirtDriver:
         """Resume a domain; wake it if it suspended itself."""
         return await self._lifecycle.transition(id, Verb.RESUME)
 
-    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+    async def delete(
+        self, id: str, options: DeleteOptions = DeleteOptions(), *, begin: Begin = at_once
+    ) -> Resource:
         """Delete a domain, and the volumes that were created for it unless `keep_volumes`."""
-        return await self._deleter.delete(id, options)
+        return await self._deleter.delete(id, options, begin)
 
     # Domains
 
@@ -341,10 +345,15 @@ class LibvirtDriver:
         return await self._volumes.create(spec, announce)
 
     async def delete_volume(
-        self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
+        self,
+        pool: str,
+        name: str,
+        *,
+        ignore_unreadable: Collection[str] = (),
+        begin: Begin = at_once,
     ) -> None:
         """Delete a volume that is not in use."""
-        await self._volumes.delete(VolumeRef(pool=pool, name=name), ignore_unreadable)
+        await self._volumes.delete(VolumeRef(pool=pool, name=name), ignore_unreadable, begin)
 
     async def recorded_volumes(self) -> Collection[str]:
         """Return the ids of the records of all volumes that Proa made."""

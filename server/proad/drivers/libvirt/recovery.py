@@ -38,6 +38,7 @@ from proad.model import (
     Volume,
     VolumeRef,
 )
+from proad.ports import at_once
 from proad.ports.records import RecordState, VolumeRecord
 
 _log = structlog.get_logger(__name__)
@@ -104,7 +105,7 @@ class DomainRecovery:
                 if domain.state in ACTIVE and not force:
                     return ()
                 with suppress(ResourceNotFoundError):
-                    await self._deleter.delete(domain.id, DeleteOptions(force=force))
+                    await self._deleter.delete(domain.id, DeleteOptions(force=force), at_once)
         return await self._connection.call(
             lambda c: tuple(
                 left

@@ -13,6 +13,7 @@ from proad.drivers.libvirt.xml import metadata
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
+    Findings,
     HasSavedStateError,
     ResourceRunningError,
 )
@@ -111,13 +112,18 @@ def _planned(reader: DomainReader, domain: libvirt.virDomain, update: ResourceUp
     hint = "libvirt's own tools change its XML"
     planned = update.planned(_CHANGEABLE, late, driver=ENGINE, hint=hint)
     renamed = wanted.name if "name" in paths and wanted.name != before.name else None
-    if planned.refusal is None:
+    findings = Findings()
+    with findings.noted():
         _check_state(before, update)
-        if renamed is not None:
+    if renamed is not None:
+        with findings.noted():
             _check_name(target, before, renamed)
+    with findings.noted():
         resize.check(target, size)
+    with findings.noted():
         if "autostart" in paths and wanted.autostart and not target.persistent:
             raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
+    findings.check()
     return _Planned(plan=planned, target=target, size=size, renamed=renamed)
 
 

@@ -12,6 +12,7 @@ from proad.drivers.memory.workload import Workload
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
+    Findings,
     InvalidArgumentError,
     ProaError,
 )
@@ -52,9 +53,13 @@ class MemoryContainers:
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
         self._engine.connection.check()
-        workload = self._new(spec, start=start)
+        findings = Findings()
+        with findings.noted():
+            workload = self._new(spec, start=start)
+        with findings.noted():
+            self._refuse_taken(spec.name)
+        findings.check()
         resource = workload.resource
-        self._refuse_taken(resource.name)
         await announce(
             Footprint(mark=resource.id, create_time=resource.create_time or now(), start=start)
         )

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from proad.drivers.memory.engine import ImitatedEngine, is_missing, now
 from proad.drivers.memory.snapshots import taken
 from proad.drivers.memory.volumes import POOL, MemoryVolumes, footprint_of
 from proad.drivers.memory.workload import Workload
-from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.errors import AlreadyExistsError, Findings, InvalidArgumentError
 from proad.model import (
     CdromSpec,
     Disk,
@@ -84,9 +84,15 @@ class MemoryDomains:
     ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
         self._engine.connection.check()
-        _check_networks(spec)
-        disks, volumes = self._planned_disks(spec)
         id = spec.uuid or str(uuid4())
+        findings = Findings()
+        with findings.noted():
+            self._refuse_taken(spec.name, id)
+        with findings.noted():
+            _check_networks(spec)
+        with findings.noted():
+            disks, volumes = self._planned_disks(spec)
+        findings.check()
         networks = tuple(
             NetworkInterface(
                 network=each.network,
@@ -170,7 +176,7 @@ class MemoryDomains:
         announce: AnnounceFootprint,
         judge: JudgeXml,
     ) -> Resource:
-        self._refuse_taken(resource, volumes)
+        self._refuse_taken(resource.name, resource.id, volumes)
         await judge(written(resource), ())
         workload = Workload(resource, Behaviour.of(resource.labels))
         planned = tuple(footprint_of(each, named_by_caller=False) for each in volumes)
@@ -185,7 +191,7 @@ class MemoryDomains:
                 memory_bytes=resource.domain.memory_bytes if resource.domain else 0,
             )
         )
-        self._refuse_taken(resource, volumes)
+        self._refuse_taken(resource.name, resource.id, volumes)
         if start or resource.lifetime is Lifetime.TRANSIENT:
             self._engine.start(
                 workload
@@ -195,12 +201,12 @@ class MemoryDomains:
         self._engine.add(workload)
         return workload.shown()
 
-    def _refuse_taken(self, resource: Resource, volumes: list[Volume]) -> None:
-        other = self._engine.named(ResourceKind.DOMAIN, resource.name)
+    def _refuse_taken(self, name: str, id: str, volumes: Iterable[Volume] = ()) -> None:
+        other = self._engine.named(ResourceKind.DOMAIN, name)
         if other is not None:
-            raise AlreadyExistsError("domain", resource.name, existing_id=other.resource.id)
-        if resource.id in self._engine.workloads:
-            raise AlreadyExistsError.of_an_id("domain", resource.id)
+            raise AlreadyExistsError("domain", name, existing_id=other.resource.id)
+        if id in self._engine.workloads:
+            raise AlreadyExistsError.of_an_id("domain", id)
         for volume in volumes:
             if (volume.pool, volume.name) in self._engine.volumes:
                 raise AlreadyExistsError("volume", volume.name)

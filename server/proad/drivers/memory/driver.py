@@ -60,9 +60,11 @@ from proad.model import (
 )
 from proad.ports import (
     AnnounceFootprint,
+    Begin,
     JudgeXml,
     OnEvent,
     OnStep,
+    at_once,
     ignore,
     unannounced,
     unjudged,
@@ -204,9 +206,11 @@ class MemoryDriver:
         """Resume a workload."""
         return await self._lifecycle.resume(id)
 
-    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+    async def delete(
+        self, id: str, options: DeleteOptions = DeleteOptions(), *, begin: Begin = at_once
+    ) -> Resource:
         """Delete a workload."""
-        return await self._lifecycle.delete(id, options)
+        return await self._lifecycle.delete(id, options, begin)
 
     async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
         """Return what `update` would do."""
@@ -360,10 +364,17 @@ class MemoryDriver:
         return await self._volumes.create_volume(spec, announce=announce)
 
     async def delete_volume(
-        self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
+        self,
+        pool: str,
+        name: str,
+        *,
+        ignore_unreadable: Collection[str] = (),
+        begin: Begin = at_once,
     ) -> None:
         """Delete a volume that nothing uses."""
-        await self._volumes.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)
+        await self._volumes.delete_volume(
+            pool, name, ignore_unreadable=ignore_unreadable, begin=begin
+        )
 
     async def recorded_volumes(self) -> Collection[str]:
         """Return the ids of all volumes."""

@@ -2,7 +2,7 @@
 
 from proad.drivers.memory.engine import FROZEN, ImitatedEngine
 from proad.drivers.memory.snapshots import MemorySnapshots
-from proad.errors import HasSavedStateError, HasSnapshotsError
+from proad.errors import Findings, HasSavedStateError, HasSnapshotsError
 from proad.model import (
     DeleteOptions,
     Resource,
@@ -12,6 +12,7 @@ from proad.model import (
     StateReason,
     Verb,
 )
+from proad.ports import Begin
 
 
 class MemoryLifecycle:
@@ -49,15 +50,21 @@ class MemoryLifecycle:
         self._engine.enter(workload, ResourceState.RUNNING)
         return workload.shown(ResourceView.SUMMARY)
 
-    async def delete(self, id: str, options: DeleteOptions) -> Resource:
+    async def delete(self, id: str, options: DeleteOptions, begin: Begin) -> Resource:
         """Delete a workload, and the volumes that were made for it alone."""
         workload = self._engine.workload(id)
-        self._engine.permit(Verb.DELETE, workload, force=options.force)
-        name = workload.resource.name
-        if workload.snapshots and not options.delete_snapshots:
-            raise HasSnapshotsError(name, len(workload.snapshots))
-        if workload.resource.state is ResourceState.SAVED and not options.delete_saved_state:
-            raise HasSavedStateError(name)
+        name, findings = workload.resource.name, Findings()
+        with findings.noted():
+            self._engine.permit(Verb.DELETE, workload, force=options.force)
+        with findings.noted():
+            if workload.snapshots and not options.delete_snapshots:
+                raise HasSnapshotsError(name, len(workload.snapshots))
+        saved = workload.resource.state is ResourceState.SAVED
+        with findings.noted():
+            if saved and not options.delete_saved_state:
+                raise HasSavedStateError(name)
+        findings.check()
+        await begin()
         if options.keep_volumes:
             workload.disown_volumes()
         if workload.run is not None:

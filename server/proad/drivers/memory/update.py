@@ -10,6 +10,7 @@ from proad.drivers.memory.workload import Workload
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
+    Findings,
     HasSavedStateError,
     ResourceRunningError,
 )
@@ -76,12 +77,15 @@ class MemoryUpdater:
             update.wanted(DomainSpec)
             late = _late(workload, update)
             plan = update.planned(_OF_DOMAINS, late, driver=NAME, hint="create it anew")
-        if plan.refusal is None:
+        findings = Findings()
+        with findings.noted():
+            _check_saved(resource, update)
+        with findings.noted():
             _check_domain(workload, update, plan)
-        if resource.state is ResourceState.SAVED and update.is_undone_by_saved_state(resource.name):
-            raise HasSavedStateError.of_update(resource.name)
-        if "name" in update.paths:
-            self._check_name(workload, update.spec.name)
+        with findings.noted():
+            if "name" in update.paths:
+                self._check_name(workload, update.spec.name)
+        findings.check()
         return plan
 
     def _check_name(self, workload: Workload, name: str) -> None:
@@ -89,6 +93,11 @@ class MemoryUpdater:
         other = self._engine.named(kind, name)
         if other is not None and other is not workload:
             raise AlreadyExistsError(kind.lower(), name, existing_id=other.resource.id)
+
+
+def _check_saved(resource: Resource, update: ResourceUpdate) -> None:
+    if resource.state is ResourceState.SAVED and update.is_undone_by_saved_state(resource.name):
+        raise HasSavedStateError.of_update(resource.name)
 
 
 def _changed(workload: Workload, update: ResourceUpdate) -> Resource:

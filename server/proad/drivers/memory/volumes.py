@@ -14,7 +14,7 @@ from proad.errors import (
     VolumeNotFoundError,
 )
 from proad.model import DiskFormat, Footprint, PlannedVolume, Volume, VolumeRef, VolumeSpec
-from proad.ports import AnnounceFootprint, unannounced
+from proad.ports import AnnounceFootprint, Begin, at_once, unannounced
 
 POOL = "default"
 _POOL_BYTES = 2**40
@@ -59,6 +59,7 @@ class MemoryVolumes:
         name: str,
         *,
         ignore_unreadable: Collection[str] = (),  # noqa: ARG002 - all can be read
+        begin: Begin = at_once,
     ) -> None:
         """Delete a volume that nothing uses."""
         self._engine.connection.check()
@@ -74,6 +75,7 @@ class MemoryVolumes:
         ]
         if users:
             raise InUseError("volume", name, users)
+        await begin()
         del self._engine.volumes[volume.pool, volume.name]
 
     def existing(self, ref: VolumeRef, field: str) -> Volume:

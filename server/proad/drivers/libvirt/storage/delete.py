@@ -1,6 +1,6 @@
 """Deletion of volumes that nothing needs; used on the driver's threads."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import libvirt
@@ -36,7 +36,12 @@ class VolumeDeleter:
         self._reservations = reservations
 
     def delete(
-        self, connection: libvirt.virConnect, ref: VolumeRef, *, ignore: Collection[str] = ()
+        self,
+        connection: libvirt.virConnect,
+        ref: VolumeRef,
+        *,
+        ignore: Collection[str] = (),
+        begin: Callable[[], None] | None = None,
     ) -> None:
         """Delete a volume that is not in use.
 
@@ -44,6 +49,7 @@ class VolumeDeleter:
             connection: to libvirt.
             ref: the volume.
             ignore: names of users to ignore if their references are unreadable.
+            begin: called before the volume is deleted.
 
         Raises:
             VolumeNotFoundError: no such pool or volume.
@@ -59,6 +65,8 @@ class VolumeDeleter:
             record = self._catalog.of_volume(connection, volume)
             # Through another pool, the delete may remove no more than a link to the file.
             ends = record is not None and self._catalog.is_same(connection, record, volume)
+            if begin is not None:
+                begin()
             volume.delete()
         if record is not None and ends:
             self._catalog.end(connection, [record])

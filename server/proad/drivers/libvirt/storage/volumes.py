@@ -13,9 +13,10 @@ from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.storage.volume_view import view_of
+from proad.drivers.threads import from_thread
 from proad.drivers.under_way import CreatesUnderWay
 from proad.model import Footprint, Volume, VolumeRef, VolumeSpec
-from proad.ports import AnnounceFootprint
+from proad.ports import AnnounceFootprint, Begin
 
 
 class VolumeCalls:
@@ -61,7 +62,9 @@ class VolumeCalls:
         """Return the ids of the records of all volumes that Proa made."""
         return await self._connection.call(self._storage.recorded, bulkhead=Bulkhead.READ)
 
-    async def delete(self, ref: VolumeRef, ignore: Collection[str]) -> None:
+    async def delete(self, ref: VolumeRef, ignore: Collection[str], begin: Begin) -> None:
         """Delete a volume that is not in use; `ignore` names users with unreadable references."""
-        delete = partial(self._storage.deleter.delete, ref=ref, ignore=ignore)
+        delete = partial(
+            self._storage.deleter.delete, ref=ref, ignore=ignore, begin=from_thread(begin)
+        )
         await self._connection.call(delete, timeout=self._connection.timing.long_call_timeout)

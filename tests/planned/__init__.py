@@ -1,0 +1,1 @@
+"""Plans against acts on real engines: what is checked is what is done."""
