@@ -47,6 +47,15 @@ RELAXED: Mapping[str, object] = MappingProxyType(
 RELAXED_POLICY = Policy.model_validate(RELAXED)
 
 
+SHARED_NETWORKS: Mapping[str, object] = MappingProxyType(
+    {
+        "allow_shared_networks": True,
+        "profiles": {"default": {"allow_shared_networks": True}},
+    }
+)
+"""The default policy, but for the networks of tenants."""
+
+
 def write_config(folder: Path) -> Path:
     """Write a configuration file with the relaxed policy alone, and return its path.
 

@@ -6,7 +6,7 @@ import pytest
 
 from contract.containers import IDLE, IMAGE
 from contract.harness import PREFIX, DriverHarness
-from proad.model import ContainerSpec, ContainerVolume, Mount, VolumeMount
+from proad.model import ContainerNetwork, ContainerSpec, ContainerVolume, Mount, VolumeMount
 from proad.ports import ContainerAttachments
 
 
@@ -38,9 +38,10 @@ class AttachmentsContract:
         names = {"..", "a/b", "", "/", "%2e%2e"}
         assert await attachments(harness).container_volumes(names) == []
 
-    async def test_networks_have_drivers(self, harness: DriverHarness):
-        drivers = await attachments(harness).network_drivers({"bridge", "missing-one"})
-        assert drivers == {"bridge": "bridge"}
+    async def test_default_network_is_known_as_such(self, harness: DriverHarness):
+        found = await attachments(harness).container_networks({"bridge", "missing-one"})
+        bridge = ContainerNetwork(name="bridge", driver="bridge", is_default=True)
+        assert found == {"bridge": bridge}
 
     async def test_engine_on_this_host_says_so(self, harness: DriverHarness):
         await harness.driver.probe()

@@ -7,6 +7,7 @@ import pytest
 
 from proad.model import Access, ContainerSpec, Mount, VolumeMount
 from proad.store.teams import TeamStore
+from relaxed_policy import SHARED_NETWORKS
 from rpc.daemon import IMAGE, refusal
 from rpc.loop_time import longest_callback
 from rpc.tenants import tenant
@@ -16,8 +17,8 @@ DATA = [{"target": "/data", "volume": {"name": "data"}}]
 
 @pytest.fixture
 async def strict(serve):
-    """A daemon under the default policy."""
-    return await serve(policy={})
+    """A daemon under the default policy, where tenants may be on the default network."""
+    return await serve(policy=SHARED_NETWORKS)
 
 
 @pytest.fixture

@@ -17,12 +17,18 @@ from rpc.daemon import IMAGE, MEMORY_BYTES, Refusal, changing, running
 from rpc.tenants import tenant
 
 
+def policy_of(quotas):
+    """Return a policy whose tenants may be on the default network."""
+    shared = {"allow_shared_networks": True}
+    return {**shared, "profiles": {"default": {**shared, **quotas}}}
+
+
 @pytest.fixture
 def limited(serve):
     """Start a daemon whose default profile has these quotas."""
 
     async def start(*drivers, **quotas):
-        return await serve(*drivers, policy={"profiles": {"default": quotas}})
+        return await serve(*drivers, policy=policy_of(quotas))
 
     return start
 
@@ -180,7 +186,7 @@ async def test_create_that_fails_gives_its_part_back(limited):
 async def test_quota_counts_what_an_earlier_run_has_made_or_may_have(settings):
     """A record that no engine shows is that of a create which the end of the daemon cut off."""
     driver, rows = MemoryDriver(), LocalResourceRecords()
-    limits = settings(policy={"profiles": {"default": {"quota_resources": 3}}})
+    limits = settings(policy=policy_of({"quota_resources": 3}))
     async with running(limits, [("local", driver)], records=rows) as daemon:
         alice = await tenant(daemon, "alice")
         await alice.container("aa")

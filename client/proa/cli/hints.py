@@ -77,6 +77,10 @@ def _may_be_repeated(_invocation: Invocation, error: proa.Error) -> bool:
     return error.code() is grpc.StatusCode.ABORTED
 
 
+def _is_shared_network(_invocation: Invocation, error: proa.Error) -> bool:
+    return error.metadata.get("rule") == "shared network"
+
+
 def _is_local_login(invocation: Invocation, _error: proa.Error) -> bool:
     return bool(invocation.given.keys() & {"local", "login_socket"})
 
@@ -252,6 +256,12 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("{} asks for all that you have", ("login USERNAME",)),
     ],
     "POLICY_DENIED": [
+        _Rule(
+            "name a network of your own with --network; who runs the daemon gives you one "
+            "({setting} in [policy.profiles.{profile}] would allow this one)",
+            on=("run", "recreate", "vm create"),
+            when=_is_shared_network,
+        ),
         _Rule(
             "who runs the daemon may allow it: {setting} in [policy.profiles.{profile}], and in "
             "[policy], which bounds the profiles"

@@ -581,7 +581,8 @@ class DomainSpec(_message.Message):
 
     @_builtins.property
     def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkSpec]:
-        """Network cards. None and not `networkless`: one on the network "default".
+        """Network cards. None and not `networkless`: one on the network "default",
+        or on what the host's policy gives in its place.
         At most 100 items.
         """
 

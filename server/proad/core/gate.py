@@ -19,6 +19,7 @@ from proad.core.surroundings import SurroundingsReader
 from proad.errors import InvalidArgumentError, PolicyDeniedError
 from proad.model import (
     DOCKER_HUB,
+    Access,
     ContainerSpec,
     DomainSpec,
     DomainXml,
@@ -70,6 +71,7 @@ class PolicyGate:
         """Judge by another policy from now on."""
         self._ceiling: Profile = policy
         self._profiles = policy.effective()
+        self._of_tenants = {name: each.of_tenant() for name, each in self._profiles.items()}
 
     def profile(self) -> Profile | None:
         """Return the profile of the current subject; None: the daemon itself, or an unknown one."""
@@ -122,8 +124,10 @@ class PolicyGate:
         """
         del connection
         profile = self._profile()
-        if profile is not None:
-            self._deny(below("spec", domains.judge(spec, profile)))
+        if profile is None:
+            return spec
+        spec = domains.with_defaults(spec, profile)
+        self._deny(below("spec", domains.judge(spec, profile)))
         return spec
 
     def xml_judge(self, driver: Domains) -> JudgeXml:
@@ -272,7 +276,8 @@ class PolicyGate:
         subject = current_subject()
         if subject is None:
             return None
-        profile = self._profiles.get(subject.profile)
+        profiles = self._profiles if subject.access is Access.ALL else self._of_tenants
+        profile = profiles.get(subject.profile)
         if profile is None:
             _end([_unknown(subject.profile)])
         return profile

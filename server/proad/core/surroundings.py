@@ -121,7 +121,7 @@ class SurroundingsReader:
             paths=paths,
             protected=protected,
             binds=binds,
-            networks=await driver.network_drivers(_plain_names(networks)),
+            networks=await driver.container_networks(_plain_names(networks)),
             joined=joined,
             volumes={each.name: _named(each, is_own=each.name in own) for each in volumes},
             claimed=self._claimed(names),

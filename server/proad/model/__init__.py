@@ -152,6 +152,7 @@ from proad.model.verbs import (
     verbs_of,
 )
 from proad.model.volume import (
+    ContainerNetwork,
     ContainerVolume,
     Volume,
     VolumeSpec,
@@ -196,6 +197,7 @@ __all__ = [
     "Charge",
     "Container",
     "ContainerDisplay",
+    "ContainerNetwork",
     "ContainerResources",
     "ContainerSpec",
     "ContainerVolume",

@@ -51,6 +51,21 @@ class VolumeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerNetwork:
+    """A network of containers that exists.
+
+    Attributes:
+        name: its name, whatever it was asked for by.
+        driver: name of its driver.
+        is_default: whether it is the engine's own, which containers are on that name none.
+    """
+
+    name: str
+    driver: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerVolume:
     """A volume of containers that exists, with the options of its driver that it was made with."""
 

@@ -60,6 +60,8 @@ class Profile(BaseModel):
         max_shm_bytes, max_tmpfs_bytes: size of /dev/shm, and of each tmpfs.
         publish_addresses: addresses of the host that ports may be published on.
         default_publish_address: the one of a port that says nothing.
+        allow_shared_networks: the engines' default networks, Docker's `bridge` and libvirt's
+            `default`, on which everybody's are, for callers without access to all.
         allowed_container_networks: Docker's networks.
         allowed_log_drivers: those that keep the log on the host by default.
         allowed_volume_drivers: drivers of named volumes.
@@ -137,6 +139,7 @@ class Profile(BaseModel):
     max_tmpfs_bytes: Most = 0
     publish_addresses: Networks = LOOPBACK
     default_publish_address: PresetText = "127.0.0.1"
+    allow_shared_networks: Switch = False
     allowed_container_networks: Names = (ANY,)
     allowed_log_drivers: Names = ("json-file", "local", "none")
     allowed_volume_drivers: Names = ("local",)
@@ -191,6 +194,15 @@ class Profile(BaseModel):
     allowed_emulators: Names = ()
     allow_emulator_arguments: Switch = False
 
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether networks on which everybody's are, are denied."""
+        return False
+
+    def of_tenant(self) -> "TenantProfile":
+        """Return the profile as it counts for a caller without access to all."""
+        return TenantProfile.model_construct(**dict(self))
+
     def exceeding(self, ceiling: "Profile") -> list[str]:
         """Return the settings that this profile states and that go beyond a ceiling."""
         return [
@@ -211,6 +223,15 @@ class Profile(BaseModel):
         if bound.follows and name not in self.model_fields_set:
             return most
         return bound.cut(getattr(self, name), most)
+
+
+class TenantProfile(Profile):
+    """A profile as it counts for a caller without access to all."""
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether networks on which everybody's are, are denied."""
+        return not self.allow_shared_networks
 
 
 def _bounds() -> Iterator[tuple[str, Bound]]:

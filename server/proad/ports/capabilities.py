@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Protocol, runtime_checkable
 
 from proad.model import (
+    ContainerNetwork,
     ContainerSpec,
     ContainerVolume,
     CreatedContainer,
@@ -122,8 +123,8 @@ class ContainerAttachments(Protocol):
     ) -> list[ContainerVolume]:
         """Return the volumes of these names that exist; None: all volumes."""
 
-    async def network_drivers(self, names: Collection[str]) -> Mapping[str, str]:
-        """Return the drivers of those of these networks that exist, by name or id as given."""
+    async def container_networks(self, names: Collection[str]) -> Mapping[str, ContainerNetwork]:
+        """Return those of these networks that exist, by name, id or part of an id as given."""
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from proad.drivers.docker import DockerDriver
 from proad.model import Access
 from proad.store.database import Database
 from proad.store.images import ImageStore
+from relaxed_policy import SHARED_NETWORKS
 from rpc.daemon import refusal, running
 from rpc.tenants import Tenant, tenant
 
@@ -77,7 +78,7 @@ async def pullers(
     values: dict[str, Any] = {
         "listen": "127.0.0.1:0",
         "drain_timeout": "5s",
-        "policy": {"allowed_registries": ["*", *registries]},
+        "policy": {**SHARED_NETWORKS, "allowed_registries": ["*", *registries]},
     }
     settings = Settings(state_dir=state, **values)
     async with Database.open(settings.database_url.get_secret_value()) as database:

@@ -71,7 +71,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
     "recreate_container": lambda d, id: d.recreate_container(id, ContainerSpec(image=IMAGE)),
     "container_volumes": lambda d, _: d.container_volumes(),
-    "network_drivers": lambda d, _: d.network_drivers(["net"]),
+    "container_networks": lambda d, _: d.container_networks(["net"]),
     "layer_size": lambda d, id: d.layer_size(id),
     "env_secrets": lambda d, id: d.env_secrets(id),
     "list_images": lambda d, _: d.list_images(),

@@ -9,8 +9,11 @@ from proad.drivers.docker.errors import refused
 from proad.drivers.docker.http.api import Answer, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.tolerant import Value
-from proad.model import ContainerVolume
+from proad.model import ContainerNetwork, ContainerVolume
 
+DEFAULT_NETWORK = "bridge"
+# Docker's own mark on the network of containers that name none.
+_DEFAULT = "com.docker.network.bridge.default_bridge"
 # Docker's own rule: what else names no volume, but may be the path of something else.
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
@@ -39,18 +42,26 @@ class DockerAttachments:
 
         return await self._engine.read(f"/volumes/{quoted(name)}", read)
 
-    async def network_drivers(self, names: Collection[str]) -> dict[str, str]:
-        """Return the drivers of those networks that exist."""
-        drivers = await asyncio.gather(*map(self._network_driver, names))
-        return {name: driver for name, driver in zip(names, drivers, strict=True) if driver}
+    async def networks(self, names: Collection[str]) -> dict[str, ContainerNetwork]:
+        """Return those networks that exist, by what they are called here."""
+        found = await asyncio.gather(*map(self._network, names))
+        return {
+            name: network for name, network in zip(names, found, strict=True) if network is not None
+        }
 
-    async def _network_driver(self, name: str) -> str:
-        def read(answer: Answer) -> str:
+    async def _network(self, name: str) -> ContainerNetwork | None:
+        def read(answer: Answer) -> ContainerNetwork | None:
             if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
-                return ""
+                return None
             if not answer.ok:
                 raise refused(answer.status, answer.text)
-            return answer.value()["Driver"].text()
+            item = answer.value()
+            called = item["Name"].text()
+            return ContainerNetwork(
+                name=called,
+                driver=item["Driver"].text(),
+                is_default=called == DEFAULT_NETWORK or item["Options"][_DEFAULT].text() == "true",
+            )
 
         return await self._engine.read(f"/networks/{quoted(name)}", read)
 

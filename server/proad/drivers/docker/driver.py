@@ -32,6 +32,7 @@ from proad.drivers.tolerant import INT32
 from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import (
+    ContainerNetwork,
     ContainerSpec,
     ContainerVolume,
     CreatedContainer,
@@ -290,9 +291,9 @@ class DockerDriver:
         """Return the volumes of these names that exist; None: all volumes."""
         return await self._attachments.volumes(names)
 
-    async def network_drivers(self, names: Collection[str]) -> Mapping[str, str]:
-        """Return the drivers of those networks that exist."""
-        return await self._attachments.network_drivers(names)
+    async def container_networks(self, names: Collection[str]) -> Mapping[str, ContainerNetwork]:
+        """Return those of these networks that exist."""
+        return await self._attachments.networks(names)
 
     async def layer_size(self, id: str) -> int:
         """Return the bytes that a container has written to its own layer."""

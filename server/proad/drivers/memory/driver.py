@@ -25,6 +25,7 @@ from proad.drivers.memory.timing import MemoryTiming
 from proad.drivers.memory.update import MemoryUpdater
 from proad.drivers.memory.volumes import MemoryVolumes
 from proad.model import (
+    ContainerNetwork,
     ContainerSpec,
     ContainerVolume,
     CreatedContainer,
@@ -249,10 +250,14 @@ class MemoryDriver:
         """Return the volumes of these names that were mounted once; None: all of them."""
         return self._containers.volumes(names)
 
-    async def network_drivers(self, names: Collection[str]) -> Mapping[str, str]:
-        """Return the drivers of those networks that are there."""
+    async def container_networks(self, names: Collection[str]) -> Mapping[str, ContainerNetwork]:
+        """Return those networks that are there."""
         self._engine.connection.check()
-        return {name: "bridge" for name in names if not is_missing(name)}
+        return {
+            name: ContainerNetwork(name=name, driver="bridge", is_default=name == "bridge")
+            for name in names
+            if not is_missing(name)
+        }
 
     async def layer_size(self, id: str) -> int:
         """Return 0: an imitated container writes nothing."""

@@ -11,8 +11,7 @@ from proad.model import (
     NetworkAttachment,
     PublishedPort,
 )
-from proad.policy.bounds import ANY
-from proad.policy.containers.networks import may_use
+from proad.policy.containers.networks import may_use_default, own_networks
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 
@@ -38,19 +37,24 @@ def with_defaults(spec: ContainerSpec, profile: Profile) -> ContainerSpec:
 
 
 def with_joined(spec: ContainerSpec, around: Surroundings) -> ContainerSpec:
-    """Return a specification that names a container whose network it joins by its full id.
+    """Return a specification that names what it joins so that it is nothing else later.
 
-    A name could be another container's by the time that the engine reads it.
+    That is a container whose network it joins by its full id, and a network by its name: what
+    else they are called could be another's by the time that the engine reads it.
     """
     return replace(
         spec,
         networks=tuple(
-            replace(each, network=f"{NETWORK_OF}{joined.id}")
-            if (joined := around.joined.get(each.network)) is not None
-            else each
-            for each in spec.networks
+            replace(each, network=_called(each.network, around)) for each in spec.networks
         ),
     )
+
+
+def _called(network: str, around: Surroundings) -> str:
+    if (joined := around.joined.get(network)) is not None:
+        return f"{NETWORK_OF}{joined.id}"
+    known = around.networks.get(network)
+    return network if known is None else known.name
 
 
 def _port(port: PublishedPort, profile: Profile) -> PublishedPort:
@@ -65,10 +69,9 @@ def _mount(mount: Mount, profile: Profile) -> Mount:
 
 def _networks(profile: Profile) -> tuple[NetworkAttachment, ...]:
     """Return the first network that is listed, where the engine's default is not allowed."""
-    named = [each for each in profile.allowed_container_networks if each != ANY]
-    if may_use("", profile) or not named:
+    if may_use_default(profile):
         return ()
-    return (NetworkAttachment(network=named[0]),)
+    return tuple(NetworkAttachment(network=name) for name in own_networks(profile)[:1])
 
 
 def _resources(asked: ContainerResources, profile: Profile) -> ContainerResources:

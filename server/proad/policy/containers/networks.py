@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from proad.errors import Violation
 from proad.model import NETWORK_OF, ContainerSpec
-from proad.policy.bounds import is_listed
+from proad.policy.bounds import ANY, is_listed
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
 
@@ -53,8 +53,17 @@ def judge_names(spec: ContainerSpec, profile: Profile, _: Surroundings) -> Itera
         )
 
 
-def may_use(network: str, profile: Profile) -> bool:
-    """Return whether a network may be used, by its name."""
+def may_use_default(profile: Profile) -> bool:
+    """Return whether the engine's default network may be used."""
+    return _is_named(DEFAULT_NETWORK, profile) and not profile.keeps_apart
+
+
+def own_networks(profile: Profile) -> list[str]:
+    """Return the networks that a profile names beside the engine's default one."""
+    return [each for each in profile.allowed_container_networks if each not in {ANY, *_DEFAULTS}]
+
+
+def _is_named(network: str, profile: Profile) -> bool:
     name = DEFAULT_NETWORK if network in _DEFAULTS else network
     return is_listed(name, profile.allowed_container_networks)
 
@@ -84,19 +93,28 @@ def joined_namespace(field: str, other: str, profile: Profile) -> Iterator[Viola
 def _judge_name(
     field: str, network: str, profile: Profile, around: Surroundings
 ) -> Iterator[Violation]:
-    if network == HOST or around.networks.get(network) == HOST:
+    known = around.networks.get(network)
+    if network == HOST or (known is not None and known.driver == HOST):
         yield from host_namespace(field, "network", profile)
     elif network.startswith(NETWORK_OF):
         yield from _judge_joined(field, network, profile, around)
     elif ":" in network:  # such as ns:/proc/1/ns/net
         yield from joined_namespace(field, network, profile)
-    elif network != _NONE and not may_use(network, profile):
+    elif network != _NONE and not _is_named(network, profile):
         yield Violation(
             field=field,
             rule="network not listed",
             setting="allowed_container_networks",
             message=f"the network {network or DEFAULT_NETWORK!r} is not one of "
             f"{', '.join(profile.allowed_container_networks) or 'none'}",
+        )
+    elif profile.keeps_apart and (network in _DEFAULTS or (known is not None and known.is_default)):
+        yield Violation(
+            field=field,
+            rule="shared network",
+            setting="allow_shared_networks",
+            message=f"the network {network or DEFAULT_NETWORK!r} is everybody's on this host; "
+            f"name one of your own ({', '.join(own_networks(profile)) or 'the profile has none'})",
         )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proad.model import ContainerNetwork
+
 Identity = tuple[int, int]
 """Device and inode: what a file is, whatever it is called."""
 
@@ -136,7 +138,7 @@ class Surroundings:
         paths: the paths that the container names, by what it says of them.
         protected: what no container may have: the sockets and state of the engines and ours.
         binds: the bind mounts of all other instances.
-        networks: the drivers of the networks that the container names, by what it says.
+        networks: the networks that the container names, by what it says of them.
         joined: the containers that it names, by what it says of them.
         volumes: the existing volumes that it names.
         claimed: the volumes that it names and that somebody else's container is about to mount.
@@ -147,7 +149,7 @@ class Surroundings:
     paths: Mapping[str, HostPath] = field(default_factory=dict)
     protected: tuple[HostPath, ...] = ()
     binds: tuple[BindOfAnother, ...] = ()
-    networks: Mapping[str, str] = field(default_factory=dict)
+    networks: Mapping[str, ContainerNetwork] = field(default_factory=dict)
     joined: Mapping[str, JoinedContainer] = field(default_factory=dict)
     volumes: Mapping[str, NamedVolume] = field(default_factory=dict)
     claimed: frozenset[str] = frozenset()

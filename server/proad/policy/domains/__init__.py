@@ -5,5 +5,6 @@ about. Fields of a typed specification are paths in DomainSpec; those of XML are
 """
 
 from proad.policy.domains.judgement import judge, judge_live, judge_volume
+from proad.policy.domains.networks import with_defaults
 
-__all__ = ["judge", "judge_live", "judge_volume"]
+__all__ = ["judge", "judge_live", "judge_volume", "with_defaults"]

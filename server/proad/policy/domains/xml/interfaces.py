@@ -1,14 +1,43 @@
 """The allowlist of the network interfaces in domain XML."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from proad.policy.domains.xml.grammar import ElementRules, Need, Power, ValueRule, Variants, denied
+from proad.policy.domains.networks import DEFAULT_NETWORK, own_networks
+from proad.policy.domains.xml.grammar import (
+    DocumentContext,
+    ElementRules,
+    Fault,
+    Need,
+    Power,
+    ValueRule,
+    Variants,
+    denied,
+)
 from proad.policy.domains.xml.parts import BOOT, HOST_DEVICE, TUNING, placed
 from proad.policy.domains.xml.values import UUID, WORD, YES_NO, Dropped, Like, Named, Number, Words
 
 _BRIDGE = Power("interface beside the networks", "allow_bridges")
 _SCRIPT = Power("network script", "allow_network_scripts")
-_NETWORK = Named("allowed_domain_networks", "network not listed", "network")
+_LISTED = Named("allowed_domain_networks", "network not listed", "network")
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """The name of a network; libvirt looks for no other mark of one."""
+
+    def fault(self, text: str, around: DocumentContext) -> Fault | None:
+        """Return the fault of a network that is not listed, or that is everybody's."""
+        if (fault := _LISTED.fault(text, around)) is not None:
+            return fault
+        if text != DEFAULT_NETWORK or not around.profile.keeps_apart:
+            return None
+        own = ", ".join(own_networks(around.profile)) or "the profile has none"
+        message = f"the network {text!r} is everybody's on this host; name one of your own ({own})"
+        return Fault("shared network", "allow_shared_networks", message)
+
+
+_NETWORK = _Network()
 
 # libvirt gives QEMU another model as the name of any device.
 _MODEL = Words(
