@@ -7,6 +7,7 @@ import grpc
 import proa.aio
 from eventually import eventually
 from proa import v1
+from proad.drivers.memory import MemoryDriver
 from proad.model.scope import Scope
 from proad.reload import Reloader
 from rpc.daemon import BOTH, IMAGE, RPCS, Refusal, refusal
@@ -148,6 +149,51 @@ async def test_unread_answers_are_limited_and_the_end_of_their_callers_makes_roo
 
     async def is_served():
         return await listed() is None
+
+    await eventually(is_served)
+
+
+class Wordy(MemoryDriver):
+    """Writes long documents, and counts them."""
+
+    written = 0
+
+    async def get_domain_xml(self, id, *, inactive=False):
+        self.written += 1
+        return await super().get_domain_xml(id, inactive=inactive) + " " * 160_000
+
+
+async def test_reads_over_the_unread_bytes_are_refused_before_their_work(serve):
+    driver = Wordy()
+    daemon = await serve(("local", driver), user_unread_bytes=2**20)
+    made = await daemon.domain("vm", start=False)
+    connection = await Connection.open(daemon.address)
+    token, rpc = daemon.token(*BOTH), RPCS["GetDomainXml"]
+    request = message(rpc.request(id=made.id).SerializeToString())
+    for stream in range(1, 2 * STALLED, 2):
+        connection.begin(rpc.path, stream=stream, authorization=f"Bearer {token}")
+        connection.send(frame(DATA, END_STREAM, stream, request))
+
+    async def is_refused():
+        error = await refusal(daemon.call("GetDomainXml", id=made.id))
+        return error.metadata == {"setting": "user_unread_bytes"}
+
+    async def all_came():
+        return driver.written > 5 and await is_refused()
+
+    await eventually(all_came)
+    before = driver.written
+    for _ in range(50):
+        assert await is_refused()
+
+    assert driver.written == before
+    connection.close()
+
+    async def is_served():
+        try:
+            return await daemon.call("GetDomainXml", id=made.id)
+        except grpc.aio.AioRpcError:
+            return None
 
     await eventually(is_served)
 

@@ -195,6 +195,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if not public:
                 # The token may have ended since: a caller may take its time to send a message.
                 await self._authorizer.check_again()
+                # Calls that began together wait here while the first ones are answered.
+                self._user_limiter.check_room(caller.current().user_id, _read(method))
             if not method.waits:
                 return encode(await serve(message, context))
             async with self._authorizer.while_valid(expires=True):
@@ -218,7 +220,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         calls.increment()
         try:
             await self._authorizer.authorize(method, context)
-            counted = partial(_counted, self._limited(method), refusable=not method.changes)
+            counted = partial(_counted, self._limited(method))
             remaining: float | None = context.time_remaining()
             if remaining is not None:
                 expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
@@ -265,7 +267,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Count a call for its user until gRPC has sent the answer; None for a public one."""
         if method.access.public:
             return None  # limited by address
-        limited = self._user_limiter.begin(caller.current().user_id)
+        limited = self._user_limiter.begin(caller.current().user_id, _read(method))
         # The task of a call ends when its answer was sent. A callback of the context's own would be
         # a reference cycle, which keeps what gRPC has of the call until garbage is collected.
         if (task := asyncio.current_task()) is not None:  # gRPC handles each call in one
@@ -322,10 +324,15 @@ def _correlation_id(own: str | None) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _counted(call: LimitedCall | None, answer: Any, *, refusable: bool) -> Any:
+def _read(method: Method) -> str:
+    """Return what a call is for its user's limits: a method that only reads, or nothing."""
+    return "" if method.changes else method.path
+
+
+def _counted(call: LimitedCall | None, answer: Any) -> Any:
     """Return the answer of a call, counted for its user; None is that of a stream."""
     if call is not None and answer is not None:
-        call.answer(len(answer), refusable=refusable)
+        call.answer(len(answer))
     return answer
 
 

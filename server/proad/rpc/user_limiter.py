@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from proad.errors import UserLimitError
@@ -37,11 +37,13 @@ class _Share:
         due: when the calls so far would have ended if they came evenly, by the limiter's clock.
         calls: calls under way.
         unread: bytes of their answers.
+        refused: methods of which an answer was refused since answers were read last.
     """
 
     due: float = 0.0
     calls: int = 0
     unread: int = 0
+    refused: set[str] = field(default_factory=set)
 
 
 class UserLimiter:
@@ -63,8 +65,13 @@ class UserLimiter:
         """Hold calls that begin or answer from now on against other limits."""
         self.limits = limits
 
-    def begin(self, user_id: str) -> "LimitedCall":
+    def begin(self, user_id: str, read: str = "") -> "LimitedCall":
         """Admit a call, and count it until its end.
+
+        Args:
+            user_id: of the user.
+            read: method of a call that changes nothing, so that it can be made again; empty: it
+                changes something, and its answer is never refused.
 
         Raises:
             UserLimitError: the user has begun too many calls in this time, has too many under
@@ -78,7 +85,7 @@ class UserLimiter:
             raise UserLimitError(
                 f"{limits.concurrent_calls} calls at a time", "user_concurrent_calls", _NEXT_TRY
             )
-        if share.unread >= limits.unread_bytes:
+        if share.unread >= limits.unread_bytes or read in share.refused:
             raise _unread_error(limits)
         now = self._clock()
         due = max(share.due, now) + 1 / limits.calls_per_second
@@ -89,33 +96,46 @@ class UserLimiter:
             )
         share.due = due
         share.calls += 1
-        return LimitedCall(self, share)
+        return LimitedCall(self, share, read)
+
+    def check_room(self, user_id: str, read: str) -> None:
+        """Check that the answer of a call would be sent, before there is any work for it.
+
+        What a method answers is known only afterwards. Once an answer is refused, the next ones of
+        its method are not even made, until the user has read any.
+
+        Raises:
+            UserLimitError: the user has too many unread answers.
+        """
+        if read in self._shares[user_id].refused:
+            raise _unread_error(self.limits)
 
 
 class LimitedCall:
     """A call that is counted until gRPC has sent its answer, or its caller has gone."""
 
-    __slots__ = ("_ended", "_limiter", "_share", "_unread")
+    __slots__ = ("_ended", "_limiter", "_read", "_share", "_unread")
 
-    def __init__(self, limiter: UserLimiter, share: _Share) -> None:
+    def __init__(self, limiter: UserLimiter, share: _Share, read: str) -> None:
         self._limiter = limiter
         self._share = share
+        self._read = read
         self._unread = 0
         self._ended = False
 
-    def answer(self, size: int, *, refusable: bool) -> None:
+    def answer(self, size: int) -> None:
         """Count an answer, which is sent next.
 
         Args:
             size: its bytes.
-            refusable: whether the call has changed nothing, so that it can be made again.
 
         Raises:
             UserLimitError: the user has too many unread answers to get this one.
         """
         limits = self._limiter.limits
         # The first answer is always sent: or none larger than the limit ever would be.
-        if refusable and self._share.unread and self._share.unread + size > limits.unread_bytes:
+        if self._read and self._share.unread and self._share.unread + size > limits.unread_bytes:
+            self._share.refused.add(self._read)
             raise _unread_error(limits)
         self._unread += size
         self._share.unread += size
@@ -126,6 +146,8 @@ class LimitedCall:
             self._ended = True
             self._share.calls -= 1
             self._share.unread -= self._unread
+            if self._unread:
+                self._share.refused.clear()
 
 
 def _unread_error(limits: UserLimits) -> UserLimitError:

@@ -5,6 +5,8 @@ import pytest
 from proad.errors import UserLimitError
 from proad.rpc.user_limiter import UserLimiter, UserLimits
 
+LIST, LOOK = "/list", "/look"
+
 
 class Clock:
     def __init__(self):
@@ -81,24 +83,49 @@ def test_begin_over_the_calls_at_a_time_is_refused_until_one_ends(limiter):
 
 
 def test_answers_over_the_unread_bytes_are_refused_until_others_are_read(limiter):
-    first, second, third = (limiter.begin("ann") for _ in range(3))
-    first.answer(60, refusable=True)
+    first, second, third = (limiter.begin("ann", LIST) for _ in range(3))
+    first.answer(60)
     with pytest.raises(UserLimitError):
-        second.answer(41, refusable=True)
-    second.answer(40, refusable=True)
+        second.answer(41)
+    second.answer(40)
     assert refused(limiter).metadata == {"setting": "user_unread_bytes"}
-    limiter.begin("bob").answer(60, refusable=True)
+    limiter.begin("bob", LIST).answer(60)
 
     first.end()
 
-    third.answer(60, refusable=True)
+    third.answer(60)
 
 
 def test_answer_of_a_change_is_never_refused(limiter):
-    limiter.begin("ann").answer(90, refusable=True)
-    limiter.begin("ann").answer(1000, refusable=False)
+    limiter.begin("ann", LIST).answer(90)
+    limiter.begin("ann").answer(1000)
 
 
 def test_answer_larger_than_the_limit_is_sent_alone(limiter):
-    limiter.begin("ann").answer(1000, refusable=True)
+    limiter.begin("ann", LIST).answer(1000)
     assert refused(limiter)
+
+
+def test_method_of_a_refused_answer_is_refused_before_its_work_until_others_are_read(limiter):
+    limiter.use(UserLimits(unread_bytes=100))
+    calls = [limiter.begin("ann", LIST) for _ in range(3)]
+    calls[0].answer(60)
+    limiter.check_room("ann", LIST)
+    with pytest.raises(UserLimitError):
+        calls[1].answer(41)
+
+    with pytest.raises(UserLimitError):
+        limiter.check_room("ann", LIST)
+    with pytest.raises(UserLimitError):
+        limiter.begin("ann", LIST)
+    limiter.begin("ann", LOOK).answer(1)  # for which there is room
+    limiter.begin("ann").answer(1)
+    limiter.begin("bob", LIST)
+    calls[1].end()  # has no answer that somebody could have read
+    with pytest.raises(UserLimitError):
+        limiter.check_room("ann", LIST)
+
+    calls[0].end()
+
+    limiter.check_room("ann", LIST)
+    limiter.begin("ann", LIST).answer(60)
