@@ -242,8 +242,8 @@ class PolicyGate:
         if profile is None:
             return
         found = list(_foreign(entry, verb, profile))
-        if not found and verb in LENDING:
-            found = await self._judge_live(connection, entry, profile, snapshot)
+        if verb in LENDING:
+            found += await self._judge_live(connection, entry, profile, snapshot)
         self._deny(found, path=entry.path)
 
     async def _judge_live(

@@ -118,6 +118,18 @@ async def test_container_of_others_is_not_started_by_default(
     assert rules_of(error) == {"made outside Proa"}
 
 
+async def test_plain_container_of_others_is_told_all_that_its_start_takes(
+    strict: Policed, raw: docker.APIClient, swept: None, token: str
+):
+    """As `docker run` makes them: who upgrades learns of all settings at once."""
+    body = {"Image": IMAGE, "Cmd": list(DEAF), "Labels": {LABEL: token}}
+    id = raw.create_container_from_config(body)["Id"]
+    error = await strict.denied("StartResource", id=id)
+    assert rules_of(error) == {"made outside Proa", "beyond the limit", "new privileges"}
+    for setting in ("foreign", "max_pids_limit", "allow_new_privileges"):
+        assert f"setting {setting}" in error.message
+
+
 async def test_harmless_container_of_others_is_started_where_that_is_allowed(
     raw: docker.APIClient, swept: None, token: str, folder: Path
 ):

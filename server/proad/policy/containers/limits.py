@@ -73,11 +73,11 @@ def judge_ulimits(spec: ContainerSpec, profile: Profile, _: Surroundings) -> Ite
 def _capped(field: str, value: float, most: float, setting: str) -> Iterator[Violation]:
     """Return the violation of a value; 0 is no limit, of both."""
     if most and not 0 < value <= most:
+        limit = f"{most:g}" if most < 1 else f"{most}"
+        asked = f"it is {value}" if value > 0 else "it is without limit"
         yield Violation(
             field=field,
             rule="beyond the limit",
             setting=setting,
-            message=f"it may be {most:g} at the most"
-            if most < 1
-            else f"it may be {most} at the most",
+            message=f"{asked}, and may be {limit} at the most",
         )
