@@ -111,7 +111,8 @@ async def serving(
         )
         if control is not None:
             control.add(
-                "own", Handover(core.resolver, core.inventory, core.tenancy, core.owners).run
+                "own",
+                Handover(core.hosts, core.resolver, core.inventory, core.tenancy, core.owners).run,
             )
 
         tls = TlsCredentials(

@@ -12,6 +12,7 @@ from proad.core.requests import JournalTiming
 from proad.core.resolver import ResolverTiming
 from proad.core.stats_service import StatsStreamTiming
 from proad.core.verb_runner import VerbTiming
+from proad.core.volume_tenancy import VolumeTiming
 from proad.core.wait_service import WaitTiming
 from proad.rpc.timing import RpcTiming
 
@@ -30,5 +31,6 @@ class DaemonTiming:
     recovery: RecoveryTiming = field(default_factory=RecoveryTiming)
     removals: RemovalTiming = field(default_factory=RemovalTiming)
     stats: StatsStreamTiming = field(default_factory=StatsStreamTiming)
+    volumes: VolumeTiming = field(default_factory=VolumeTiming)
     waits: WaitTiming = field(default_factory=WaitTiming)
     rpc: RpcTiming = field(default_factory=RpcTiming)

@@ -1,4 +1,4 @@
-"""`proad owner …`: whose resources are."""
+"""`proad owner …`: whose resources and volumes are."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from proad.control import ask
 from proad.errors import SetupError
 from proad.store.users import fold_username
 
-app = typer.Typer(no_args_is_help=True, help="Hand resources over to a user or a team.")
+app = typer.Typer(no_args_is_help=True, help="Hand resources and volumes over to a user or a team.")
 
 
 @app.callback()
@@ -20,7 +20,9 @@ def _group() -> None:
 
 @app.command("set")
 def set_owner(
-    id: Annotated[str, typer.Argument(help="The resource, as in calls.", show_default=False)],
+    id: Annotated[
+        str, typer.Argument(help="The resource, as in calls, or a volume.", show_default=False)
+    ],
     owner: Annotated[
         str,
         typer.Argument(
@@ -31,7 +33,8 @@ def set_owner(
 ) -> None:
     """Hand a resource over, with the volumes that were made for it. The daemon must run.
 
-    The owner before loses sight of it at once.
+    A single volume is volume/POOL/NAME, or volume/NAME for one of containers, after HOST/ where
+    there are several hosts. The owner before loses sight of it at once.
     """
     answer = ask(load_settings(config).state_dir, "own", id, owner)
     if "error" in answer:

@@ -69,7 +69,7 @@ async def compose_core(
     inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
     resolver = Resolver(hosts, inventory, timing.resolver)
     tasks = ShieldedTasks()
-    tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners)
+    tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners, timing.volumes)
     surroundings = SurroundingsReader(inventory, connections, protected_paths(settings), tenancy)
     gate = PolicyGate(settings.policy, inventory, surroundings)
     verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)

@@ -1,12 +1,19 @@
 """Handing resources over to another owner."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
+from proad.core.engine_connection import EngineConnection
+from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
-from proad.core.volume_tenancy import VolumeTenancy
-from proad.errors import InvalidArgumentError, ResourceNotFoundError
+from proad.core.volume_tenancy import VolumeTenancy, id_of_container_volume
+from proad.errors import InvalidArgumentError, ResourceNotFoundError, VolumeNotFoundError
+from proad.ports import ContainerAttachments, Volumes
+from proad.ports.records import VolumeOwner
+
+_VOLUME = "volume"
 
 
 class OwnerIds(Protocol):
@@ -21,9 +28,10 @@ class OwnerIds(Protocol):
 
 
 class Handover:
-    """Gives resources, with their volumes, to a user or a team.
+    """Gives resources, with their volumes, or single volumes to a user or a team.
 
     Args:
+        hosts: the engines.
         resolver: finds the resource.
         inventory: has what is recorded of the resource.
         volumes: has the owners of volumes.
@@ -31,15 +39,24 @@ class Handover:
     """
 
     def __init__(
-        self, resolver: Resolver, inventory: Inventory, volumes: VolumeTenancy, owners: OwnerIds
+        self,
+        hosts: Hosts,
+        resolver: Resolver,
+        inventory: Inventory,
+        volumes: VolumeTenancy,
+        owners: OwnerIds,
     ) -> None:
+        self._hosts = hosts
         self._resolver = resolver
         self._inventory = inventory
         self._volumes = volumes
         self._owners = owners
 
     async def run(self, ref: str, owner: str) -> Mapping[str, object]:
-        """Give a resource to the user or team of a name; return the names of all three.
+        """Give a resource or volume to the user or team of a name; return the names of all three.
+
+        A volume is written as `volume/POOL/NAME`, one of containers as `volume/NAME`, after the
+        name of another host and a slash where it is there.
 
         Raises:
             InvalidArgumentError: there is no such user or team.
@@ -52,6 +69,9 @@ class Handover:
                 f"there is no user or team {owner!r}; 'proad user list' and 'proad team list' show "
                 "which there are",
             )
+        before, kind, volume = ref.partition(f"{_VOLUME}/")
+        if kind and before.removesuffix("/").count("/") == 0 and (not before or before[-1] == "/"):
+            return await self._give_volume(before.removesuffix("/"), volume, owner_id)
         resolved = await self._resolver.find(ref)
         connection, id = resolved.connection, resolved.resource.id
         entry = self._inventory.entry(connection, id)
@@ -63,3 +83,48 @@ class Handover:
         async with self._inventory.recorder.changing(connection, entry, changes):
             await self._volumes.hand_over(connection, entry.observed, owner_before, owner_id)
         return {"path": entry.path, "name": entry.published.name, "before": before}
+
+    async def _give_volume(self, host: str, ref: str, owner: str) -> Mapping[str, object]:
+        """Give a volume to an owner.
+
+        Raises:
+            VolumeNotFoundError: there is no such volume.
+            InvalidArgumentError: it belongs to a domain, or Proa has no record of it.
+        """
+        pool, _, name = ref.rpartition("/")
+        if pool:
+            connection, row = await self._of_pool(host, pool, name)
+        else:
+            connection, driver = self._hosts.offering(ContainerAttachments, host)
+            if not await connection.read(lambda: driver.container_volumes({name})):
+                raise VolumeNotFoundError(name)
+            row = VolumeOwner(id=id_of_container_volume(name), owner="")
+        before = await self._volumes.give(connection, replace(row, owner=owner))
+        path = f"{connection.ref.host}/{_VOLUME}/{ref}"
+        return {"path": path, "name": name, "before": before}
+
+    async def _of_pool(
+        self, host: str, pool: str, name: str
+    ) -> tuple[EngineConnection, VolumeOwner]:
+        """Return the engine of a volume, and what is recorded of the volume."""
+        connection, driver = self._hosts.offering(Volumes, host)
+        listed = await connection.read(lambda: driver.list_volumes(pool))
+        volume = next((each for each in listed if each.name == name), None)
+        if volume is None:
+            raise VolumeNotFoundError(name)
+        if not volume.record_id:
+            raise InvalidArgumentError.of(
+                "id",
+                f"the volume {name!r} was not made through Proa, which could not tell it from "
+                "another one in its place; make one with CreateVolume, and copy it there",
+            )
+        row = await self._volumes.owner_of(connection, volume.record_id)
+        entry = self._inventory.entry(connection, row.domain) if row.domain else None
+        if entry is not None:
+            raise InvalidArgumentError.of(
+                "id",
+                f"the volume {name!r} was made for the domain {entry.published.name!r}; hand that "
+                "over, and the volume goes with it",
+            )
+        size = volume.capacity_bytes or row.capacity_bytes
+        return connection, replace(row, domain="", capacity_bytes=size)

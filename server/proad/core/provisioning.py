@@ -93,7 +93,8 @@ class Provisioning:
                     await begin(footprint)
                     await self._volumes.plan_container_volumes(connection, spec)
 
-                created = await driver.create_container(spec, start=start, announce=announced)
+                with self._volumes.creating_container(spec):
+                    created = await driver.create_container(spec, start=start, announce=announced)
                 resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
 

@@ -111,6 +111,7 @@ class Recreator:
                             )
                         )
                         await announce(replace(run.intent, footprint=footprint))
+                        reserved.enter_context(self._volumes.creating_container(spec))
                         await self._volumes.plan_container_volumes(connection, spec)
                         await expect(footprint.mark)
 

@@ -3,15 +3,22 @@
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Collection, Container, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from collections.abc import (
+    AsyncIterator,
+    Collection,
+    Container,
+    Iterable,
+    Sequence,
+)
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 
 import structlog
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.tenancy import current_owner_id, current_visibility
+from proad.core.volume_owner_cache import VolumeOwnerCache
 from proad.core.volume_sources import deny_writing, is_among, volume_of
 from proad.errors import InvalidArgumentError, ProaError, VolumeNotFoundError
 from proad.model import (
@@ -32,6 +39,17 @@ _CONTAINERS = "container volume "
 """What the ids of volumes of containers begin with; their names follow, which are theirs alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class VolumeTiming:
+    """Durations of the owners of volumes.
+
+    Attributes:
+        interval: seconds between two looks for volumes that are no more.
+    """
+
+    interval: float = 60.0
+
+
 class VolumeTenancy:
     """The owners of the volumes that Proa made, by the ids of their records.
 
@@ -41,27 +59,25 @@ class VolumeTenancy:
     Args:
         owners: where the owners outlive the process.
         names: has the names of owners.
-        interval: seconds between two looks for volumes that are no more.
+        timing: when to look for volumes that are no more.
     """
 
-    def __init__(self, owners: VolumeOwners, names: Owners, *, interval: float = 60.0) -> None:
-        self._interval = interval
-        self._owners = owners
+    def __init__(
+        self, owners: VolumeOwners, names: Owners, timing: VolumeTiming = VolumeTiming()
+    ) -> None:
+        self._interval = timing.interval
+        self._owners = VolumeOwnerCache(owners)
         self._names = names
-        self._engines: dict[EngineIdentity, dict[str, VolumeOwner]] = {}
-        self._loading = asyncio.Lock()
-        # Of creates under way, whose volumes have no record yet.
-        self._planned: set[str] = set()
+        # Volumes of containers that were not there at the last look.
+        self._missing: dict[EngineIdentity, frozenset[str]] = {}
 
-    @contextmanager
-    def creating(self, volumes: Iterable[PlannedVolume]) -> Iterator[None]:
+    def creating(self, volumes: Iterable[PlannedVolume]) -> AbstractContextManager[None]:
         """Keep the owners of volumes within the block, though the volumes are not there yet."""
-        ids = {volume.id for volume in volumes}
-        self._planned |= ids
-        try:
-            yield
-        finally:
-            self._planned -= ids
+        return self._owners.keeping({volume.id for volume in volumes})
+
+    def creating_container(self, spec: ContainerSpec) -> AbstractContextManager[None]:
+        """Keep the owners of a container's volumes within the block, as `creating` does."""
+        return self._owners.keeping({id_of_container_volume(name) for name in _named(spec)})
 
     async def plan(
         self, connection: EngineConnection, volumes: Sequence[PlannedVolume], *, domain: str = ""
@@ -80,7 +96,7 @@ class VolumeTenancy:
             )
             for volume in volumes
         ]
-        await self._put(connection, rows)
+        await self._owners.put(connection, rows)
 
     async def plan_container_volumes(
         self, connection: EngineConnection, spec: ContainerSpec
@@ -91,13 +107,13 @@ class VolumeTenancy:
             DatabaseUnreachableError: nothing is recorded; nothing must be made.
         """
         owner, driver = current_owner_id(), connection.driver
-        names = {each.volume.name for each in spec.mounts if each.volume} - {""}
+        names = _named(spec)
         if not owner or not names or not isinstance(driver, ContainerAttachments):
             return
         there = {each.name for each in await driver.container_volumes(names)}
-        rows = [VolumeOwner(id=f"{_CONTAINERS}{name}", owner=owner) for name in names - there]
+        rows = [VolumeOwner(id=id_of_container_volume(name), owner=owner) for name in names - there]
         if rows:
-            await self._put(connection, rows)
+            await self._owners.put(connection, rows)
 
     async def visible_container_volumes(
         self, connection: EngineConnection, names: Collection[str]
@@ -106,8 +122,8 @@ class VolumeTenancy:
         visibility = current_visibility()
         if not names or not visibility.is_restricted:
             return names
-        _identity, known = await self._load(connection)
-        owners = {name: known.get(f"{_CONTAINERS}{name}") for name in names}
+        _identity, known = await self._owners.load(connection)
+        owners = {name: known.get(id_of_container_volume(name)) for name in names}
         return {
             name
             for name, row in owners.items()
@@ -126,7 +142,7 @@ class VolumeTenancy:
                 host, or a user with access to all. One that a tenant gives such a name stays the
                 tenant's.
         """
-        _identity, known = await self._load(connection)
+        _identity, known = await self._owners.load(connection)
         visibility = current_visibility()
         owned, others = list[tuple[Volume, str]](), list[tuple[Volume, str]]()
         for volume in volumes:
@@ -250,8 +266,7 @@ class VolumeTenancy:
         """
         return sum(
             each.capacity_bytes
-            for known in self._engines.values()
-            for each in known.values()
+            for each in self._owners
             if each.owner == owner and each.id not in besides
         )
 
@@ -269,7 +284,7 @@ class VolumeTenancy:
             before: id of the owner before.
             owner: id of the owner from now on.
         """
-        _identity, known = await self._load(connection)
+        _identity, known = await self._owners.load(connection)
         mounts = resource.container.mounts if resource.container is not None else ()
         mounted = {f"{_CONTAINERS}{each.volume.name}" for each in mounts if each.volume}
         rows = [
@@ -278,7 +293,24 @@ class VolumeTenancy:
             if each.domain == resource.id or (each.id in mounted and each.owner == before)
         ]
         if rows:
-            await self._put(connection, rows)
+            await self._owners.put(connection, rows)
+
+    async def owner_of(self, connection: EngineConnection, volume: str) -> VolumeOwner:
+        """Return whose a volume is; with an empty owner, nobody's.
+
+        Args:
+            connection: the engine.
+            volume: the id of its record, or of `id_of_container_volume`.
+        """
+        _identity, known = await self._owners.load(connection)
+        return known.get(volume) or VolumeOwner(id=volume, owner="")
+
+    async def give(self, connection: EngineConnection, row: VolumeOwner) -> str:
+        """Give a volume that is there an owner, and return the name of the one before, if any."""
+        before = await self.owner_of(connection, row.id)
+        await self._owners.put(connection, [row])
+        names = await self._names.names({before.owner} - {""})
+        return names.get(before.owner, "")
 
     async def settle(self, connection: EngineConnection, driver: Volumes) -> None:
         """Forget the owners of volumes that are no more.
@@ -286,13 +318,32 @@ class VolumeTenancy:
         Raises:
             ProaError: it cannot be told which volumes there are.
         """
-        identity, known = await self._load(connection)
-        before = {id for id in known if not id.startswith(_CONTAINERS)} - self._planned
+        identity, known = await self._owners.load(connection)
+        before = {id: row for id, row in known.items() if not id.startswith(_CONTAINERS)}
+        kept = self._owners.kept()
         there = await connection.read(driver.recorded_volumes)
-        if gone := before - set(there) - self._planned:
-            await self._owners.remove(identity, gone)
-            for id in gone:
-                known.pop(id, None)
+        await self._owners.forget(identity, before, before.keys() - there - kept)
+
+    async def settle_containers(
+        self, connection: EngineConnection, driver: ContainerAttachments
+    ) -> None:
+        """Forget the owners of volumes of containers that were not there twice in a row.
+
+        An engine may make a volume a while after the create was given up.
+
+        Raises:
+            ProaError: it cannot be told which volumes there are.
+        """
+        identity, known = await self._owners.load(connection)
+        before = {id: row for id, row in known.items() if id.startswith(_CONTAINERS)}
+        there = {
+            id_of_container_volume(each.name)
+            for each in await connection.read(driver.container_volumes)
+        }
+        missing = before.keys() - there
+        gone = missing & self._missing.get(identity, frozenset())
+        self._missing[identity] = frozenset(missing)
+        await self._owners.forget(identity, before, gone)
 
     @asynccontextmanager
     async def following(self, hosts: Hosts) -> AsyncIterator[None]:
@@ -307,30 +358,25 @@ class VolumeTenancy:
     async def _follow(self, hosts: Hosts) -> None:
         while True:
             for connection in hosts.connections:
-                if isinstance(connection.driver, Volumes) and not connection.lost:
+                if not connection.lost:
                     try:
-                        await self.settle(connection, connection.driver)
+                        if isinstance(connection.driver, Volumes):
+                            await self.settle(connection, connection.driver)
+                        if isinstance(connection.driver, ContainerAttachments):
+                            await self.settle_containers(connection, connection.driver)
                     except ProaError as error:
                         engine = str(connection.ref)
                         _log.info("volumes not compared", engine=engine, cause=error.message)
             await asyncio.sleep(self._interval)
 
-    async def _put(self, connection: EngineConnection, rows: Sequence[VolumeOwner]) -> None:
-        identity, known = await self._load(connection)
-        await self._owners.put(identity, rows)
-        known.update({row.id: row for row in rows})
 
-    async def _load(
-        self, connection: EngineConnection
-    ) -> tuple[EngineIdentity, dict[str, VolumeOwner]]:
-        """Return the owners of the engine that answers now."""
-        identity = await connection.read(connection.driver.identity)
-        async with self._loading:
-            if identity not in self._engines:
-                self._engines[identity] = {
-                    each.id: each for each in await self._owners.list(identity)
-                }
-        return identity, self._engines[identity]
+def id_of_container_volume(name: str) -> str:
+    """Return the id of a volume of containers by its name."""
+    return f"{_CONTAINERS}{name}"
+
+
+def _named(spec: ContainerSpec) -> set[str]:
+    return {each.volume.name for each in spec.mounts if each.volume} - {""}
 
 
 async def _listed(connection: EngineConnection, driver: Volumes, pool: str) -> Sequence[Volume]:
