@@ -180,9 +180,11 @@ class ImageOperations:
         force: bool,
     ) -> DeletedImage:
         """Delete an image for the caller alone, or one of the caller's names of it."""
-        (shown,) = await self._ledger.shown(connection, [image])
+        known = await self._ledger.shown(connection, [image])
+        if not known:
+            raise ImageNotFoundError(name)
         plain = plain_name(name)
-        names = (plain,) if plain in names_of(shown) else shown.tags
+        names = (plain,) if plain in names_of(known[0]) else known[0].tags
         if len(names) > 1 and not force:
             raise SeveralNamesError(name, names)
         with connection.call():
