@@ -356,3 +356,35 @@ async def test_calls_at_once_share_syncs(serve):
 
     await calls(daemon, 301)
     assert disk.syncs - before < 300
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with an id", "without one"])
+async def test_prune_writes_lines_of_each_container_that_it_removes(daemon, new_id, known):
+    """Who asks what became of a container hears of the prune that removed it."""
+    made = [
+        await daemon.container(name, start=False, labels={"old": "yes"}) for name in ("aa", "bb")
+    ]
+    kept = await daemon.container("kept", start=False)
+    await daemon.call(
+        "PruneContainers", labels={"old": "yes"}, **({"request_id": new_id} if known else {})
+    )
+
+    for each in made:
+        for resource in (each.path, each.id):
+            told = (await entries(daemon, filter={"resource": resource})).entries
+            prune = told[0]
+            assert prune.method_name.endswith("/PruneContainers")
+            assert (prune.username, prune.target, prune.path) == ("ann", each.id, each.path)
+            assert prune.outcome == v1.AUDIT_OUTCOME_SUCCEEDED
+    assert not (await entries(daemon, filter={"resource": kept.id})).entries
+    listed = (await entries(daemon, filter={"method_name": "PruneContainers"})).entries
+    assert len(listed) == 3
+    assert {each.outcome for each in listed} == {v1.AUDIT_OUTCOME_SUCCEEDED}
+
+
+async def test_prune_that_is_only_checked_writes_nothing(daemon):
+    await daemon.container("aa", start=False)
+    checked = await daemon.call("PruneContainers", validate_only=True)
+    assert not checked.container_ids
+    assert not (await entries(daemon, filter={"method_name": "PruneContainers"})).entries
+    assert "aa" in await daemon.names()

@@ -5,7 +5,7 @@ import structlog
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Entry, Inventory
-from proad.core.requests import announce
+from proad.core.requests import announce, part
 from proad.core.resolver import ResolvedResource
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.slices import TimeSlicer
@@ -110,6 +110,7 @@ class ContainerPruner:
             if not which.matches(run.entry.published):
                 return None
             size = await driver.layer_size(run.id)
-            # Without force: the engine refuses to remove what was started meanwhile.
-            run.observed = await run.driver.delete(run.id, DeleteOptions(keep_volumes=True))
+            async with part(run.intent):
+                # Without force: the engine refuses to remove what was started meanwhile.
+                run.observed = await run.driver.delete(run.id, DeleteOptions(keep_volumes=True))
         return size

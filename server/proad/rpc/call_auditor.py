@@ -6,9 +6,10 @@ The lines have ids and names, never anything else of a request or a response.
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 from google.protobuf.message import Message
@@ -16,7 +17,13 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from proad.audit import AuditCall, AuditedCall, AuditLog, CallOutcome
 from proad.core.actor import current_subject
-from proad.core.requests import RequestKey, RequestRecord, is_only_checked, witness_by
+from proad.core.requests import (
+    RequestKey,
+    RequestRecord,
+    WitnessPart,
+    is_only_checked,
+    witness_by,
+)
 from proad.core.shielded_tasks import tell_left
 from proad.errors import (
     EngineTimedOutError,
@@ -144,8 +151,10 @@ class CallAuditor:
         origin = _origin.get()
         origin.written = True
         freeing = method.path.rpartition("/")[2].startswith(_FREEING)
-        call = self._log.begin(_call(method, message, origin), of_reserve=freeing)
-        return _Record(method, call)
+        call = _call(method, message, origin)
+        # A part's own outcome is not in the journal, which knows the request as a whole.
+        begin = partial(self._log.begin, of_reserve=freeing)
+        return _Record(method, begin(call), partial(_part, begin, replace(call, request_id="")))
 
     def _introduced(self, method: Method, serve: Unary) -> Unary:
         """Return a function that serves calls without a token.
@@ -169,9 +178,11 @@ class _Record:
     Args:
         method: the method.
         call: the call, whose intent is on its way to disk.
+        part: the block of one of several changes of the call.
     """
 
-    def __init__(self, method: Method, call: AuditedCall) -> None:
+    def __init__(self, method: Method, call: AuditedCall, part: WitnessPart) -> None:
+        self._part = part
         self._method = method
         self._call = call
         self._path = ""
@@ -179,7 +190,7 @@ class _Record:
         self.response: Any = None
 
     def __enter__(self) -> Self:
-        witness_by(self._witness)
+        witness_by(self._witness, self._part)
         tell_left(self._on_left)
         return self
 
@@ -219,6 +230,24 @@ class _Record:
             self._call.end(
                 CallOutcome(code="INTERNAL", reason="INTERNAL", path=self._path), open=True
             )
+
+
+@asynccontextmanager
+async def _part(
+    begin: Callable[[AuditCall], AuditedCall], call: AuditCall, intent: Intent
+) -> AsyncIterator[None]:
+    """Write one change of a call that changes several resources, as lines of its own."""
+    line = begin(replace(call, target=intent.id))
+    await line.on_disk()
+    try:
+        yield
+    except ProaError as error:
+        line.end(_failure(error, intent.path))
+        raise
+    except BaseException:
+        line.end(CallOutcome(path=intent.path))  # nobody knows
+        raise
+    line.end(CallOutcome(code="OK", path=intent.path))
 
 
 def _outcome(record: RequestRecord) -> CallOutcome | None:

@@ -1,8 +1,8 @@
 """The request on whose behalf the current task works."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -15,6 +15,9 @@ Announce = Callable[[Intent], Awaitable[None]]
 If it raises, the request ends with that exception, and must have changed nothing.
 """
 
+WitnessPart = Callable[[Intent], AbstractAsyncContextManager[None]]
+"""Receives one of several changes of a request; the change is the block."""
+
 OnWaiting = Callable[["asyncio.Task[Any] | None"], None]
 """Receives the task that may be cancelled to end the request from now on; None: none may."""
 
@@ -23,12 +26,19 @@ async def _unheard(intent: Intent) -> None:
     """Ignore an intent: the request has no id."""
 
 
+@asynccontextmanager
+async def _unheard_part(intent: Intent) -> AsyncIterator[None]:  # noqa: ARG001 - as WitnessPart
+    """Ignore a part: nobody writes it down."""
+    yield
+
+
 def _unwatched(task: "asyncio.Task[Any] | None") -> None:
     """Ignore a task: the request has no id."""
 
 
 _announce: ContextVar[Announce] = ContextVar("announce", default=_unheard)
 _witness: ContextVar[Announce] = ContextVar("witness", default=_unheard)
+_witness_part: ContextVar[WitnessPart] = ContextVar("witness part", default=_unheard_part)
 _on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
 _findings: ContextVar[list[ProaError] | None] = ContextVar("findings", default=None)
 _plans: ContextVar[list[Plan] | None] = ContextVar("plans", default=None)
@@ -56,13 +66,15 @@ def announce_to(
     _plans.set(plans)
 
 
-def witness_by(witness: Announce) -> None:
+def witness_by(witness: Announce, part: WitnessPart = _unheard_part) -> None:
     """Set who hears the intents of the current task, and of all that it starts, before anybody else.
 
     Args:
         witness: hears the intents; if it raises, nobody else does.
+        part: hears each of several changes of one request.
     """
     _witness.set(witness)
+    _witness_part.set(part)
 
 
 def is_only_checked() -> bool:
@@ -110,6 +122,17 @@ async def announce(intent: Intent) -> None:
     """
     await _witness.get()(intent)
     await _announce.get()(intent)
+
+
+def part(intent: Intent) -> AbstractAsyncContextManager[None]:
+    """Return the block of one change of a request that changes several resources.
+
+    The request was announced as a whole; each change is written to the audit log by itself.
+
+    Raises:
+        AuditUnavailableError: the audit log cannot be written. The block is not entered.
+    """
+    return _witness_part.get()(intent)
 
 
 @contextmanager
