@@ -351,3 +351,32 @@ def test_read_client_trust_of_a_bad_list_is_refused(tmp_path, made, cause):
     )
     with pytest.raises(SetupError, match=cause):
         read_client_trust(settings.tls)
+
+
+async def test_certificate_stands_for_its_user_at_the_named_addresses_alone(edge):
+    """As a service of the inner network does, whose certificate must open nothing outside."""
+    inside, outside = edge.port, free_port()
+    listen = f"127.0.0.1:{outside},127.0.0.1:{inside}"
+    table = {**MAPPED[0], "listen": [f"127.0.0.1:{inside}"]}
+    await edge.start(table, listen=listen)
+    issued = edge.authority.issue("whatever", DNS)
+
+    async def reasons():
+        found = []
+        for edge.port in (inside, outside):
+            async with edge.connected(issued) as channel:
+                found.append(await edge.reason(channel))
+        return found
+
+    assert await reasons() == [None, "TOKEN_MISSING"]
+    token = edge.daemon.token(*BOTH)
+    async with edge.connected(issued) as channel:
+        assert await edge.reason(channel, token=token) is None
+
+    edge.change(client_certificate=({**MAPPED[0], "listen": [f"127.0.0.1:{outside}"]},))
+    await edge.reload()
+    assert await reasons() == ["TOKEN_MISSING", None]
+
+    edge.change(client_certificate=MAPPED)
+    await edge.reload()
+    assert await reasons() == [None, None]

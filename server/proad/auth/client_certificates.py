@@ -122,7 +122,11 @@ class ClientCertificates:
             return _Verdict()
 
     def _claims(self, certificate: x509.Certificate, shown: ShownCertificate) -> Claims | None:
-        found = [each for each in self._mapping if _stands(certificate, each)]
+        found = [
+            each
+            for each in self._mapping
+            if each.is_for(shown.address) and _stands(certificate, each)
+        ]
         users = {each.user for each in found}
         if len(users) != 1:
             if users:

@@ -63,10 +63,12 @@ class ShownCertificate:
     Attributes:
         certificate: the caller's own.
         chain: all that were sent; empty: none but the caller's own.
+        address: the address of the daemon that it was shown at, as the settings have it.
     """
 
     certificate: bytes
     chain: bytes = b""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

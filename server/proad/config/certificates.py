@@ -5,8 +5,16 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from cryptography import x509
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
+from proad.config.listen import ListenAddress, parse_optional_listen_addresses
 from proad.model.scope import Scope
 from proad.store.users import fold_username
 
@@ -37,6 +45,7 @@ class ClientCertificateSettings(BaseModel):
         subject: the whole subject of a certificate without alternative names, as in RFC 4514.
         user: name of the user.
         scopes: the scopes of its calls, as far as the user has them; None: all of the user's.
+        listen: the addresses at which it stands for the user; empty: all of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +54,13 @@ class ClientCertificateSettings(BaseModel):
     subject: str | None = None
     user: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(fold_username)]
     scopes: frozenset[Scope] | None = None
+    listen: Annotated[
+        tuple[ListenAddress, ...], BeforeValidator(parse_optional_listen_addresses)
+    ] = ()
+
+    def is_for(self, address: str) -> bool:
+        """Return whether the certificate stands for the user at an address of the daemon."""
+        return not self.listen or address in map(str, self.listen)
 
     @model_validator(mode="after")
     def _check_name(self) -> Self:

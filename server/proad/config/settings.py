@@ -241,7 +241,7 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _check_together(self) -> Self:
+    def _check_certificates(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file go together: set both or none")
         if self.tls_client_ca_file and not self.tls_cert_file:
@@ -251,6 +251,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name} needs tls_client_ca_file")
         if strange := set(self.tls_client_listen) - set(self.listen):
             raise ValueError(f"tls_client_listen: {min(map(str, strange))} is not in listen")
+        mapped = {each for table in self.client_certificates for each in table.listen}
+        if strange := mapped - set(self.tls_client_listen or self.listen):
+            raise ValueError(
+                f"client_certificate.listen: callers show no certificate at {min(map(str, strange))}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
         if self.local_users and self.login_socket is None:
             raise ValueError("local_user needs login_socket")
         if self.login_socket and UnixAddress(self.login_socket) in self.listen:

@@ -151,7 +151,8 @@ def _shown(context: _Context) -> ShownCertificate | None:
     found = known.get("x509_pem_cert")
     if not found:
         return None
-    return ShownCertificate(found[0], b"".join(known.get("x509_pem_cert_chain", ())))
+    chain = b"".join(known.get("x509_pem_cert_chain", ()))
+    return ShownCertificate(found[0], chain, address=caller.address())
 
 
 def _authorization(metadata: Metadata) -> str | None:

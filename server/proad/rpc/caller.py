@@ -10,6 +10,18 @@ from proad.model.scope import Scope
 
 # Set by the authorizer. grpc.aio runs interceptor and servicer in one context.
 _caller: ContextVar[Caller] = ContextVar("caller")
+# Set by the server of the address.
+_address: ContextVar[str] = ContextVar("address", default="")
+
+
+def enter_address(address: str) -> None:
+    """Set the address of the daemon that the current call came in at, as the settings have it."""
+    _address.set(address)
+
+
+def address() -> str:
+    """Return the address of the daemon that the current call came in at."""
+    return _address.get()
 
 
 def enter(caller: Caller) -> None:

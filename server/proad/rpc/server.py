@@ -1,7 +1,7 @@
 """The gRPC server: its services and its addresses."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from proa.v1 import (
 )
 from proad.config import ListenAddress, TcpAddress, UnixAddress
 from proad.errors import SetupError
+from proad.rpc import caller
 from proad.rpc.audit_service import AuditService
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
@@ -90,50 +91,60 @@ class RpcServer:
         self._interceptor = interceptor
         self._health = health
         self._resources = resources
-        self._server = grpc.aio.server(
-            interceptors=[interceptor],
-            options=[
-                # A second daemon on the same port must fail, not take half of the calls.
-                ("grpc.so_reuseport", 0),
-                # gRPC checks the announced length and the decompressed one: nothing larger is
-                # ever in memory, not even before a caller is authorized.
-                ("grpc.max_receive_message_length", largest_request() + _SLACK),
-                ("grpc.max_send_message_length", max_message_bytes),
-                # What is sent and not read stays in memory: 64 KiB of each call. With windows
-                # that grow with a connection's throughput, it would be 128 MiB of each call.
-                ("grpc.http2.bdp_probe", 0),
-                ("grpc.max_concurrent_streams", max_concurrent_streams),
-                # One announced limit in place of a range in which gRPC refuses at random.
-                ("grpc.max_metadata_size", _METADATA_BYTES),
-                ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-                # Close connections without a handshake or without calls. Do not close any for
-                # its age: that would end watches.
-                ("grpc.server_handshake_timeout_ms", _milliseconds(timing.handshake)),
-                ("grpc.max_connection_idle_ms", _milliseconds(timing.idle)),
-                ("grpc.keepalive_time_ms", _milliseconds(timing.keepalive)),
-                ("grpc.keepalive_timeout_ms", _milliseconds(timing.keepalive_timeout)),
-                # Clients may keep an idle connection alive, but not hammer.
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-            ],
-        )
-        registry: Any = _Registry(self._server)
-        auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, registry)
-        resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(resources, registry)
-        container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, registry)
-        image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, registry)
-        domain_service_pb2_grpc.add_DomainServiceServicer_to_server(domains, registry)
-        snapshot_service_pb2_grpc.add_SnapshotServiceServicer_to_server(snapshots, registry)
-        volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, registry)
-        host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
-        server_service_pb2_grpc.add_ServerServiceServicer_to_server(server, registry)
-        operation_service_pb2_grpc.add_OperationServiceServicer_to_server(operations, registry)
-        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit, registry)
-        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
-        names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
-        # Their stubs have no type for it.
-        add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
-        add_reflection(reflection.aio.ReflectionServicer(names), registry)
+        # One for each address: gRPC tells a call nothing of the address that it came by.
+        self._servers: list[grpc.aio.Server] = []
+        self._options = [
+            # A second daemon on the same port must fail, not take half of the calls.
+            ("grpc.so_reuseport", 0),
+            # gRPC checks the announced length and the decompressed one: nothing larger is
+            # ever in memory, not even before a caller is authorized.
+            ("grpc.max_receive_message_length", largest_request() + _SLACK),
+            ("grpc.max_send_message_length", max_message_bytes),
+            # What is sent and not read stays in memory: 64 KiB of each call. With windows
+            # that grow with a connection's throughput, it would be 128 MiB of each call.
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.max_concurrent_streams", max_concurrent_streams),
+            # One announced limit in place of a range in which gRPC refuses at random.
+            ("grpc.max_metadata_size", _METADATA_BYTES),
+            ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+            # Close connections without a handshake or without calls. Do not close any for
+            # its age: that would end watches.
+            ("grpc.server_handshake_timeout_ms", _milliseconds(timing.handshake)),
+            ("grpc.max_connection_idle_ms", _milliseconds(timing.idle)),
+            ("grpc.keepalive_time_ms", _milliseconds(timing.keepalive)),
+            ("grpc.keepalive_timeout_ms", _milliseconds(timing.keepalive_timeout)),
+            # Clients may keep an idle connection alive, but not hammer.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ]
+
+        def register(registry: Any) -> None:
+            auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, registry)
+            resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(resources, registry)
+            container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, registry)
+            image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, registry)
+            domain_service_pb2_grpc.add_DomainServiceServicer_to_server(domains, registry)
+            snapshot_service_pb2_grpc.add_SnapshotServiceServicer_to_server(snapshots, registry)
+            volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, registry)
+            host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
+            server_service_pb2_grpc.add_ServerServiceServicer_to_server(server, registry)
+            operation_service_pb2_grpc.add_OperationServiceServicer_to_server(operations, registry)
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit, registry)
+            health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
+            names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
+            # Their stubs have no type for it.
+            add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+            add_reflection(reflection.aio.ReflectionServicer(names), registry)
+
+        self._register = register
+
+    def _server_at(self, address: ListenAddress) -> grpc.aio.Server:
+        """Return a new server of all services, for one address."""
+        at = _ListenedAt(str(address))
+        server = grpc.aio.server(interceptors=[at, self._interceptor], options=self._options)
+        self._register(_Registry(server))
+        self._servers.append(server)
+        return server
 
     def listen(
         self,
@@ -156,12 +167,13 @@ class RpcServer:
         for address in addresses:
             # A Unix socket needs no TLS: the permissions of its file decide who may connect.
             credentials = None if isinstance(address, UnixAddress) else tls.for_address(address)
+            server = self._server_at(address)
             try:
                 if credentials is None:
                     with unshared():
-                        port = self._server.add_insecure_port(str(address))
+                        port = server.add_insecure_port(str(address))
                 else:
-                    port = self._server.add_secure_port(str(address), credentials)
+                    port = server.add_secure_port(str(address), credentials)
             except RuntimeError:
                 raise SetupError(f"cannot listen on {address}: is it taken?") from None
             match address:
@@ -176,7 +188,8 @@ class RpcServer:
         """Start to serve."""
         prepare_all()
         await self._health.start()
-        await self._server.start()
+        for server in self._servers:
+            await server.start()
 
     async def stop(self, drain: timedelta) -> None:
         """Report NOT_SERVING, refuse new calls, and wait up to `drain` for those in flight."""
@@ -187,12 +200,29 @@ class RpcServer:
             await asyncio.wait_for(self._interceptor.drained(), drain.total_seconds())
         except TimeoutError:
             _log.warning("calls cut off", after_seconds=drain.total_seconds())
-        await self._server.stop(self._timing.last_grace)
+        grace = self._timing.last_grace
+        await asyncio.gather(*(server.stop(grace) for server in self._servers))
         self._interceptor.write_log()
 
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+class _ListenedAt(grpc.aio.ServerInterceptor):
+    """Tells each call of a server at which address of the daemon it came in."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Note the address for the call, and pass the call on."""
+        caller.enter_address(self._address)
+        return await continuation(handler_call_details)
 
 
 class _Registry:

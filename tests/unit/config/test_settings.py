@@ -5,8 +5,10 @@ from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from proad.config import (
@@ -343,3 +345,21 @@ def test_example_has_the_defaults(monkeypatch, write):
     )
     assert load_settings(write(without)) == Settings()
     assert load_settings(write(example())) == Settings()
+
+
+def test_client_certificate_where_no_certificate_is_shown_is_refused(tmp_path):
+    pem = tmp_path / "x.pem"
+    pem.touch()
+    table = {"san": "dns:a.example", "user": "ann", "listen": "127.0.0.1:1"}
+    values: dict[str, Any] = {
+        "state_dir": tmp_path,
+        "listen": "127.0.0.1:1,127.0.0.1:2",
+        "tls_cert_file": pem,
+        "tls_key_file": pem,
+        "tls_client_ca_file": pem,
+        "client_certificate": [table],
+    }
+
+    assert Settings(**values).client_certificates[0].is_for("127.0.0.1:1")
+    with pytest.raises(ValidationError, match=r"no certificate at 127\.0\.0\.1:1"):
+        Settings(**values | {"tls_client_listen": "127.0.0.1:2"})
