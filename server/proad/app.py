@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from proad.audit import Sync
+from proad.audit import HostCalls, Sync
 from proad.auth.keys import KeyRing
 from proad.composition.audit import audit_log
 from proad.composition.authentication import authenticating
@@ -114,6 +114,9 @@ async def serving(
                 "own",
                 Handover(core.hosts, core.resolver, core.inventory, core.tenancy, core.owners).run,
             )
+            of_host = HostCalls(audit)
+            control.add("audit-begin", of_host.begin)
+            control.add("audit-end", of_host.end)
 
         tls = TlsCredentials(
             read_tls(settings.tls) if settings.tls else None, settings.tls_client_listen

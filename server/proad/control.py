@@ -11,6 +11,11 @@ from typing import Any
 from proad.errors import ProaError, SetupError
 from proad.lines import LineLimits, Peer, answering
 
+
+class NotServedError(SetupError):
+    """No daemon answers on a state folder."""
+
+
 Command = Callable[..., Awaitable[Mapping[str, object]]]
 """Does what a command on the host asks for, with the words after its name."""
 
@@ -85,7 +90,8 @@ def ask(state_dir: Path, *command: str) -> dict[str, Any]:
     """Let the daemon of a state folder run a command, and return its answer.
 
     Raises:
-        SetupError: no daemon answers there.
+        NotServedError: no daemon runs there.
+        SetupError: it does not answer.
     """
     try:
         with _address(state_dir) as address, socket.socket(socket.AF_UNIX) as daemon:
@@ -95,7 +101,7 @@ def ask(state_dir: Path, *command: str) -> dict[str, Any]:
             with daemon.makefile("rb") as answers:
                 line = answers.readline()
     except (FileNotFoundError, ConnectionRefusedError):
-        raise SetupError(
+        raise NotServedError(
             f"no daemon runs on {state_dir}; start it, or name its settings with --config"
         ) from None
     except TimeoutError:

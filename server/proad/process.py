@@ -18,7 +18,7 @@ from proad.errors import SetupError
 from proad.logs import configure_logs
 from proad.reload import ReloadableSettings, Reloader
 from proad.sockets import claimed
-from proad.state import daemon_id, prepare_state_dir, served
+from proad.state import audit_log_held, daemon_id, prepare_state_dir, served
 from proad.store.database import Database
 from proad.store.images import ImageStore
 from proad.store.resources import ResourceStore
@@ -26,6 +26,9 @@ from proad.store.volume_owners import VolumeOwnerStore
 from proad.store.volumes import VolumeStore
 
 _log = structlog.get_logger(__name__)
+
+# A command on the host may be writing to the audit log: it takes no longer than its change.
+_COMMAND_PATIENCE = 20.0  # seconds
 
 
 async def run(settings: Settings, load: Callable[[], Settings], *, memory: bool = False) -> None:
@@ -53,6 +56,7 @@ async def run(settings: Settings, load: Callable[[], Settings], *, memory: bool 
     prepare_state_dir(settings.state_dir)
     with ExitStack() as alone:
         alone.enter_context(served(settings.state_dir))
+        alone.enter_context(audit_log_held(settings.state_dir, patience=_COMMAND_PATIENCE))
         for address in settings.listen:
             if isinstance(address, UnixAddress):
                 alone.enter_context(claimed(address.path))

@@ -11,6 +11,7 @@ from proad.locks import is_locked, locked
 from proad.ownership import check_own_folder, check_path, open_own
 
 _LOCK = "serve.lock"
+_LOG_LOCK = "audit.lock"
 
 
 def prepare_state_dir(folder: Path) -> None:
@@ -78,4 +79,21 @@ def served(folder: Path) -> Iterator[None]:
         "or give this one a state_dir (PROA_STATE_DIR) of its own"
     )
     with locked(folder / _LOCK, refusal):
+        yield
+
+
+@contextmanager
+def audit_log_held(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
+    """Lock the audit log of the folder for one process: the daemon, or a command without one.
+
+    Args:
+        folder: the state folder.
+        patience: seconds that another process is given to release it.
+
+    Raises:
+        LockedError: another process writes the log.
+        SetupError: the lock cannot be taken.
+    """
+    refusal = f"{folder}: another process writes the audit log; try again when it has ended"
+    with locked(folder / _LOG_LOCK, refusal, patience=patience):
         yield

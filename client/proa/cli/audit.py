@@ -78,7 +78,7 @@ def _row(entry: v1.AuditEntry) -> tuple[str, ...]:
     about = entry.target or entry.path
     return (
         entry.time.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M:%SZ"),
-        entry.username,
+        entry.username or "(host)",  # a command on the host, as which user of it FROM tells
         entry.method_name.rpartition("/")[2],
         f"{about}@{entry.snapshot}" if entry.snapshot else about,
         word(v1.AuditOutcome, v1.AuditOutcome.Name(entry.outcome)),

@@ -86,7 +86,7 @@ class AuditEntry(_message.Message):
     sequence: _builtins.int
     """Number of the line in the log; every later line has a higher one."""
     username: _builtins.str
-    """Name of the user at that time."""
+    """Name of the user at that time; empty: a command on the host."""
     user_id: _builtins.str
     """Id of the user, which no other user ever has."""
     team_id: _builtins.str
@@ -94,9 +94,13 @@ class AuditEntry(_message.Message):
     token_id: _builtins.str
     """Id of the token."""
     peer: _builtins.str
-    """Where the call came from, as gRPC writes it, such as "ipv4:192.0.2.7:50514"."""
+    """Where the call came from, as gRPC writes it, such as "ipv4:192.0.2.7:50514"; of a command on the
+    host the user of the host, such as "host:root".
+    """
     method_name: _builtins.str
-    """Method, such as "/proa.v1.ResourceService/StopResource"."""
+    """Method, such as "/proa.v1.ResourceService/StopResource", or a command on the host, such as
+    "proad user add".
+    """
     path: _builtins.str
     """Path of the resource that the call is about, or that it made, as far as that is known."""
     target: _builtins.str
@@ -181,7 +185,8 @@ class AuditFilter(_message.Message):
     At most 36 characters.
     """
     method_name: _builtins.str
-    """Method, such as "/proa.v1.ResourceService/StopResource", or "StopResource" alone.
+    """Method, such as "/proa.v1.ResourceService/StopResource", or "StopResource" alone; or a command on
+    the host, such as "proad user add".
     At most 255 characters.
     """
     @_builtins.property

@@ -6,6 +6,7 @@ lines form a chain under a key of the daemon, so that `proad audit verify` tells
 
 from proad.audit.appended import Sync
 from proad.audit.calls import AuditCall, CallOutcome
+from proad.audit.host import HostCalls, OfflineLog, host_call
 from proad.audit.log import AuditedCall, AuditLog
 from proad.audit.options import AuditOptions, AuditTiming
 from proad.audit.verify import AuditReport, Damage, Finding, verify
@@ -21,7 +22,10 @@ __all__ = [
     "CallOutcome",
     "Damage",
     "Finding",
+    "HostCalls",
     "LogWriter",
+    "OfflineLog",
     "Sync",
+    "host_call",
     "verify",
 ]

@@ -19,7 +19,11 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCall:
-    """A call that is to change something; see `AuditEntry`."""
+    """A call that is to change something; see `AuditEntry`.
+
+    Attributes:
+        detail: what is changed, of a command on the host; the line alone has it.
+    """
 
     method_name: str
     username: str = ""
@@ -31,6 +35,7 @@ class AuditCall:
     snapshot: str = ""
     request_id: str = ""
     correlation_id: str = ""
+    detail: str = ""
 
     def fields(self, kind: str) -> dict[str, Any]:
         """Return the fields of a line about it."""
@@ -47,6 +52,7 @@ class AuditCall:
             "snapshot": self.snapshot,
             "request_id": self.request_id,
             "correlation_id": self.correlation_id,
+            "detail": self.detail,
         }
 
 

@@ -1,18 +1,18 @@
 """`proad serve`, `proad reload`, `proad init`, `proad check-config`: the daemon and its host."""
 
-import asyncio
 import os
 from typing import Annotated
 
 import typer
 
 from proad.auth.keys import KeyRing
+from proad.commands.audited import audited_by_daemon
+from proad.commands.database import change_database, run_on_database
 from proad.commands.options import Config
-from proad.config import Settings, example, load_settings
+from proad.config import example, load_settings
 from proad.control import ask_to_reload
 from proad.logs import configure_logs
 from proad.policy import Policy
-from proad.state import prepare_state_dir
 from proad.store.database import Database
 from proad.tls import read_client_trust, read_tls
 
@@ -50,7 +50,9 @@ def reload(*, config: Config = None) -> None:
     The daemon reads the file and the variables that it was started with. What it can take over
     only when it is restarted is named.
     """
-    changed, restart = ask_to_reload(load_settings(config).state_dir)
+    state_dir = load_settings(config).state_dir
+    with audited_by_daemon(state_dir, "proad reload", ""):
+        changed, restart = ask_to_reload(state_dir)
     typer.echo(f"reloaded; changed settings: {', '.join(changed) or 'none'}")
     if restart:
         typer.echo(f"not in force before the daemon is restarted: {', '.join(restart)}")
@@ -69,18 +71,19 @@ def init(
 ) -> None:
     """Make the state folder, the first key and the database. Changes nothing that is there."""
     settings = load_settings(config)
-    asyncio.run(_init(settings))
-    if rotate_key:
+
+    async def rotate(_database: Database) -> None:
         ring = KeyRing.rotate(settings.keys_dir)
         typer.echo(f"new key {ring.newest.id}; a running daemon takes it when it is restarted")
+
+    run_on_database(settings, _nothing)
+    if rotate_key:
+        change_database(settings, "proad init --rotate-key", "", rotate)
     typer.echo(f"ready in {settings.state_dir}; add users with 'proad user add'")
 
 
-async def _init(settings: Settings) -> None:
-    prepare_state_dir(settings.state_dir)
-    KeyRing.open(settings.keys_dir)
-    async with Database.open(settings.database_url.get_secret_value()):
-        pass
+async def _nothing(_database: Database) -> None:
+    """Leave the database as it is."""
 
 
 def check_config(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import typer
 
 from proad.auth.keys import KeyRing
+from proad.commands.audited import audited
 from proad.config import Settings
 from proad.state import prepare_state_dir
 from proad.store.database import Database
@@ -21,6 +22,23 @@ def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[Non
             await work(database)
 
     asyncio.run(run())
+
+
+def change_database(
+    settings: Settings,
+    command: str,
+    target: str,
+    work: Callable[[Database], Awaitable[object]],
+    *,
+    detail: str = "",
+) -> None:
+    """Change something in the database, with lines in the audit log; see `audited`."""
+
+    async def run(database: Database) -> None:
+        async with audited(settings, database, command, target, detail):
+            await work(database)
+
+    run_on_database(settings, run)
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

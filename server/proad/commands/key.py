@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from proad.auth.service_keys import KeyText
-from proad.commands.database import print_table, run_on_database
+from proad.commands.database import change_database, print_table, run_on_database
 from proad.commands.options import Config
 from proad.commands.user import Name
 from proad.config import LONGEST_TOKEN_LIFETIME, load_settings
@@ -65,7 +65,8 @@ def create(
             raise InvalidArgumentError.of("scope", f"{user} does not have {', '.join(missing)}")
         await ServiceKeyStore(database).add(replace(key, user_id=owner.id))
 
-    run_on_database(load_settings(config), change)
+    detail = f"key {name} with {write_scopes(key.grant.scopes)}, access {access}, ends {expires}"
+    change_database(load_settings(config), "proad key create", user, change, detail=detail)
     typer.echo(f"key {name} of {user}; it is shown this once:", err=True)
     typer.echo(text.write())
 
@@ -111,7 +112,8 @@ def revoke(
         until = datetime.now(UTC) + LONGEST_TOKEN_LIFETIME
         await ServiceKeyStore(database).remove(owner.id, name, revoked_until=until)
 
-    run_on_database(load_settings(config), change)
+    settings = load_settings(config)
+    change_database(settings, "proad key revoke", user, change, detail=f"key {name}")
     typer.echo(f"key {name} of {user} revoked; tokens that it gave are no longer good")
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from proad.commands.audited import audited_by_daemon
 from proad.commands.options import Config
 from proad.config import load_settings
 from proad.control import ask
@@ -36,8 +37,10 @@ def set_owner(
     A single volume is volume/POOL/NAME, or volume/NAME for one of containers, after HOST/ where
     there are several hosts. The owner before loses sight of it at once.
     """
-    answer = ask(load_settings(config).state_dir, "own", id, owner)
-    if "error" in answer:
-        raise SetupError(answer["error"])
+    state_dir = load_settings(config).state_dir
+    with audited_by_daemon(state_dir, "proad owner set", id, f"owner {owner}"):
+        answer = ask(state_dir, "own", id, owner)
+        if "error" in answer:
+            raise SetupError(answer["error"])
     before = f", before {answer['before']}'s" if answer["before"] else ""
     typer.echo(f"{answer['name']} ({answer['path']}) is {owner}'s now{before}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from proad.commands.database import print_table, run_on_database
+from proad.commands.database import change_database, print_table, run_on_database
 from proad.commands.options import Config
 from proad.config import load_settings
 from proad.store.database import Database
@@ -23,7 +23,7 @@ Name = Annotated[
 @app.command()
 def add(name: Name, config: Config = None) -> None:
     """Add a team. 'proad user set-access' puts users into it."""
-    _run(config, lambda teams: teams.add(name))
+    _change(config, "add", name, lambda teams: teams.add(name))
     _say(name, "added")
 
 
@@ -31,15 +31,15 @@ def add(name: Name, config: Config = None) -> None:
 def list_teams(config: Config = None) -> None:
     """List all teams."""
 
-    async def show(teams: TeamStore) -> None:
+    async def show(database: Database) -> None:
         rows = [("NAME", "MEMBERS", "CREATED")]
         rows += [
             (team.name, str(team.members), f"{team.create_time:%Y-%m-%d %H:%M:%S}Z")
-            for team in await teams.list()
+            for team in await TeamStore(database).list()
         ]
         print_table(rows)
 
-    _run(config, show)
+    run_on_database(load_settings(config), show)
 
 
 @app.command()
@@ -49,22 +49,32 @@ def rename(
     config: Config = None,
 ) -> None:
     """Give a team another name. What it owns stays its own."""
-    _run(config, lambda teams: teams.rename(name, new_name))
-    _say(name, f"is now {fold_username(new_name)}")
+    now = f"is now {fold_username(new_name)}"
+    _change(config, "rename", name, lambda teams: teams.rename(name, new_name), now)
+    _say(name, now)
 
 
 @app.command()
 def remove(name: Name, config: Config = None) -> None:
     """Remove a team without members. What it owned is nobody's: only access all sees that."""
-    _run(config, lambda teams: teams.remove(name))
+    _change(config, "remove", name, lambda teams: teams.remove(name))
     _say(name, "removed")
 
 
-def _run(config: Config, work: Callable[[TeamStore], Awaitable[object]]) -> None:
-    async def run(database: Database) -> None:
-        await work(TeamStore(database))
-
-    run_on_database(load_settings(config), run)
+def _change(
+    config: Config,
+    verb: str,
+    name: str,
+    work: Callable[[TeamStore], Awaitable[object]],
+    detail: str = "",
+) -> None:
+    change_database(
+        load_settings(config),
+        f"proad team {verb}",
+        name,
+        lambda database: work(TeamStore(database)),
+        detail=detail,
+    )
 
 
 def _say(name: str, what: str) -> None:

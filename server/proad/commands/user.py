@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proad.auth.passwords import Passwords, check_new_password
-from proad.commands.database import print_table, run_on_database
+from proad.commands.database import change_database, print_table, run_on_database
 from proad.commands.options import Config
 from proad.config import Settings, load_settings
 from proad.errors import InvalidArgumentError
@@ -81,8 +81,10 @@ def add(
             profile=profile,
         )
 
-    run_on_database(settings, change)
-    _say(name, f"added with {_scopes(scope or [])} and {_access(access, team)}")
+    added = f"added with {_scopes(scope or [])} and {_access(access, team)}"
+    detail = f"{added}, profile {profile}"
+    change_database(settings, "proad user add", name, change, detail=detail)
+    _say(name, added)
 
 
 @app.command("list")
@@ -114,13 +116,16 @@ def passwd(name: Name, *, password_stdin: PasswordStdin = False, config: Config 
     """Change a user's password. Ends their tokens."""
     settings = load_settings(config)
 
-    async def change(users: UserStore) -> None:
-        if await users.get(name) is None:  # before the prompt for a password
+    async def check(database: Database) -> None:
+        if await UserStore(database).get(name) is None:
             raise UserNotFoundError(name)
-        password = _password(settings, from_stdin=password_stdin)
+
+    async def change(users: UserStore) -> None:
         await users.set_password(name, await _hash(password))
 
-    _run(settings, change)
+    run_on_database(settings, check)  # before the prompt, in which nothing must be locked
+    password = _password(settings, from_stdin=password_stdin)
+    _change(settings, "passwd", name, change)
     _say(name, "has a new password; tokens given before are no longer good")
 
 
@@ -132,7 +137,7 @@ def scopes(name: Name, scope: Scopes = None, config: Config = None) -> None:
     async def change(users: UserStore) -> None:
         await users.set_scopes(name, scope or [])
 
-    _run(settings, change)
+    _change(settings, "scopes", name, change, f"now has {_scopes(scope or [])}")
     _say(name, f"now has {_scopes(scope or [])}; tokens given before are no longer good")
 
 
@@ -149,7 +154,7 @@ def set_profile(
     async def change(users: UserStore) -> None:
         await users.set_profile(name, profile)
 
-    _run(settings, change)
+    _change(settings, "set-profile", name, change, f"now has profile {profile}")
     _say(name, f"now has profile {profile}; tokens given before are no longer good")
 
 
@@ -166,7 +171,8 @@ def set_access(
     async def change(database: Database) -> None:
         await UserStore(database).set_access(name, access, await _team_id(database, team))
 
-    run_on_database(load_settings(config), change)
+    detail = f"now has {_access(access, team)}"
+    change_database(load_settings(config), "proad user set-access", name, change, detail=detail)
     _say(name, f"now has {_access(access, team)}; tokens given before are no longer good")
 
 
@@ -195,8 +201,9 @@ def rename(
     async def change(users: UserStore) -> None:
         await users.rename(name, new_name)
 
-    _run(load_settings(config), change)
-    _say(name, f"is now {fold_username(new_name)}; tokens given before are no longer good")
+    now = f"is now {fold_username(new_name)}"
+    _change(load_settings(config), "rename", name, change, now)
+    _say(name, f"{now}; tokens given before are no longer good")
 
 
 @app.command()
@@ -206,7 +213,7 @@ def remove(name: Name, config: Config = None) -> None:
     async def change(users: UserStore) -> None:
         await users.remove(name)
 
-    _run(load_settings(config), change)
+    _change(load_settings(config), "remove", name, change)
     _say(name, "removed")
 
 
@@ -223,11 +230,23 @@ def _set_disabled(name: str, config: Config, *, disabled: bool) -> None:
     async def change(users: UserStore) -> None:
         await users.set_disabled(name, disabled=disabled)
 
-    _run(load_settings(config), change)
+    _change(load_settings(config), "disable" if disabled else "enable", name, change)
 
 
-def _run(settings: Settings, work: Callable[[UserStore], Awaitable[None]]) -> None:
-    run_on_database(settings, lambda database: work(UserStore(database)))
+def _change(
+    settings: Settings,
+    verb: str,
+    name: str,
+    work: Callable[[UserStore], Awaitable[None]],
+    detail: str = "",
+) -> None:
+    change_database(
+        settings,
+        f"proad user {verb}",
+        name,
+        lambda database: work(UserStore(database)),
+        detail=detail,
+    )
 
 
 async def _hash(password: str) -> str:

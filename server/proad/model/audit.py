@@ -28,12 +28,12 @@ class AuditEntry:
     Attributes:
         sequence: number of its line in the log.
         time: when the call was made.
-        username: name of the user at that time.
+        username: name of the user at that time; empty: a command on the host.
         user_id: id of the user.
         team_id: id of the user's team at that time; empty: none.
         token_id: id of the token.
-        peer: where the call came from, as gRPC writes it.
-        method_name: full path of the RPC.
+        peer: where the call came from, as gRPC writes it; the user of the host.
+        method_name: full path of the RPC; or the words of a command on the host.
         path: canonical path of the resource, as far as it is known.
         target: what the request named.
         snapshot: name of the snapshot that the call is about; empty: none.

@@ -74,6 +74,6 @@ def test_verify_tells_the_kind_of_damage_by_its_exit_code(proad, log, change, co
 
 def test_verify_with_a_lost_key_cannot_check_the_last_file(proad, log, state):
     for _ in range(2):
-        proad("init", "--rotate-key")
+        KeyRing.rotate(state / "keys")
 
     proad("audit", "verify", code=6)
