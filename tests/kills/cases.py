@@ -13,6 +13,7 @@ from proa import v1
 IMAGE = "proa-test/busybox:1"
 MEMORY = 32 * 2**20
 MIB = 2**20
+SECRET = "canary-of-a-secret-4711"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,12 @@ def _container_request(stage: Stage, *, start: bool) -> v1.CreateContainerReques
     return v1.CreateContainerRequest(spec=spec, start=start)
 
 
+def _container_with_secret(stage: Stage) -> v1.CreateContainerRequest:
+    request = _container_request(stage, start=True)
+    request.spec.env_secret["PASSWORD"].value = SECRET
+    return request
+
+
 def _from_xml(stage: Stage) -> v1.CreateDomainFromXmlRequest:
     xml = (
         f"<domain type='qemu'><name>{stage.prefix}</name><memory unit='MiB'>32</memory>"
@@ -198,6 +205,18 @@ _NET = " memory=0 restart=no networks=['bridge']"
 _ALWAYS = v1.RestartPolicy(mode=v1.RESTART_POLICY_MODE_ALWAYS)
 _DOMAIN = "domain {} %s '' autostart=0 saved=0 snapshots=[]"
 
+_CREATED = ("container {} running" + _NET, "docker volume {}")
+
+WITH_SECRET = Case(
+    "create-container-with-secret",
+    "Container",
+    "CreateContainer",
+    _container_with_secret,
+    nothing,
+    made=_CREATED,
+    calls=3,
+)
+
 CASES = (
     Case(
         "create-container",
@@ -205,7 +224,7 @@ CASES = (
         "CreateContainer",
         lambda stage: _container_request(stage, start=True),
         nothing,
-        made=("container {} running" + _NET, "docker volume {}"),
+        made=_CREATED,
         calls=3,
     ),
     Case(
@@ -345,4 +364,5 @@ CASES = (
         _volume,
         gone=True,
     ),
+    WITH_SECRET,
 )

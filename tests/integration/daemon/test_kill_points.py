@@ -5,15 +5,16 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import docker
 import libvirt
 import pytest
 
-from kills.cases import CASES, Case
+from kills.cases import CASES, SECRET, WITH_SECRET, Case
 from kills.daemons import Daemons
 from kills.host import daemons_over, host_engines, new_prefix
-from kills.killer import ENGINE_CALL, POINTS, Order
+from kills.killer import ENGINE_ANSWER, ENGINE_CALL, POINTS, Order
 from kills.trial import trial
 from kills.truth import Engines, sweep
 from requirements import skip_or_fail
@@ -64,3 +65,39 @@ def test_call_killed_has_its_effect_once_or_not(
         trial(daemons, engines, case, order, prefix)
     finally:
         sweep(engines, prefix)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Order(point, call)
+        for point in POINTS
+        for call in range(
+            1, 1 + (WITH_SECRET.calls if point in {ENGINE_CALL, ENGINE_ANSWER} else 1)
+        )
+    ],
+    ids=lambda order: f"{order.point}-{order.call}",
+)
+def test_create_with_a_secret_killed_is_done_with_it_or_undone_and_keeps_it_nowhere(
+    daemons: Daemons, engines: Engines, order: Order
+):
+    if not daemons.alive:
+        daemons.start()
+    prefix = new_prefix()
+    try:
+        outcome = trial(daemons, engines, WITH_SECRET, order, prefix)
+        # Made by the call, or by the call that was made anew.
+        made = engines.docker.inspect_container(prefix)
+        assert f"PASSWORD={SECRET}" in made["Config"]["Env"]
+        assert not outcome.code or outcome.effect == "none", outcome
+        assert SECRET not in str(made["Config"]["Labels"])
+        assert _files_with(daemons.home, SECRET.encode()) == []
+    finally:
+        sweep(engines, prefix)
+
+
+def _files_with(folder: Path, text: bytes) -> list[Path]:
+    """Return the files of the daemons that have a text: state, database, audit log, log."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name == "proa.db" for path in files)
+    return [path for path in files if text in path.read_bytes()]
