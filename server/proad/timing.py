@@ -6,6 +6,7 @@ from proad.audit import AuditTiming
 from proad.auth.timing import AuthTiming
 from proad.core.engine_connection import ProbeTiming
 from proad.core.inventory import InventoryTiming
+from proad.core.quotas import QuotaTiming
 from proad.core.recovery import RecoveryTiming
 from proad.core.removals import RemovalTiming
 from proad.core.requests import JournalTiming
@@ -28,6 +29,7 @@ class DaemonTiming:
     resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)
     journal: JournalTiming = field(default_factory=JournalTiming)
+    quotas: QuotaTiming = field(default_factory=QuotaTiming)
     recovery: RecoveryTiming = field(default_factory=RecoveryTiming)
     removals: RemovalTiming = field(default_factory=RemovalTiming)
     stats: StatsStreamTiming = field(default_factory=StatsStreamTiming)

@@ -19,6 +19,7 @@ from free_port import free_port
 from kills.killer import Order
 from proa import v1
 from proad.auth.passwords import Passwords
+from proad.model import Access
 from proad.model.scope import Scope
 from proad.state import prepare_state_dir
 from proad.store.database import Database
@@ -36,13 +37,25 @@ class Daemons:
         libvirt_uri: address of a libvirtd.
         pool: the storage pool of new volumes.
         pool_path: the folder of that pool.
+        access: of the user `ada`, who makes the calls.
+        environment: settings.
     """
 
     def __init__(
-        self, home: Path, *, docker_url: str, libvirt_uri: str, pool: str, pool_path: Path
+        self,
+        home: Path,
+        *,
+        docker_url: str,
+        libvirt_uri: str,
+        pool: str,
+        pool_path: Path,
+        access: Access = Access.ALL,
+        **environment: str,
     ) -> None:
         self.home = home
         self.killings = 0
+        self._access = access
+        self._database_url = environment.get("PROA_DATABASE_URL", f"sqlite:///{home}/state/proa.db")
         self._address = f"127.0.0.1:{free_port()}"
         self._order = {
             "home": str(home),
@@ -55,6 +68,8 @@ class Daemons:
                 "PROA_LIBVIRT_URI": libvirt_uri,
                 "PROA_LOG_FORMAT": "json",
                 "PROA_TOKEN_LIFETIME": "24h",
+                "PROA_DATABASE_URL": self._database_url,
+                **environment,
             },
         }
         self._pid = 0
@@ -164,12 +179,12 @@ class Daemons:
     async def _add_user(self) -> None:
         folder = self.home / "state"
         prepare_state_dir(folder)
-        async with Database.open(f"sqlite:///{folder}/proa.db") as database:
+        async with Database.open(self._database_url) as database:
             with Passwords(cost=4) as passwords:
                 hashed = await passwords.hash(PASSWORD)
             users = UserStore(database)
             if await users.get("ada") is None:
-                await users.add("ada", hashed, tuple(Scope))
+                await users.add("ada", hashed, tuple(Scope), access=self._access)
 
 
 def new_id() -> str:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import docker
 import libvirt
@@ -24,24 +25,24 @@ def new_prefix() -> str:
 
 
 @contextmanager
-def host_engines() -> Iterator[Engines]:
-    """Provide this host's engines, with a storage pool that only the block uses.
+def host_engines(url: str = URL, uri: str = URI) -> Iterator[Engines]:
+    """Provide engines, by default this host's, with a storage pool that only the block uses.
 
     Raises:
         docker.errors.DockerException, libvirt.libvirtError, OSError: an engine does not answer.
     """
     libvirt.registerErrorHandler(lambda *_: None, None)  # errors are raised, not printed
-    client = docker.APIClient(URL, timeout=30)
+    client = docker.APIClient(url, timeout=30)
     client.ping()
-    connection = libvirt.open(URI)
-    import_image(URL)
+    connection = libvirt.open(uri)
+    import_image(url)
     name = new_prefix()
     folder = Path("/var/tmp") / name
     folder.mkdir(mode=0o755)
     pool = connection.storagePoolCreateXML(
         f"<pool type='dir'><name>{name}</name><target><path>{folder}</path></target></pool>"
     )
-    engines = Engines(client, connection, folder)
+    engines = Engines(client, connection, folder, url=url, uri=uri)
     try:
         yield engines
     finally:
@@ -52,12 +53,13 @@ def host_engines() -> Iterator[Engines]:
         client.close()
 
 
-def daemons_over(engines: Engines, home: Path) -> Daemons:
-    """Return daemons over these engines."""
+def daemons_over(engines: Engines, home: Path, **options: Any) -> Daemons:
+    """Return daemons over these engines; `options` are further arguments of `Daemons`."""
     return Daemons(
         home,
-        docker_url=URL,
-        libvirt_uri=URI,
+        docker_url=engines.url,
+        libvirt_uri=engines.uri,
         pool=engines.pool_path.name,
         pool_path=engines.pool_path,
+        **options,
     )

@@ -10,12 +10,14 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from kills.killer import Killer
 from proad.app import serving
 from proad.config.loading import load_settings
+from proad.core.quotas import QuotaTiming
 from proad.core.recovery import RecoveryTiming
 from proad.core.removals import RemovalTiming
 from proad.drivers.docker import DockerDriver
@@ -34,7 +36,8 @@ from proad.timing import DaemonTiming
 async def _serve(order: dict[str, Any]) -> None:
     home = Path(order["home"])
     os.environ.update(order["environment"])
-    settings = load_settings(None)
+    config = os.environ.get("PROA_CONFIG")
+    settings = load_settings(Path(config) if config else None)
     configure_logs(settings.log_format, settings.log_level)
     killer = Killer(home / "kill")
     killer.watch_engines()
@@ -57,6 +60,7 @@ async def _serve(order: dict[str, Any]) -> None:
         ]
         timing = replace(
             DaemonTiming(),
+            quotas=QuotaTiming(unseen_for=timedelta(seconds=5)),
             recovery=RecoveryTiming(settles_within=10.0, interval=0.1),
             removals=RemovalTiming(first_interval=0.5, longest_interval=4.0),
         )

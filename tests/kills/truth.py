@@ -23,11 +23,19 @@ class Engines:
     """A Docker Engine, a libvirtd and a storage pool, past the daemon."""
 
     def __init__(
-        self, docker: docker.APIClient, libvirt: libvirt.virConnect, pool_path: Path
+        self,
+        docker: docker.APIClient,
+        libvirt: libvirt.virConnect,
+        pool_path: Path,
+        *,
+        url: str,
+        uri: str,
     ) -> None:
         self.docker = docker
         self.libvirt = libvirt
         self.pool_path = pool_path
+        self.url = url
+        self.uri = uri
 
     def truth(self, prefix: str) -> Truth:
         """Return a line for each thing whose name begins with `prefix`."""

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from proad.core.local_records import LocalResourceRecords
-from proad.core.quotas import UNSEEN_FOR
+from proad.core.quotas import QuotaTiming
 from proad.drivers.memory import MemoryDriver
 from proad.model import Access
 from proad.ports.records import ResourceRecord
@@ -191,7 +191,7 @@ async def test_quota_counts_what_an_earlier_run_has_made_or_may_have(settings):
         alice = await tenant(daemon, "alice")
         await alice.container("aa")
     now = datetime.now(UTC)
-    for mark, age in (("cut off", timedelta(0)), ("long ago", UNSEEN_FOR)):
+    for mark, age in (("cut off", timedelta(0)), ("long ago", QuotaTiming().unseen_for)):
         record = ResourceRecord(mark=mark, owner=alice.id, create_time=now - age)
         await rows.put(await driver.identity(), record)
     async with running(limits, [("local", driver)], records=rows) as daemon:

@@ -21,6 +21,7 @@ from soak import (
     kill_points,
     kills,
     plans,
+    quota,
     races,
     requests,
     slow,
@@ -92,6 +93,10 @@ def _kills(seed: int) -> str:
     return kills.kills(kills.FULL, seed)
 
 
+def _quota(seed: int) -> str:
+    return quota.quota(quota.FULL, seed)
+
+
 def _endurance(seed: int) -> str:
     with private_setting() as setting:
         return endurance.endurance(setting.daemon, endurance.FULL, seed)
@@ -118,6 +123,7 @@ _PARTS: Mapping[str, _Part] = {
     "plans": _plans,
     "kill-points": _kill_points,
     "kills": _kills,
+    "quota": _quota,
     "endurance": _endurance,
     "requests": _requests,
     "attacks": _attacks,

@@ -73,7 +73,7 @@ async def compose_core(
     surroundings = SurroundingsReader(inventory, connections, protected_paths(settings), tenancy)
     gate = PolicyGate(settings.policy, inventory, surroundings)
     verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
-    quotas = Quotas(inventory, tenancy, gate)
+    quotas = Quotas(inventory, tenancy, gate, timing.quotas)
     ledger = ImageLedger(image_records or LocalImageRecords())
     await ledger.load()
     return Core(

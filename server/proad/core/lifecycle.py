@@ -1,18 +1,18 @@
 """The verbs on existing resources: from what a caller wrote to a resource that has changed."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 
+from proad.core.charges import AfterRevert, charge_after
 from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Entry, Inventory
-from proad.core.quotas import Quotas, charge_after
+from proad.core.quotas import Quotas
 from proad.core.requests import is_only_checked, tell_plan
 from proad.core.resolver import Resolver
-from proad.core.snapshot_operations import find_snapshot
 from proad.core.verb_runner import VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
@@ -81,11 +81,21 @@ class Lifecycle:
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
         resolved = await self._resolver.find(ref)
-        starting = partial(self._quotas.changing, start=True)
-        finding = partial(find_snapshot, resolved, options.from_snapshot)
-        async with self._verbs.run(
-            resolved, Verb.START, name=options.from_snapshot, reserve=starting, prepare=finding
-        ) as run:
+        after = AfterRevert(resolved, options.from_snapshot)
+
+        def reserve(entry: Entry) -> AbstractContextManager[None]:
+            return self._quotas.changing(entry, runs=True, after=after.charge)
+
+        async with (
+            self._verbs.run(
+                resolved,
+                Verb.START,
+                name=options.from_snapshot,
+                reserve=reserve,
+                prepare=after.read,
+            ) as run,
+            self._inventory.recorder.changing(run.connection, run.entry, after.changes),
+        ):
             run.observed = await run.driver.start(run.id, options)
         return run.resource
 
@@ -116,7 +126,10 @@ class Lifecycle:
         # The engine itself restarts a container that it may kill, and cannot be told to leave off.
         domain = resolved.resource.kind is ResourceKind.DOMAIN
         waits = options.mode is RestartMode.GRACEFUL or (domain and not force)
-        async with self._verbs.run(resolved, Verb.RESTART, force=force, waits=waits) as run:
+        running = partial(self._quotas.changing, runs=True)
+        async with self._verbs.run(
+            resolved, Verb.RESTART, force=force, waits=waits, reserve=running
+        ) as run:
             run.observed = await run.driver.restart(run.id, options, on_step=run.on_step)
         return run.resource
 
@@ -216,7 +229,7 @@ class Lifecycle:
             recorded = RECORDED[run.entry.observed.kind] & update.paths
             changes = {path: getattr(update.spec, path) for path in recorded}
             charge = charge_after(run.entry, update)
-            if charge is not None and run.entry.observed.kind is ResourceKind.CONTAINER:
+            if charge is not None:
                 changes["charge"] = charge
             async with self._inventory.recorder.changing(run.connection, run.entry, changes):
                 rest = replace(update, paths=update.paths - recorded)

@@ -11,6 +11,10 @@ class LocalResourceRecords:
     def __init__(self) -> None:
         self._engines: dict[EngineIdentity, dict[str, ResourceRecord]] = {}
 
+    async def engines(self) -> Collection[EngineIdentity]:
+        """Return the engines that have records."""
+        return [engine for engine, records in self._engines.items() if records]
+
     async def batches(self, engine: EngineIdentity) -> AsyncIterator[Sequence[ResourceRecord]]:
         """Yield all records of an engine."""
         yield list(self._engines.get(engine, {}).values())

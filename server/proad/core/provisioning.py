@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
+from proad.core.charges import charge_of, charge_of_domain
 from proad.core.engine_connection import EngineConnection
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts, require
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
-from proad.core.quotas import Quotas, charge_of
+from proad.core.quotas import Quotas
 from proad.core.requests import announce, is_only_checked, noting, refuse, tell_plan
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
@@ -191,7 +192,7 @@ class Provisioning:
             start: whether it is started.
         """
         async with self._inventory.recorder.creating(
-            connection, deletion_protection=deletion_protection, charge=charge
+            connection, deletion_protection=deletion_protection
         ) as expect:
             with ExitStack() as creating:
 
@@ -202,10 +203,12 @@ class Provisioning:
                         read=footprint.read_sources,
                         shared=self._gate.shared_volumes(),
                     )
+                    await self._quotas.ready()
+                    counts = charge or charge_of_domain(footprint)
                     creating.enter_context(
                         self._quotas.creating(
                             marks={footprint.mark},
-                            charge=charge or _charge_of_domain(footprint),
+                            charge=counts,
                             start=footprint.start,
                             volumes=footprint.volumes,
                         )
@@ -213,7 +216,7 @@ class Provisioning:
                     await announce(replace(connection.intent(action), footprint=footprint))
                     creating.enter_context(self._volumes.creating(footprint.volumes))
                     await self._volumes.plan(connection, footprint.volumes, domain=footprint.mark)
-                    await expect(footprint.mark)
+                    await expect(footprint.mark, counts)
 
                 try:
                     with connection.call():
@@ -229,7 +232,3 @@ class Provisioning:
         """Bring a new resource into the inventory, and return its FULL view completed."""
         await self._inventory.refresh_changed(connection, created.id)
         return self._inventory.complete(connection, created)
-
-
-def _charge_of_domain(footprint: Footprint) -> Charge:
-    return Charge(cpus=footprint.vcpus, memory_bytes=footprint.memory_bytes)

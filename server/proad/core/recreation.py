@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
 
+from proad.core.charges import charge_of
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
-from proad.core.quotas import Quotas, charge_of
+from proad.core.quotas import Quotas
 from proad.core.requests import announce, noting, tell_plan
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
@@ -100,20 +101,23 @@ class Recreator:
                         deletion_protection=spec.deletion_protection,
                         instead_of=run.entry,
                         keeps_labels="labels" not in update.paths,
-                        charge=charge_of(spec),
                     ) as expect,
                 ):
 
                     async def begin(footprint: Footprint) -> None:
+                        counts = charge_of(spec)
                         reserved.enter_context(
                             self._quotas.changing(
-                                run.entry, after=charge_of(spec), marks={footprint.mark}
+                                run.entry,
+                                runs=footprint.start,
+                                after=counts,
+                                marks={footprint.mark},
                             )
                         )
                         await announce(replace(run.intent, footprint=footprint))
                         reserved.enter_context(self._volumes.creating_container(spec))
                         await self._volumes.plan_container_volumes(connection, spec)
-                        await expect(footprint.mark)
+                        await expect(footprint.mark, counts)
 
                     made = await driver.recreate_container(
                         run.id, spec, announce=begin, on_step=run.on_step

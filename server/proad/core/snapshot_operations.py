@@ -1,10 +1,12 @@
 """Snapshots of resources."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from proad import ports
+from proad.core.charges import AfterRevert
 from proad.core.hosts import require
 from proad.core.inventory import Entry, Inventory
 from proad.core.quotas import Quotas
@@ -106,11 +108,18 @@ class SnapshotOperations:
     async def revert(self, ref: str, name: str, state: RevertState | None) -> Resource:
         """Take a resource back to a snapshot."""
         resolved, driver = await self._find(ref)
-        starting = partial(self._quotas.changing, start=True)
-        finding = partial(find_snapshot, resolved, name)
-        async with self._verbs.run(
-            resolved, Verb.REVERT_SNAPSHOT, name=name, reserve=starting, prepare=finding
-        ) as run:
+        after = AfterRevert(resolved, name)
+
+        def reserve(entry: Entry) -> AbstractContextManager[None]:
+            runs = state is not None or after.runs
+            return self._quotas.changing(entry, runs=runs, after=after.charge)
+
+        async with (
+            self._verbs.run(
+                resolved, Verb.REVERT_SNAPSHOT, name=name, reserve=reserve, prepare=after.read
+            ) as run,
+            self._inventory.recorder.changing(run.connection, run.entry, after.changes),
+        ):
             reverted = await driver.revert_snapshot(run.id, name, state)
         return self._inventory.complete(run.connection, reverted)
 

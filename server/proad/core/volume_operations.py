@@ -64,6 +64,7 @@ class VolumeOperations:
         with ExitStack() as creating:
 
             async def begin(footprint: Footprint) -> None:
+                await self._quotas.ready()
                 creating.enter_context(
                     self._quotas.creating(volumes=footprint.volumes, resources=0)
                 )

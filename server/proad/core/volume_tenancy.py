@@ -10,7 +10,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -20,10 +20,17 @@ from proad.core.hosts import Hosts
 from proad.core.tenancy import current_owner_id, current_visibility
 from proad.core.volume_owner_cache import VolumeOwnerCache
 from proad.core.volume_sources import deny_writing, is_among, volume_of
-from proad.errors import InvalidArgumentError, ProaError, VolumeNotFoundError
+from proad.errors import (
+    EngineTimedOutError,
+    EngineUnreachableError,
+    InvalidArgumentError,
+    ProaError,
+    VolumeNotFoundError,
+)
 from proad.model import (
     ContainerSpec,
     DomainSpec,
+    EngineRef,
     PlannedVolume,
     Resource,
     Volume,
@@ -70,6 +77,8 @@ class VolumeTenancy:
         self._names = names
         # Volumes of containers that were not there at the last look.
         self._missing: dict[EngineIdentity, frozenset[str]] = {}
+        # Engines whose owners were loaded before a sum was made.
+        self._loaded: set[EngineRef] = set()
 
     def creating(self, volumes: Iterable[PlannedVolume]) -> AbstractContextManager[None]:
         """Keep the owners of volumes within the block, though the volumes are not there yet."""
@@ -256,6 +265,19 @@ class VolumeTenancy:
             found = await asyncio.to_thread(volume_of, source, only_read)
             if found is not None and source not in read:
                 deny_writing(found)
+
+    async def load(self, connections: Iterable[EngineConnection]) -> None:
+        """Load the owners of the volumes of those engines that answer.
+
+        Raises:
+            DatabaseUnreachableError: the owners cannot be read.
+        """
+        for connection in connections:
+            if connection.ref in self._loaded or not isinstance(connection.driver, Volumes):
+                continue
+            with suppress(EngineUnreachableError, EngineTimedOutError):
+                await self._owners.load(connection)
+                self._loaded.add(connection.ref)
 
     def capacity_of(self, owner: str, *, besides: Container[str]) -> int:
         """Return the bytes of an owner's volumes, as guests see them.

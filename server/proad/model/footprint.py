@@ -52,7 +52,7 @@ class Footprint:
         former: name that the old one had.
         policy: restart policy of the old one, which has none meanwhile; None: it had none.
         vcpus: of a domain.
-        memory_bytes: of a domain.
+        memory_bytes: the most that a domain may have.
         sources: files that the XML of a domain names, and volumes as POOL/NAME.
         read_sources: those of them that are only read: media, and what disks are based on.
     """

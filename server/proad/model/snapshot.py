@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from proad.model.checks import FileName, XmlText
+from proad.model.quota import Charge
 from proad.model.resource import ResourceState
 
 
@@ -25,7 +26,11 @@ class SnapshotSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A state of a domain to which it can be reverted."""
+    """A state of a domain to which it can be reverted.
+
+    Attributes:
+        charge: what the domain counts for in quotas after a revert; None: as before it.
+    """
 
     name: str
     resource_id: str
@@ -35,3 +40,4 @@ class Snapshot:
     has_memory: bool = False
     parent: str = ""
     current: bool = False
+    charge: Charge | None = None

@@ -196,7 +196,8 @@ class ResourceRecord:
         deletion_protection: whether deletes of the resource are refused.
         labels: the labels in place of those that the engine has; None: those that it has.
         create_time: when the record was made; the resource that a create made is not older.
-        charge: what a container counts for in quotas; None: it is a domain, or not known.
+        charge: what it counts for in quotas, as long as no engine shows another value; None: that
+            is not known.
     """
 
     mark: str
@@ -218,6 +219,9 @@ class ResourceRecords(Protocol):
 
     Every method raises DatabaseUnreachableError if the records cannot be read or written.
     """
+
+    async def engines(self) -> Collection[EngineIdentity]:
+        """Return the engines that have records."""
 
     def batches(self, engine: EngineIdentity) -> AsyncIterator[Sequence[ResourceRecord]]:
         """Yield all records of an engine, in any order, some at a time."""

@@ -30,6 +30,12 @@ class ResourceStore:
         self._database = database
         self._daemon_id = daemon_id
 
+    async def engines(self) -> Collection[EngineIdentity]:
+        """Return the engines that have records."""
+        wanted = select(resources.c.engine).where(resources.c.daemon == self._daemon_id).distinct()
+        async with self._database.read(patient=True) as connection:
+            return list(await connection.scalars(wanted))
+
     async def batches(self, engine: EngineIdentity) -> AsyncIterator[Sequence[ResourceRecord]]:
         """Yield all records of an engine, some at a time."""
         wanted = select(resources).where(*self._of(engine))

@@ -22,11 +22,11 @@ import pytest
 
 import proa
 from eventually import wait_until
-from integration.conftest import Postgres
 from integration.daemon.conftest import PASSWORD, Daemon
 from integration.daemon.frail_engine import FrailEngine, frail_engine
 from integration.docker.engine_socket import engine_socket
 from integration.docker.registry import find_registry, serve_registry
+from integration.postgres import Postgres
 from proa import v1
 
 pytestmark = [pytest.mark.docker, pytest.mark.libvirt]

@@ -162,15 +162,21 @@ class Inventory:
             for entry in entries.owned(connection.ref, kind, owner_id)
         )
 
-    def owned(self, owner_id: str) -> Iterator[Entry]:
-        """Return the entries of an owner's resources, on all engines."""
-        for ref, reflector in self._reflectors.items():
-            for kind in reflector.connection.driver.kinds:
-                yield from self._store.entries.owned(ref, kind, owner_id)
+    def owned(self, owner_id: str) -> Iterator[tuple[ResourceRecord, Entry | None]]:
+        """Yield the records of an owner's resources, each with its entry.
 
-    def unseen(self, owner_id: str) -> Iterator[ResourceRecord]:
-        """Return the records of creates of an owner that no engine shows so far."""
-        return self._store.records.unseen(owner_id)
+        None: no engine shows the resource, be it that its create has not come so far, or that the
+        engine has not been listed since the daemon began.
+        """
+        entries = self._store.entries
+        for record, engines in self._store.records.owned(owner_id, self._reflectors):
+            shown = (entries.get(engine, record.id) for engine in engines)
+            yield record, next((entry for entry in shown if entry is not None), None)
+
+    @property
+    def engines(self) -> Iterator[EngineConnection]:
+        """The connections to the engines."""
+        return (reflector.connection for reflector in self._reflectors.values())
 
     def page(
         self,

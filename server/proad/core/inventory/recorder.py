@@ -1,10 +1,10 @@
 """What callers record of resources: whose a new one is, its protection, labels of containers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
@@ -17,6 +17,13 @@ from proad.core.tenancy import current_owner_id
 from proad.errors import DatabaseUnreachableError, EngineTimedOutError, EngineUnreachableError
 from proad.model import Charge, EngineRef
 from proad.ports.records import ResourceRecord
+
+
+class Expect(Protocol):
+    """Records a create's mark, and what it counts for in quotas, before anything is made."""
+
+    async def __call__(self, mark: str, charge: Charge | None = None) -> None:
+        """Record; raises DatabaseUnreachableError."""
 
 
 class Recorder:
@@ -77,12 +84,11 @@ class Recorder:
         deletion_protection: bool = False,
         instead_of: Entry | None = None,
         keeps_labels: bool = True,
-        charge: Charge | None = None,
-    ) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    ) -> AsyncIterator[Expect]:
         """Attribute and record what a create makes as the caller's.
 
-        The result takes the create's mark, before anything is made. If the create fails, the
-        driver has removed again what was made: refresh it.
+        The result takes the create's mark, and what it counts for in quotas, before anything is
+        made. If the create fails, the driver has removed again what was made: refresh it.
 
         Args:
             connection: the engine.
@@ -90,7 +96,6 @@ class Recorder:
             instead_of: the resource whose place the new one takes, with its owner and the labels
                 that were changed; None: the new one is the caller's, or the caller's team's.
             keeps_labels: whether the new one has the labels that were changed of the other.
-            charge: what the new one counts for in quotas; None: it is a domain.
         """
         records = self._store.records
         owner, labels = current_owner_id(), None
@@ -100,7 +105,7 @@ class Recorder:
             labels = labels if keeps_labels else None
         with self._store.attribution.creating(connection.ref, current_actor()) as creation:
 
-            async def expect(mark: str) -> None:
+            async def expect(mark: str, charge: Charge | None = None) -> None:
                 record = ResourceRecord(
                     mark=mark,
                     owner=owner,

@@ -1,7 +1,7 @@
 """The records of resources in memory: what engines cannot tell, looked up for every view."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ class _Records:
         identity: whose records these are; empty: not loaded.
         by_mark: all records.
         by_id: those whose resource has been seen.
+        by_owner: all records by their marks, of each owner.
         unwritten: marks whose row may differ from what is here, or should not be there.
         lock: held while rows are read or written, so that the last one to write is right.
     """
@@ -35,6 +36,7 @@ class _Records:
     identity: EngineIdentity = ""
     by_mark: dict[str, ResourceRecord] = field(default_factory=dict)
     by_id: dict[str, ResourceRecord] = field(default_factory=dict)
+    by_owner: dict[str, dict[str, ResourceRecord]] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -47,6 +49,7 @@ class _Records:
         """Add a record, in place of the one with the same mark."""
         self.drop(record.mark)
         self.by_mark[record.mark] = record
+        self.by_owner.setdefault(record.owner, {})[record.mark] = record
         if record.id:
             self.by_id[record.id] = record
 
@@ -54,6 +57,10 @@ class _Records:
         """Remove a record."""
         if (record := self.by_mark.pop(mark, None)) is not None:
             self.by_id.pop(record.id, None)
+            of_owner = self.by_owner[record.owner]
+            del of_owner[mark]
+            if not of_owner:
+                del self.by_owner[record.owner]
 
 
 class RecordCache:
@@ -76,6 +83,8 @@ class RecordCache:
         self._owners = owners
         self._timing = timing
         self._engines: dict[EngineRef, _Records] = {}
+        # Also those of engines that have not answered yet: empty until the first one answers.
+        self._identities: dict[EngineIdentity, _Records] = {}
         self._connections: dict[EngineRef, EngineConnection] = {}
         self._names: dict[str, str] = {}
         self._news = asyncio.Event()
@@ -93,9 +102,14 @@ class RecordCache:
         if known.identity == identity:
             return
         async with self._loading, known.lock:
+            if not self._identities:
+                others = await self._records.engines()
+                loaded = {each: await self._loaded(each) for each in {identity, *others}}
+                self._identities |= loaded
             # An engine that two hosts name has its records once: what one changes holds for both.
-            same = (each for each in self._engines.values() if each.identity == identity)
-            self._engines[connection.ref] = next(same, None) or await self._loaded(identity)
+            self._engines[connection.ref] = self._identities.setdefault(
+                identity, _Records(identity)
+            )
 
     async def _loaded(self, identity: EngineIdentity) -> _Records:
         loaded, owners = _Records(identity), set[str]()
@@ -193,13 +207,22 @@ class RecordCache:
             known.drop(record.mark)
             self._write_soon(known, record.mark)
 
-    def unseen(self, owner: str) -> Iterator[ResourceRecord]:
-        """Yield the records of an owner whose resource has not been seen."""
-        for known in {id(each): each for each in self._engines.values()}.values():
-            if known.has_unseen:
-                yield from (
-                    each for each in known.by_mark.values() if not each.id and each.owner == owner
-                )
+    def owned(
+        self, owner: str, engines: Collection[EngineRef]
+    ) -> Iterator[tuple[ResourceRecord, Sequence[EngineRef]]]:
+        """Yield the records of an owner, each with the names of the engine that it is of.
+
+        As long as one of `engines` has not answered yet, any records that are of none of the
+        others may be that engine's: they come without a name.
+        """
+        unheard = any(
+            ref not in self._engines or not self._engines[ref].identity for ref in engines
+        )
+        for known in self._identities.values():
+            refs = [ref for ref in engines if self._engines.get(ref) is known]
+            if refs or unheard:
+                for record in known.by_owner.get(owner, {}).values():
+                    yield record, refs
 
     def of(self, engine: EngineRef) -> Collection[ResourceRecord]:
         """Return all records of an engine."""

@@ -213,7 +213,7 @@ class DomainCreator:
                 create_time=now,
                 start=create.start,
                 vcpus=view.vcpus,
-                memory_bytes=view.memory_bytes,
+                memory_bytes=view.max_memory_bytes,
                 sources=tuple(_sources_of(given.root)),
                 read_sources=tuple(_read_sources_of(given.root)),
             )

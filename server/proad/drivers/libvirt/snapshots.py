@@ -13,11 +13,13 @@ from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.host.virt import is_test
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.transitions import guarded
+from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.libvirt.xml.node import Node
 from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.drivers.tolerant import Omissions
 from proad.errors import AlreadyExistsError, CapabilityMissingError, SnapshotNotFoundError
 from proad.model import (
+    Charge,
     Footprint,
     ResourceState,
     RevertState,
@@ -173,7 +175,15 @@ def view_of(
         has_memory=has_memory,
         parent=root.first("parent/name").content().text(),
         current=name == current,
+        charge=_charge(root.first("domain").element),
     )
+
+
+def _charge(machine: etree._Element | None) -> Charge | None:
+    if machine is None:  # a snapshot of an old libvirt, or of another program
+        return None
+    domain = domain_of(machine)
+    return Charge(cpus=domain.vcpus, memory_bytes=domain.max_memory_bytes)
 
 
 def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:

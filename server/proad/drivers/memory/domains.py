@@ -188,7 +188,7 @@ class MemoryDomains:
                 autostart=resource.domain is not None and resource.domain.autostart,
                 volumes=planned,
                 vcpus=resource.domain.vcpus if resource.domain else 0,
-                memory_bytes=resource.domain.memory_bytes if resource.domain else 0,
+                memory_bytes=resource.domain.max_memory_bytes if resource.domain else 0,
             )
         )
         self._refuse_taken(resource.name, resource.id, volumes)

@@ -8,6 +8,7 @@ from proad.drivers.memory.views import on_machine
 from proad.drivers.memory.workload import TakenSnapshot, Workload
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
+    Charge,
     Footprint,
     Resource,
     ResourceState,
@@ -54,7 +55,7 @@ class MemorySnapshots:
         await announce(
             Footprint(mark=id, create_time=now(), snapshot=name, named_by_caller=bool(spec.name))
         )
-        workload, _ = self._engine.domain(id, _CAPABILITY)
+        workload, domain = self._engine.domain(id, _CAPABILITY)
         self._engine.permit(Verb.CREATE_SNAPSHOT, workload)
         _refusetaken(workload, name)
         active = workload.resource.state in ACTIVE
@@ -66,6 +67,7 @@ class MemorySnapshots:
             state=workload.resource.state if active else ResourceState.STOPPED,
             has_memory=active,
             parent=workload.current,
+            charge=Charge(cpus=domain.vcpus, memory_bytes=domain.max_memory_bytes),
         )
         workload.snapshots[name] = TakenSnapshot(snapshot, workload.resource)
         workload.current = name
