@@ -172,9 +172,10 @@ class Race:
             each.result()
 
     def _kill(self) -> None:
-        time.sleep(self._chance.random() * 2)
-        self._daemons.kill()
-        self._daemons.start()
+        for _ in range(self._chance.randint(1, 3)):
+            time.sleep(self._chance.random() * 2)  # any moment of the round
+            self._daemons.kill()
+            self._daemons.start()
 
     def _create(self) -> None:
         with self._lock:
