@@ -17,7 +17,7 @@ from proad.rpc.methods import methods
 from rpc.daemon import IMAGE, MEMORY_BYTES, changing, running
 from rpc.engines import container_engine, domain_engine
 from rpc.tenants import tenant
-from rpc.test_quotas import box, used
+from rpc.test_quotas import box, policy_of, used
 
 PORT = {"container_port": 80, "host_port": 18080}
 SMALL = "<memory unit='KiB'>131072</memory><currentMemory unit='KiB'>32768</currentMemory>"
@@ -192,7 +192,7 @@ def test_every_method_that_changes_something_is_known_to_the_quotas():
 )
 async def test_method_beyond_a_quota_is_refused(serve, name, case):
     limits = {f"quota_{case.quota}": case.limit, **case.further}
-    daemon = await serve(policy={"profiles": {"default": limits}})
+    daemon = await serve(policy=policy_of(limits))
     alice = await tenant(daemon, "alice")
     for method, request in case.before:
         await alice.call(method, **request)
@@ -205,7 +205,7 @@ async def test_method_beyond_a_quota_is_refused(serve, name, case):
 @pytest.mark.parametrize("method", ["RestartResource", "RecreateContainer"])
 async def test_place_of_what_restarts_is_not_given_away(serve, method):
     """The engine stops it in between."""
-    daemon = await serve(policy={"profiles": {"default": {"quota_running": 1}}})
+    daemon = await serve(policy=policy_of({"quota_running": 1}))
     alice = await tenant(daemon, "alice")
     labels = {"proa.memory/stop-after": "0.3"}
     await alice.container("web", labels=labels)
@@ -221,7 +221,7 @@ async def test_place_of_what_restarts_is_not_given_away(serve, method):
 
 async def test_size_of_the_next_start_counts_from_when_it_was_asked_for(serve):
     limits = {"quota_memory_bytes": 4 * MEMORY_BYTES}
-    daemon = await serve(policy={"profiles": {"default": limits}})
+    daemon = await serve(policy=policy_of(limits))
     alice = await tenant(daemon, "alice")
     await alice.domain("vm", start=True)
     answer = await alice.call("UpdateResource", **grown("vm", "domain", "memory_bytes", 2**27))
@@ -233,7 +233,7 @@ async def test_size_of_the_next_start_counts_from_when_it_was_asked_for(serve):
 
 async def test_revert_to_a_smaller_size_gives_back(serve):
     limits = {"quota_memory_bytes": 4 * MEMORY_BYTES}
-    daemon = await serve(policy={"profiles": {"default": limits}})
+    daemon = await serve(policy=policy_of(limits))
     alice = await tenant(daemon, "alice")
     await alice.domain("vm")
     await alice.call("CreateSnapshot", id="vm", name="small")
@@ -246,8 +246,8 @@ async def test_revert_to_a_smaller_size_gives_back(serve):
 async def test_create_of_which_nothing_was_seen_does_not_use_up_a_quota_without_limit(settings):
     """Its record has no limit of memory: it was made before there was a quota."""
     driver, rows = MemoryDriver(), LocalResourceRecords()
-    limits = settings(policy={"profiles": {"default": {"quota_memory_bytes": 2**40}}})
-    async with running(settings(), [("local", driver)], records=rows) as daemon:
+    limits = settings(policy=policy_of({"quota_memory_bytes": 2**40}))
+    async with running(settings(policy=policy_of({})), [("local", driver)], records=rows) as daemon:
         alice = await tenant(daemon, "alice")
         await alice.container("aa")
     async with running(limits, [("local", driver)], records=rows) as daemon:
@@ -258,7 +258,7 @@ async def test_create_of_which_nothing_was_seen_does_not_use_up_a_quota_without_
 async def test_resources_of_an_engine_that_has_not_answered_count(settings):
     boxes, machines = container_engine(), domain_engine()
     rows = LocalResourceRecords()
-    limits = settings(policy={"profiles": {"default": {"quota_resources": 2}}})
+    limits = settings(policy=policy_of({"quota_resources": 2}))
     pairs = [("local", boxes), ("local", machines)]
     async with running(limits, pairs, records=rows) as daemon:
         alice = await tenant(daemon, "alice")
