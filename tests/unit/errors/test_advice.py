@@ -55,9 +55,13 @@ def messages() -> Iterator[Any]:
             yield descriptor
 
 
-FIELDS = {field.name for message in messages() for field in message.fields} | set(
-    Settings.model_fields
-)
+SETTINGS = {
+    spelt
+    for name, field in Settings.model_fields.items()
+    for spelt in (name, field.alias)  # which is what the file has
+    if spelt
+}
+FIELDS = {field.name for message in messages() for field in message.fields} | SETTINGS
 VALUES = {
     name
     for enum in vars(v1).values()
