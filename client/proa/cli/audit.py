@@ -1,5 +1,6 @@
 """audit: who did what."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proa import v1
-from proa.cli.output import write_messages, write_table
+from proa.cli.output import write_line, write_messages, write_table
 from proa.cli.session import NoTrunc, Output, Session
 from proa.cli.tables import Column
 from proa.cli.text import duration, one_of, word, words
@@ -22,6 +23,8 @@ _COLUMNS = (
     Column("FROM", rank=5, least=12),
     Column("TOKEN", rank=6, least=10),
 )
+# Of a name that many resources have had, one after another.
+_MOST_PATHS = 5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -72,6 +75,17 @@ def audit(
         write_messages(found)
     else:
         write_table(_COLUMNS, map(_row, found), whole=no_trunc)
+        for path in paths_beside(resource, found):
+            write_line(f"all that was done to {path}: proa audit {path}", err=True)
+
+
+def paths_beside(resource: str, found: Sequence[v1.AuditEntry]) -> Sequence[str]:
+    """Return the paths of what a name or id stood for, the last first.
+
+    Others may have named the same resource otherwise: its path alone finds all calls.
+    """
+    paths = dict.fromkeys(entry.path for entry in found if entry.path)
+    return [] if not resource or resource in paths else list(paths)[:_MOST_PATHS]
 
 
 def _row(entry: v1.AuditEntry) -> tuple[str, ...]:
