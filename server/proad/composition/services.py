@@ -87,7 +87,7 @@ def compose_server(
             Lifecycle(resolver, verbs, inventory, gate, quotas),
             WatchService(hosts, inventory),
             StatsService(hosts, resolver, inventory, timing.stats),
-            WaitService(resolver, inventory, timing.waits),
+            WaitService(resolver, inventory, slicer, timing.waits),
             paginator,
             signer,
             slicer,

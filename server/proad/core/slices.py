@@ -34,6 +34,11 @@ class TimeSlicer:
             if self._is_over():
                 await self._next_slice()
 
+    async def turn(self) -> None:
+        """Wait for the next slice if this one is over: for short work that many have at once."""
+        if self._is_over():
+            await self._next_slice()
+
     def _is_over(self) -> bool:
         now = time.perf_counter()
         if self._end is None:

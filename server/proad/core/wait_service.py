@@ -11,6 +11,7 @@ from proad.core.conditions import HOLDS, PENDING, Verdict, verdict_on
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.resolver import ResolvedResource, Resolver
+from proad.core.slices import TimeSlicer
 from proad.core.tenancy import current_visibility
 from proad.errors import (
     ConditionImpossibleError,
@@ -56,12 +57,13 @@ class _Progress:
 class WaitService:
     """Waits for conditions of resources, woken by the changes of each.
 
-    A wait costs a task and nothing else until its resource changes. An engine that is lost ends
-    no wait before its time.
+    A wait costs a task and nothing else until its resource changes. Thousands that begin, look or
+    end at once do so in slices. An engine that is lost ends no wait before its time.
 
     Args:
         resolver: finds the resources.
         inventory: the resources and their changes.
+        slicer: shares the loop's time among the waits.
         timing: the durations.
         most: the most waits of one user at a time.
     """
@@ -70,12 +72,14 @@ class WaitService:
         self,
         resolver: Resolver,
         inventory: Inventory,
+        slicer: TimeSlicer,
         timing: WaitTiming = WaitTiming(),
         *,
         most: int = MOST_WAITS,
     ) -> None:
         self._resolver = resolver
         self._inventory = inventory
+        self._slicer = slicer
         self._timing = timing
         self._most = most
         self._waits: Counter[str] = Counter()
@@ -102,12 +106,14 @@ class WaitService:
             except TimeoutError:
                 if not limit.expired():
                     raise
+            await self._slicer.turn()
         raise self._timed_out(ref, options, progress)
 
     async def _until(
         self, ref: str, condition: WaitCondition, progress: _Progress
     ) -> Resource | None:
         entry = None
+        await self._slicer.turn()
         while entry is None:
             try:
                 progress.resolved = resolved = await self._find(ref, progress)
@@ -129,6 +135,7 @@ class WaitService:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._timing.look_again if look_again else None):
                         await changed.wait()
+                await self._slicer.turn()
 
     async def _find(self, ref: str, progress: _Progress) -> ResolvedResource:
         """Find the resource; while its engine is lost, again and again."""

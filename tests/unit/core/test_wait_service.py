@@ -10,6 +10,7 @@ import pytest
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
+from proad.core.slices import TimeSlicer
 from proad.core.wait_service import WaitService, WaitTiming
 from proad.errors import (
     ConditionImpossibleError,
@@ -68,7 +69,7 @@ async def inventory(connection):
 @pytest.fixture
 def service(inventory, connection):
     resolver = Resolver(Hosts(["local"], [connection]), inventory)
-    return WaitService(resolver, inventory, TIMING, most=3)
+    return WaitService(resolver, inventory, TimeSlicer(), TIMING, most=3)
 
 
 def options(condition, seconds=30):
