@@ -28,6 +28,7 @@ from proa.cli import (
     volumes,
     watch,
 )
+from proa.cli.changing import DryRun
 from proa.cli.invocation import Invocation
 from proa.cli.output import Format, write_line
 from proa.cli.session import Session, open_session
@@ -66,6 +67,9 @@ class Root(TyperGroup):
             as_json = isinstance(session, Session) and session.as_json
             exits.report(error, Invocation.last(ctx), as_json=as_json)
             raise typer.Exit(exits.code_for(error)) from error
+        except DryRun as run:
+            run.write()
+            raise typer.Exit(run.exit) from None
         except KeyboardInterrupt:
             raise typer.Exit(exits.Exit.INTERRUPTED) from None
         except BrokenPipeError:

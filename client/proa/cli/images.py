@@ -12,6 +12,7 @@ from rich.text import Text
 import proa
 from proa import v1
 from proa.cli import describe
+from proa.cli.changing import changing
 from proa.cli.output import make_console, write_line, write_message, write_messages, write_table
 from proa.cli.session import Host, NoTrunc, Output, Session, read_password
 from proa.cli.tables import Column
@@ -30,8 +31,8 @@ registry = typer.Typer(help="Credentials for pulls.", no_args_is_help=True)
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("images")(images)
-    app.command("pull")(pull)
-    app.command("rmi")(rmi)
+    app.command("pull")(changing(pull))
+    app.command("rmi")(changing(rmi))
 
 
 def images(
@@ -193,6 +194,7 @@ def registry_login(
 
 
 @registry.command("logout")
+@changing
 def registry_logout(ctx: typer.Context, name: Registry = "", host: Host = "") -> None:
     """Let the daemon forget a registry's user name and password."""
     session = Session.of(ctx, None)

@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 import proa
 from proa import v1
 from proa.cli import run_options as parse
+from proa.cli.changing import changing
 from proa.cli.images import pull_image
 from proa.cli.output import write_line, write_message, write_warning
 from proa.cli.session import Host, Output, Session
@@ -30,7 +31,7 @@ Flag = bool
 
 def add_to(app: typer.Typer) -> None:
     """Register the command; what follows the image is the container's own."""
-    app.command("run", context_settings={"allow_interspersed_args": False})(run)
+    app.command("run", context_settings={"allow_interspersed_args": False})(changing(run))
 
 
 def run(

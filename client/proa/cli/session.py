@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from google.protobuf.message import Message
@@ -15,8 +15,9 @@ from google.protobuf.message import Message
 import proa
 from proa.channels import Endpoint
 from proa.cli import exits
+from proa.cli.changing import DryRun, Wish
 from proa.cli.invocation import Invocation
-from proa.cli.output import Format, write_line, write_messages
+from proa.cli.output import Format, as_dict, write_json, write_line
 from proa.cli.tokens import FileLogin, TokenFile
 from proa.local_login import login_socket
 
@@ -57,6 +58,7 @@ class Session:
     insecure: bool
     format: Format
     invocation: Invocation = field(default_factory=Invocation)
+    wish: Wish = field(default_factory=Wish)
 
     @classmethod
     def of(cls, ctx: typer.Context, output: Format | None) -> "Session":
@@ -65,7 +67,12 @@ class Session:
         if session is None:
             raise TypeError("the root command makes a session before any other runs")
         invocation = Invocation.of(ctx, session.target, tls=session.tls is not None)
-        return replace(session, invocation=invocation, format=output or session.format)
+        return replace(
+            session,
+            invocation=invocation,
+            wish=Wish.of(ctx),
+            format=output or session.format,
+        )
 
     @property
     def as_json(self) -> bool:
@@ -110,7 +117,7 @@ class Session:
         service_key: str | None = None,
     ) -> proa.Client:
         """Return a client with the given credentials."""
-        return proa.connect(
+        client = proa.connect(
             self.target,
             tls=self.tls,
             timeout=self.timeout,
@@ -119,9 +126,10 @@ class Session:
             username=username,
             password=password,
             service_key=service_key,
-            # With an id, a pull or a graceful stop would go on after Ctrl-C.
-            request_ids=False,
+            # With an id, a pull or a graceful stop goes on after Ctrl-C.
+            request_ids=bool(self.wish.request_id),
         )
+        return self.wish.applied(client, self.invocation.command, as_json=self.as_json)
 
     def each(
         self,
@@ -130,24 +138,40 @@ class Session:
         lines: Callable[[MessageT], Iterable[str]],
     ) -> None:
         """Call for each id, continue after a failure, and exit with its code at the end."""
-        done: list[MessageT] = []
+        ids = [*ids]
+        if self.wish.request_id and len(ids) > 1:
+            raise typer.BadParameter("--request-id is the id of one call; name one thing at a time")
+        done: list[dict[str, Any]] = []
         codes: set[exits.Exit] = set()
         for id in ids:
             try:
-                result = call(id)
+                done += self._shown(call, id, lines)
             except proa.Error as error:
                 exits.report(error, self.invocation.about(id), as_json=self.as_json)
                 codes.add(exits.code_for(error))
-            else:
-                if result is not None:
-                    done.append(result)
-                    if not self.as_json:
-                        for line in lines(result):
-                            write_line(line)
         if self.as_json:
-            write_messages(done)
+            write_json(done, indent=2)
         if codes:
             raise typer.Exit(codes.pop() if len(codes) == 1 else exits.Exit.OTHER)
+
+    def _shown(
+        self,
+        call: Callable[[str], MessageT | None],
+        id: str,
+        lines: Callable[[MessageT], Iterable[str]],
+    ) -> list[dict[str, Any]]:
+        """Call for an id, and write what came of it; return that for JSON."""
+        try:
+            result = call(id)
+        except DryRun as run:
+            if not self.as_json:
+                run.write()
+            return [run.as_dict()]
+        if result is None:
+            return []
+        for line in () if self.as_json else lines(result):
+            write_line(line)
+        return [as_dict(result)]
 
 
 def open_session(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from proa import v1
+from proa.cli.changing import changing
 from proa.cli.output import write_line, write_message, write_messages, write_table
 from proa.cli.session import Id, NoTrunc, Output, Session
 from proa.cli.tables import Column
@@ -28,6 +29,7 @@ _COLUMNS = (
 
 
 @app.command()
+@changing
 def create(
     ctx: typer.Context,
     *,
@@ -74,6 +76,7 @@ def ls(ctx: typer.Context, *, id: Id, no_trunc: NoTrunc = False, output: Output 
 
 
 @app.command()
+@changing
 def revert(
     ctx: typer.Context,
     *,
@@ -101,6 +104,7 @@ def revert(
 
 
 @app.command()
+@changing
 def rm(
     ctx: typer.Context,
     *,

@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 import proa
 from proa import v1
+from proa.cli.changing import changing
 from proa.cli.output import write_line, write_message, write_warning
 from proa.cli.run_options import env_secrets, environment
 from proa.cli.run_options import restart as restart_policy
@@ -22,9 +23,9 @@ _KINDS = frozenset({"container", "domain"})
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command("update")(update)
-    app.command("rename")(rename)
-    app.command("recreate")(recreate)
+    app.command("update")(changing(update))
+    app.command("rename")(changing(rename))
+    app.command("recreate")(changing(recreate))
 
 
 def update(

@@ -8,6 +8,7 @@ import typer
 from google.protobuf.duration_pb2 import Duration
 
 from proa import v1
+from proa.cli.changing import changing
 from proa.cli.output import write_line, write_message
 from proa.cli.session import Etag, Host, Ids, IgnoreUnreadable, Output, Session
 from proa.cli.text import duration, human_size, one_of, pairs, word, words
@@ -22,7 +23,7 @@ Grace = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     for command in (start, stop, restart, pause, resume, rm, prune):
-        app.command(command.__name__)(command)
+        app.command(command.__name__)(changing(command))
 
 
 def line(resource: v1.Resource) -> str:
@@ -201,7 +202,7 @@ def prune(
     """Delete all stopped containers."""
     session = Session.of(ctx, output)
     request = v1.PruneContainersRequest(labels=pairs(label), host=host)
-    if not force:
+    if not force and not session.wish.dry_run:
         typer.confirm("Delete all stopped containers that match?", abort=True, err=True)
     with session.connect() as client:
         response = client.containers.PruneContainers(request)

@@ -8,6 +8,7 @@ import typer
 
 from proa import v1
 from proa.cli import vm_options as parse
+from proa.cli.changing import changing
 from proa.cli.output import write_document, write_line, write_message
 from proa.cli.session import Host, Id, Output, Session
 from proa.cli.text import MOST, one_of, pairs, size, words
@@ -16,6 +17,7 @@ app = typer.Typer(help="Virtual machines; all else is as with containers.", no_a
 
 
 @app.command()
+@changing
 def create(
     ctx: typer.Context,
     *,

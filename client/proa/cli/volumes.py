@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from proa import v1
+from proa.cli.changing import changing
 from proa.cli.output import write_line, write_message, write_messages, write_table
 from proa.cli.session import Host, IgnoreUnreadable, NoTrunc, Output, Session
 from proa.cli.tables import Column
@@ -63,6 +64,7 @@ def ls(
 
 
 @app.command()
+@changing
 def create(
     ctx: typer.Context,
     *,
@@ -121,6 +123,7 @@ def create(
 
 
 @app.command()
+@changing
 def rm(
     ctx: typer.Context,
     *,

@@ -48,6 +48,7 @@ _OPTIONS = {
     "restart_policy": "restart",
     "serial_console": "no_serial",
     "stdin_open": "interactive",
+    "validate_only": "dry_run",
     "working_dir": "workdir",
 }
 # Fields that only contain others; no option sets them.
@@ -55,6 +56,7 @@ _HOLDERS = re.compile(r"(?:(?:spec|container|domain|filter|resources)\.)*")
 COMMANDS_BY_RPC: Mapping[str, str] = {
     "CreateSnapshot": "proa snapshot create",
     "CreateToken": "proa login",
+    "CreateVolume": "proa volumes create",
     "DeleteResource": "proa rm",
     "DeleteSnapshot": "proa snapshot rm",
     "DeleteVolume": "proa volumes rm",

@@ -222,9 +222,9 @@ def fields_of(message, above=""):
         ("run img", v1.ContainerSpec, {"resources"}),
         ("vm create v -m 1G", v1.DomainSpec, set()),
         ("volumes create v", v1.VolumeSpec, set()),
-        ("rm web", v1.DeleteResourceRequest, {"id", "request_id", "validate_only"}),
-        ("start web", v1.StartResourceRequest, {"id", "request_id", "validate_only"}),
-        ("stop web", v1.StopResourceRequest, {"id", "request_id", "validate_only"}),
+        ("rm web", v1.DeleteResourceRequest, {"id"}),
+        ("start web", v1.StartResourceRequest, {"id"}),
+        ("stop web", v1.StopResourceRequest, {"id"}),
     ],
 )
 def test_option_of_each_field_that_a_command_sets_exists(argv, message, without):
