@@ -115,12 +115,22 @@ async def test_private_image_is_not_there_for_others_by_any_name(
         assert await ann.sees(id, reference=f"{registries[1]}/*")
         assert (await bob.fails_to_pull(name)).reason == "REGISTRY_DENIED"
         assert (raw.inspect_image(id), raw.inspect_container(box.id)) == before
+
+
+async def test_private_image_takes_the_time_of_a_missing_one(
+    tmp_path: Path, registries: tuple[str, str], private: tuple[str, str], token: str
+):
+    name, id = private
+    nobodys = name.replace(token, "proa-test-nobody")
+    async with pullers(tmp_path / "state", *registries) as (ann, bob, _):
+        await ann.login(registries[1])
+        await ann.pull(name)
         for method, hidden, nothing in (
             ("GetImage", {"image": name}, {"image": nobodys}),
             ("DeleteImage", {"image": id}, {"image": f"sha256:{'0' * 64}"}),
             ("CreateContainer", {"spec": {"image": name}}, {"spec": {"image": nobodys}}),
         ):
-            await check_same_time(bob.tenant, method, [hidden], [nothing], samples=40)
+            await check_same_time(bob.tenant, method, [hidden], [nothing], samples=20)
 
 
 async def test_own_credentials_give_an_image_which_each_deletes_alone(
