@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proad.commands import audit, daemon, key, owner, team, user
+from proad.commands import audit, daemon, key, owner, quota, team, user
 from proad.config import ConfigError, LogFormat, LogLevel
 from proad.errors import ProaError, SetupError, redacted
 from proad.hardening import harden
@@ -33,6 +33,7 @@ app.command("check-config")(daemon.check_config)
 app.add_typer(user.app, name="user")
 app.add_typer(team.app, name="team")
 app.add_typer(owner.app, name="owner")
+app.add_typer(quota.app, name="quota")
 app.add_typer(audit.app, name="audit")
 app.add_typer(key.app, name="key")
 

@@ -83,6 +83,11 @@ class PolicyGate:
         profile = self.profile()
         return () if profile is None else profile.shared_volumes
 
+    @property
+    def ceiling(self) -> Profile:
+        """The host's ceiling of all profiles, and of what owners have of their own."""
+        return self._ceiling
+
     def check_profile(self) -> None:
         """Check that the profile of the current subject exists; who has none changes nothing.
 

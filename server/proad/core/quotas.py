@@ -26,6 +26,7 @@ from proad.model import (
     ACTIVE,
     Amounts,
     Charge,
+    Limits,
     PlannedVolume,
     Quota,
     QuotaName,
@@ -94,7 +95,7 @@ class Quotas:
     def usage(self) -> list[Quota]:
         """Return the quotas of the caller, or of the caller's team, and what is used of them."""
         profile, owner_id = self._gate.profile(), current_owner_id()
-        limits = {} if profile is None else _limits(profile)
+        limits = {} if profile is None else self._limits(owner_id, profile)
         used = self._used(owner_id, profile or Profile())
         return [Quota(name=name, used=used[name], limit=limits.get(name)) for name in QuotaName]
 
@@ -178,24 +179,32 @@ class Quotas:
     @contextmanager
     def _reserve(self, profile: Profile, wanted: _Reservation, more: Amounts) -> Iterator[None]:
         """Reserve what a call wants, of which `more` must not exceed the limits."""
-        limits, subject = _limits(profile), current_subject()
+        limits, subject = self._limits(wanted.owner_id, profile), current_subject()
         used = self._used(wanted.owner_id, profile) if limits and any(more.values()) else Counter()
         for name, limit in limits.items():
             amount = more.get(name, 0)
             if amount and used[name] + amount > limit:
+                own = name in _own_limits(wanted.owner_id)
                 raise QuotaExceededError(
                     name.lower(),
                     wanted="" if math.isinf(amount) else _as_text(amount),
                     used=_as_text(used[name]),
                     limit=_as_text(limit),
-                    setting=_SETTINGS[name],
-                    profile="" if subject is None else subject.profile,
+                    setting="" if own or subject is None else _SETTINGS[name],
+                    profile="" if own or subject is None else subject.profile,
                 )
         self._reserved.add(wanted)
         try:
             yield
         finally:
             self._reserved.discard(wanted)
+
+    def _limits(self, owner_id: str, profile: Profile) -> Limits:
+        """Return the limits of an owner: its own, within the ceiling, or else the profile's."""
+        limits = {name: getattr(profile, setting) for name, setting in _SETTINGS.items()}
+        for name, limit in _own_limits(owner_id).items():
+            limits[name] = min(limit, getattr(self._gate.ceiling, _SETTINGS[name]) or limit)
+        return {name: limit for name, limit in limits.items() if limit}
 
     def _used(self, owner_id: str, profile: Profile) -> Counter[QuotaName]:
         """Return what an owner has, and what calls under way are about to add."""
@@ -224,10 +233,9 @@ def _as_text(amount: float) -> str:
     return f"{amount:.0f}" if float(amount).is_integer() else f"{amount:.12g}"
 
 
-def _limits(profile: Profile) -> dict[QuotaName, float]:
-    """Return the limits that a profile has."""
-    limits = {name: getattr(profile, setting) for name, setting in _SETTINGS.items()}
-    return {name: limit for name, limit in limits.items() if limit}
+def _own_limits(owner_id: str) -> Limits:
+    subject = current_subject()
+    return {} if subject is None else subject.limits.get(owner_id, {})
 
 
 def _add(used: Counter[QuotaName], amounts: Amounts) -> None:

@@ -11,7 +11,7 @@ class QuotaExceededError(ProaError):
         wanted: how much the call wants; empty: it wants it without a limit.
         used: how much the owner has.
         limit: the most that the owner may have.
-        setting: the setting with the limit.
+        setting: the setting with the limit; empty: it is the owner's own.
         profile: the caller's profile, which has the setting.
     """
 
@@ -25,9 +25,14 @@ class QuotaExceededError(ProaError):
             if wanted
             else ("is without a limit", "give it one")
         )
+        way = (
+            f"have the setting {setting} of the profile {profile!r} raised"
+            if setting
+            else "have it raised with 'proad quota set'"
+        )
         super().__init__(
             f"the quota of {quota} is {limit}, of which {used} are used, and this {asks}; delete or "
-            f"stop something, {less}, or have the setting {setting} of the profile {profile!r} raised",
+            f"stop something, {less}, or {way}",
             metadata={
                 "quota": quota,
                 "used": used,

@@ -88,7 +88,7 @@ from proad.model.lifetime import (
     Lifetime,
 )
 from proad.model.plan import ChangeEffect, Plan, PlannedChange, UpdatePlan
-from proad.model.quota import Amounts, Charge, Quota, QuotaName
+from proad.model.quota import Amounts, Charge, Limits, Quota, QuotaName
 from proad.model.registries import (
     DOCKER_HUB,
     check_image_name,
@@ -242,6 +242,7 @@ __all__ = [
     "InState",
     "Intent",
     "Lifetime",
+    "Limits",
     "MissingSample",
     "MissingSampleReason",
     "Mount",

@@ -20,6 +20,10 @@ Amounts = Mapping[QuotaName, float]
 """How much of what; what is not named is 0. Infinite: a container without a limit."""
 
 
+Limits = Mapping[QuotaName, float]
+"""The most of what; of what is not named, any sum."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """What a container counts for, as its specification says; None: no limit.

@@ -1,7 +1,10 @@
 """The subject of a call: the user on whose behalf the daemon works."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from proad.model.quota import Limits
 
 
 class Access(StrEnum):
@@ -33,6 +36,7 @@ class Subject:
         access: whose resources the call may see and change.
         team_id: id of the user's team; empty: none.
         profile: name of the user's profile in the host's policy.
+        limits: the quotas that the user and the team have of their own, by their ids.
     """
 
     username: str
@@ -41,3 +45,4 @@ class Subject:
     access: Access = Access.ALL
     team_id: str = ""
     profile: str = DEFAULT_PROFILE
+    limits: Mapping[str, Limits] = field(default_factory=dict, hash=False)

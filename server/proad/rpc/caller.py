@@ -35,6 +35,7 @@ def enter(caller: Caller) -> None:
             access=narrower(caller.user.access, caller.claims.access),
             team_id=caller.user.team_id,
             profile=caller.user.profile,
+            limits=caller.user.limits,
         )
     )
 

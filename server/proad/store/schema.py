@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0014"
+REVISION = "0017"
 """The migration that leads to these tables."""
 
 
@@ -80,6 +80,14 @@ teams = Table(
     Column("name", String(64), primary_key=True),
     Column("id", String(36), nullable=False, unique=True),
     Column("create_time", UtcDateTime, nullable=False),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    # Id of a user or team
+    Column("owner", String(36), primary_key=True),
+    Column("limits", JSON, nullable=False),
 )
 
 revoked_tokens = Table(

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from proad.errors import AlreadyExistsError
 from proad.store.database import Database
 from proad.store.owners import require_free
-from proad.store.schema import teams, users
+from proad.store.schema import quotas, teams, users
 from proad.store.users import check_username, fold_username
 
 
@@ -109,6 +109,8 @@ class TeamStore:
         nobody = ~select(users.c.id).where(users.c.team_id == team.id).exists()
         async with self._database.write() as connection:
             result = await connection.execute(delete(teams).where(teams.c.id == team.id, nobody))
+            if result.rowcount:
+                await connection.execute(delete(quotas).where(quotas.c.owner == team.id))
         if not result.rowcount:
             raise TeamNotEmptyError(team.name, (await self.get(name)).members)
 

@@ -3,9 +3,10 @@
 import re
 import secrets
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -13,12 +14,13 @@ from sqlalchemy import Column, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from proad.errors import AlreadyExistsError, InvalidArgumentError
-from proad.model import DEFAULT_PROFILE, Access
+from proad.model import DEFAULT_PROFILE, Access, Limits
 from proad.model.grant import Grant
 from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.owners import require_free
-from proad.store.schema import identities, service_keys, sessions, teams, users
+from proad.store.quotas import read_limits
+from proad.store.schema import identities, quotas, service_keys, sessions, teams, users
 
 _MAX_NAME_LENGTH = 64
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+-]*")
@@ -59,7 +61,11 @@ class User:
 
 
 class UserStatus(NamedTuple):
-    """What the calls of a user depend on; see `User`."""
+    """What the calls of a user depend on; see `User`.
+
+    Attributes:
+        limits: the quotas that the user and the team have of their own, by their ids.
+    """
 
     id: str
     token_version: int = 0
@@ -67,6 +73,7 @@ class UserStatus(NamedTuple):
     team_id: str = ""
     profile: str = DEFAULT_PROFILE
     scopes: frozenset[Scope] = frozenset(Scope)
+    limits: Mapping[str, Limits] = MappingProxyType({})
 
 
 class UserNotFoundError(LookupError):
@@ -228,17 +235,36 @@ class UserStore:
                 raise UserNotFoundError(name)
             for of_user in (sessions, service_keys, identities):
                 await connection.execute(delete(of_user).where(of_user.c.user_id == id))
+            await connection.execute(delete(quotas).where(quotas.c.owner == id))
 
     async def _statuses(self, key: Column[str], values: Collection[str]) -> dict[str, UserStatus]:
-        columns = (users.c[each] for each in UserStatus._fields)
-        known = select(key.label("key"), *columns).where(users.c.disabled.is_(False))
+        columns = (users.c[each] for each in UserStatus._fields if each in users.c)
+        own, of_team = quotas.alias("own"), quotas.alias("of_team")
+        known = (
+            select(key.label("key"), *columns, own.c.limits, of_team.c.limits.label("of_team"))
+            .select_from(
+                users.outerjoin(own, own.c.owner == users.c.id).outerjoin(
+                    of_team, of_team.c.owner == users.c.team_id
+                )
+            )
+            .where(users.c.disabled.is_(False))
+        )
         found: dict[str, UserStatus] = {}
         async with self._database.read() as connection:
             for some in batched(values):
                 for row in await connection.execute(known.where(key.in_(some))):
-                    of, id, version, access, team_id, profile, scopes = row
-                    found[of] = UserStatus(
-                        id, version, Access(access), team_id, profile, read_scopes(scopes)
+                    found[row.key] = UserStatus(
+                        id=row.id,
+                        token_version=row.token_version,
+                        access=Access(row.access),
+                        team_id=row.team_id,
+                        profile=row.profile,
+                        scopes=read_scopes(row.scopes),
+                        limits={
+                            owner: read_limits(limits)
+                            for owner, limits in ((row.id, row.limits), (row.team_id, row.of_team))
+                            if limits
+                        },
                     )
         return found
 
