@@ -6,6 +6,7 @@ back as plain text.
 """
 
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lxml import etree
@@ -84,6 +85,36 @@ def parse_described(xml: str) -> etree._Element:
     _check_size(root)
     _clear_between(root)
     return root
+
+
+def sources_of(root: etree._Element) -> Iterator[str]:
+    """Yield what the disks in XML are on, with their backing files.
+
+    Args:
+        root: a `<domain>`, or what has some.
+
+    Yields:
+        Paths, which are absolute, and volumes as POOL/NAME.
+    """
+    return _named(source for disk in root.iter("disk") for source in disk.iter("source"))
+
+
+def read_sources_of(root: etree._Element) -> Iterator[str]:
+    """Yield those of `sources_of` that no disk writes to."""
+    disks = [*root.iter("disk")]
+    sources = {each for disk in disks for each in disk.iter("source")}
+    media = {each for disk in disks if disk.get("device") == "cdrom" for each in disk.iter()}
+    below = {each for store in root.iter("backingStore") for each in store.iter()}
+    written = {*_named(sources - media - below)}
+    return (each for each in _named(sources) if each not in written)
+
+
+def _named(sources: Iterable[etree._Element]) -> Iterator[str]:
+    for source in sources:
+        if path := source.get("file") or source.get("dev"):
+            yield path
+        if (pool := source.get("pool")) and (volume := source.get("volume")):
+            yield f"{pool}/{volume}"
 
 
 def invalid_xml(what: str) -> InvalidArgumentError:

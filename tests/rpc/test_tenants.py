@@ -315,6 +315,56 @@ async def test_hand_over_of_a_container_takes_its_volumes_along(handed):
     await alice.container("another", mounts=kept)
 
 
+def on_disk(name, source):
+    return (
+        f"<domain type='test'><name>{name}</name><memory>65536</memory><os><type>hvm</type></os>"
+        "<devices><disk type='{}' device='disk'><driver name='qemu' type='qcow2'/><source {}/>"
+        "<target dev='vda' bus='virtio'/></disk></devices></domain>"
+    ).format("file" if source.startswith("file") else "volume", source)
+
+
+async def test_disks_in_xml_are_own_volumes_and_nothing_else_of_a_pool(alice, bella):
+    """What is not there could become somebody else's before the domain starts."""
+    await alice.call("CreateVolume", spec={"name": "hers", "capacity_bytes": 2**20})
+    told = set()
+    for name in ("hers", "none"):
+        for source in (f"file='/memory/default/{name}'", f"pool='default' volume='{name}'"):
+            for only_check in (True, False):
+                xml = on_disk("thief", source)
+                refused = await bella.refused(
+                    "CreateDomainFromXml", xml=xml, validate_only=only_check
+                )
+                assert refused.reason == "INVALID_ARGUMENT"
+                told.add(refused.message.replace(name, "NAME"))
+    assert told == {
+        f"xml: '{source}' cannot be used: No such file or directory"
+        for source in ("/memory/default/NAME", "default/NAME")
+    }
+    media = [{"path": "/memory/default/none.iso"}]
+    spec = {"name": "m", "memory_bytes": 2**26, "cdroms": media, "diskless": True}
+    assert "No such file" in (await bella.refused("CreateDomain", spec=spec)).message
+    await alice.call("CreateDomainFromXml", xml=on_disk("hers", "file='/memory/default/hers'"))
+
+
+async def test_domain_whose_disk_has_become_somebody_elses_is_not_started(handed):
+    daemon, hand_over = handed
+    alice, bella = await tenant(daemon, "alice"), await tenant(daemon, "bella")
+    await alice.call("CreateVolume", spec={"name": "disk", "capacity_bytes": 2**20})
+    for name in ("one", "two"):
+        await alice.call("CreateDomainFromXml", xml=on_disk(name, "file='/memory/default/disk'"))
+
+    await hand_over("one", "bella")
+
+    assert await volumes(bella) == {"disk": "bella"}
+    for more in ({}, {"validate_only": True}):
+        refused = await alice.refused("StartResource", id="two", **more)
+        assert refused.reason == "POLICY_DENIED"
+        (violation,) = refused.details["PreconditionFailure"].violations
+        assert violation.type == "volume of another"
+    await bella.call("StartResource", id="one")
+    await daemon.call("StartResource", id="two")
+
+
 async def test_hand_over_gives_what_was_made_outside_an_owner(handed):
     daemon, hand_over = handed
     await outside(daemon)

@@ -32,7 +32,7 @@ from proad.model import (
     registry_of,
 )
 from proad.policy import Foreign, Policy, Profile, Violation, containers, domains
-from proad.policy.domains.xml import judge_document, judge_xml
+from proad.policy.domains.xml import disks_of, judge_document, judge_xml
 from proad.policy.violation import below, of_paths, without_setting
 from proad.ports import Domains, JudgeXml, unjudged
 
@@ -256,7 +256,7 @@ class PolicyGate:
     ) -> list[Violation]:
         driver = connection.driver
         if entry.observed.kind is ResourceKind.DOMAIN and isinstance(driver, Domains):
-            return await _judge_domain(driver, entry.observed.id, profile, snapshot)
+            return await self._judge_domain(connection, driver, entry, profile, snapshot)
         full: Resource = await self._inventory.full(connection, entry.observed.id)
         if full.container is not None:
             around = await self._surroundings.of_container(
@@ -264,6 +264,36 @@ class PolicyGate:
             )
             return containers.judge_live(full.container, profile, around)
         return domains.judge_live(full.domain, profile)
+
+    async def _judge_domain(
+        self,
+        connection: EngineConnection,
+        driver: Domains,
+        entry: Entry,
+        profile: Profile,
+        snapshot: str,
+    ) -> list[Violation]:
+        """Return what a profile denies of all XML that a verb on a domain would run.
+
+        Its disks may have become somebody else's since it was made.
+        """
+        facts = await driver.domain_facts()
+        documents = await driver.domain_documents(entry.observed.id, snapshot=snapshot)
+
+        def judged() -> tuple[list[Violation], set[str]]:
+            found = [each for one in documents for each in judge_document(one, profile, facts)]
+            return found, {each for one in documents for each in disks_of(one)}
+
+        found, disks = await asyncio.to_thread(judged)
+        of_others = await self._surroundings.disks_of_others(connection, disks)
+        return found + [
+            Violation(
+                field="/domain/devices/disk",
+                rule="volume of another",
+                message=f"the disk {disk!r} is not the caller's",
+            )
+            for disk in sorted(of_others)
+        ]
 
     async def _admit_registry(self, registry: str) -> None:
         profile = self._profile()
@@ -302,19 +332,6 @@ def _end(violations: Sequence[Violation]) -> None:
     subject = current_subject()
     if violations and subject is not None:
         raise PolicyDeniedError(violations, profile=subject.profile)
-
-
-async def _judge_domain(
-    driver: Domains, id: str, profile: Profile, snapshot: str
-) -> list[Violation]:
-    """Return what a profile denies of all XML that a verb on a domain would run."""
-    facts = await driver.domain_facts()
-    documents = await driver.domain_documents(id, snapshot=snapshot)
-
-    def judged() -> list[Violation]:
-        return [each for document in documents for each in judge_document(document, profile, facts)]
-
-    return await asyncio.to_thread(judged)
 
 
 def _unknown(profile: str) -> Violation:

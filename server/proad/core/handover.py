@@ -1,16 +1,18 @@
 """Handing resources over to another owner."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
-from proad.core.inventory import Inventory
+from proad.core.inventory import Entry, Inventory
 from proad.core.resolver import Resolver
 from proad.core.volume_tenancy import VolumeTenancy, id_of_container_volume
 from proad.errors import InvalidArgumentError, ResourceNotFoundError, VolumeNotFoundError
-from proad.ports import ContainerAttachments, Volumes
+from proad.model import ResourceKind
+from proad.policy.domains.xml import disks_of
+from proad.ports import ContainerAttachments, Domains, Volumes
 from proad.ports.records import VolumeOwner
 
 _VOLUME = "volume"
@@ -81,7 +83,9 @@ class Handover:
         owner_before = entry.record.owner if entry.record is not None else ""
         changes = {"owner": owner_id}
         async with self._inventory.recorder.changing(connection, entry, changes):
-            await self._volumes.hand_over(connection, entry.observed, owner_before, owner_id)
+            await self._volumes.hand_over(
+                connection, entry.observed, await _disks(connection, entry), owner_before, owner_id
+            )
         return {"path": entry.path, "name": entry.published.name, "before": before}
 
     async def _give_volume(self, host: str, ref: str, owner: str) -> Mapping[str, object]:
@@ -128,3 +132,12 @@ class Handover:
             )
         size = volume.capacity_bytes or row.capacity_bytes
         return connection, replace(row, domain="", capacity_bytes=size)
+
+
+async def _disks(connection: EngineConnection, entry: Entry) -> Collection[str]:
+    """Return what the disks of a domain are on; nothing of a container."""
+    driver, id = connection.driver, entry.observed.id
+    if entry.observed.kind is not ResourceKind.DOMAIN or not isinstance(driver, Domains):
+        return ()
+    documents = await connection.read(lambda: driver.domain_documents(id))
+    return {disk for each in documents for disk in disks_of(each)}

@@ -1,6 +1,7 @@
 """Creating containers and domains."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Collection
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.volume_sources import read_volumes, written_volumes
 from proad.core.volume_tenancy import VolumeTenancy
+from proad.domain_parser import parse_domain, read_sources_of, sources_of
 from proad.errors import InvalidArgumentError, ProaError, ResourceNotFoundError
 from proad.model import (
     Action,
@@ -148,6 +150,11 @@ class Provisioning:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
         source = await self._gate.admit_xml(connection, driver, source)
+        # Before the driver looks at what the disks are on, and tells of it.
+        sources, read = await _disks_of(source)
+        await self._volumes.require_sources(
+            connection, sources, read=read, shared=self._gate.shared_volumes()
+        )
         tell_plan(Plan.of_domain())
         async with self._creating(
             connection,
@@ -232,3 +239,13 @@ class Provisioning:
         """Bring a new resource into the inventory, and return its FULL view completed."""
         await self._inventory.refresh_changed(connection, created.id)
         return self._inventory.complete(connection, created)
+
+
+async def _disks_of(source: DomainXml) -> tuple[Collection[str], Collection[str]]:
+    """Return what the disks in XML are on, and what of it is only read."""
+
+    def found() -> tuple[Collection[str], Collection[str]]:
+        root = parse_domain(source.xml).root
+        return tuple(sources_of(root)), frozenset(read_sources_of(root))
+
+    return await asyncio.to_thread(found)

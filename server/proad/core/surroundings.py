@@ -94,6 +94,14 @@ class SurroundingsReader:
         networks = (*container.networks, *(spec.networks if spec else ()))
         return await self._read(connection, mounts, networks, profile, id)
 
+    async def disks_of_others(
+        self, connection: EngineConnection, sources: Collection[str]
+    ) -> Sequence[str]:
+        """Return those of the disks of a domain that are volumes which the caller may not see."""
+        if self._volumes is None:
+            return ()
+        return await self._volumes.of_others(connection, sources)
+
     async def _read(
         self,
         connection: EngineConnection,

@@ -1,11 +1,13 @@
 """Which volumes new domains read and write, and what is said of those that are only read."""
 
+import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from proad.core.actor import current_subject
-from proad.errors import PolicyDeniedError, Violation
+from proad.errors import InvalidArgumentError, PolicyDeniedError, Violation
 from proad.model import DomainSpec, Volume, VolumeRef
 
 
@@ -24,22 +26,39 @@ def written_volumes(spec: DomainSpec) -> Iterator[VolumeRef]:
     return (disk.volume for disk in spec.disks if disk.volume is not None)
 
 
-def is_among(path: str, files: Iterable[str]) -> bool:
-    """Return whether a path, links resolved, is one of some files."""
-    resolved = os.path.realpath(path)
-    return any(resolved == os.path.realpath(file) for file in files)
+def volumes_at(sources: Collection[str], listed: Sequence[Volume]) -> dict[str, Sequence[Volume]]:
+    """Return the volumes that some sources are, by the sources; looks at files.
+
+    A pool of the same folder has a file under another name.
+
+    Args:
+        sources: files, and volumes as POOL/NAME.
+        listed: all volumes.
+    """
+    by_file: dict[str, list[Volume]] = {}
+    files: dict[str, str] = {}
+    for each in listed:
+        file = files[f"{each.pool}/{each.name}"] = os.path.realpath(each.path)
+        by_file.setdefault(file, []).append(each)
+    real = {
+        each: os.path.realpath(each) if _is_path(each) else files.get(each, "") for each in sources
+    }
+    return {each: by_file.get(file, ()) for each, file in real.items()}
 
 
-def volume_of(source: str, volumes: Iterable[Volume]) -> Volume | None:
-    """Return which of some volumes a file, or POOL/NAME, is; None: none."""
-    return next(
-        (
-            each
-            for each in volumes
-            if source == f"{each.pool}/{each.name}" or is_among(source, [each.path])
-        ),
-        None,
-    )
+def is_of_pool(source: str, folders: Collection[str]) -> bool:
+    """Return whether a source is named as a volume, or is in the folder of a storage pool."""
+    paths = (source, os.path.realpath(source))
+    return not _is_path(source) or any(str(Path(path).parent) in folders for path in paths)
+
+
+def not_there(field: str, source: str) -> InvalidArgumentError:
+    """Return the error for a source that the caller may not see, whether it is there or not."""
+    return InvalidArgumentError.of(field, f"{source!r} cannot be used: {os.strerror(errno.ENOENT)}")
+
+
+def _is_path(source: str) -> bool:
+    return source.startswith("/")
 
 
 def deny_writing(volume: Volume) -> NoReturn:

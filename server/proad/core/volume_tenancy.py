@@ -1,13 +1,12 @@
 """Whose volumes are, and which of them a subject may see."""
 
 import asyncio
-import errno
-import os
 from collections.abc import (
     AsyncIterator,
     Collection,
     Container,
     Iterable,
+    Mapping,
     Sequence,
 )
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
@@ -19,11 +18,10 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.tenancy import current_owner_id, current_visibility
 from proad.core.volume_owner_cache import VolumeOwnerCache
-from proad.core.volume_sources import deny_writing, is_among, volume_of
+from proad.core.volume_sources import deny_writing, is_of_pool, not_there, volumes_at
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
-    InvalidArgumentError,
     ProaError,
     VolumeNotFoundError,
 )
@@ -37,7 +35,7 @@ from proad.model import (
     VolumeRef,
 )
 from proad.policy.bounds import matches_volume
-from proad.ports import ContainerAttachments, Volumes
+from proad.ports import ContainerAttachments, Domains, Volumes
 from proad.ports.records import EngineIdentity, Owners, VolumeOwner, VolumeOwners
 
 _log = structlog.get_logger(__name__)
@@ -213,18 +211,11 @@ class VolumeTenancy:
         Raises:
             InvalidArgumentError: one is, and is refused as a file that is not there.
         """
-        paths = {index: each.path for index, each in enumerate(spec.cdroms) if each.path}
-        if not paths or not current_visibility().is_restricted:
-            return
-        listed = await _listed(connection, driver, "")
-        visible = {volume.path for volume in await self.visible(connection, listed, shared)}
-        hidden = [volume.path for volume in listed if volume.path not in visible]
-        for index, path in paths.items():
-            if await asyncio.to_thread(is_among, path, hidden):
-                raise InvalidArgumentError.of(
-                    f"spec.cdroms[{index}].path",
-                    f"{path!r} cannot be used: {os.strerror(errno.ENOENT)}",
-                )
+        paths = {each.path: index for index, each in enumerate(spec.cdroms) if each.path}
+        usable = await self._usable(connection, driver, paths, shared)
+        for path, index in paths.items():
+            if usable is not None and path not in usable:
+                raise not_there(f"spec.cdroms[{index}].path", path)
 
     async def require_sources(
         self,
@@ -234,7 +225,11 @@ class VolumeTenancy:
         read: Collection[str] = (),
         shared: Sequence[str] = (),
     ) -> None:
-        """Check that what the XML of a new domain names is no volume of somebody else.
+        """Check that the disks in the XML of a new domain are on the caller's volumes.
+
+        What is in no pool's folder is judged by the policy alone. What is in one without being a
+        volume that the caller may see is refused, whether it is there or not: it could become
+        somebody else's.
 
         Args:
             connection: the engine.
@@ -247,24 +242,72 @@ class VolumeTenancy:
             PolicyDeniedError: the caller may only read one that is to be written.
         """
         driver = connection.driver
-        restricted = current_visibility().is_restricted
-        if not sources or not restricted or not isinstance(driver, Volumes):
+        if not isinstance(driver, Volumes):
             return
+        usable = await self._usable(connection, driver, sources, shared)
+        if usable is None:
+            return
+        for source in sources:
+            if source not in usable:
+                raise not_there("xml", source)
+            only_read = next((each for each in usable[source] if each.read_only), None)
+            if only_read is not None and source not in read:
+                deny_writing(only_read)
+
+    async def of_others(
+        self, connection: EngineConnection, sources: Collection[str]
+    ) -> Sequence[str]:
+        """Return those of the disks of a domain that exists which are volumes of somebody else.
+
+        What nobody owns may be: the domain has it from who made it.
+
+        Args:
+            connection: the engine.
+            sources: files, and volumes as POOL/NAME.
+        """
+        driver, visibility = connection.driver, current_visibility()
+        if not sources or not visibility.is_restricted or not isinstance(driver, Volumes):
+            return ()
+        _identity, known = await self._owners.load(connection)
+        listed = await _listed(connection, driver, "")
+        found = await asyncio.to_thread(volumes_at, sources, listed)
+        return [
+            source
+            for source, volumes in found.items()
+            if any(
+                volume.record_id in known and not visibility.includes(known[volume.record_id].owner)
+                for volume in volumes
+            )
+        ]
+
+    async def _usable(
+        self,
+        connection: EngineConnection,
+        driver: Volumes,
+        sources: Collection[str],
+        shared: Sequence[str],
+    ) -> Mapping[str, Sequence[Volume]] | None:
+        """Return the sources that a disk of the caller's may be on, with the volumes that they are.
+
+        None: the caller sees everything.
+        """
+        if not sources or not current_visibility().is_restricted:
+            return None
         listed = await _listed(connection, driver, "")
         visible = {each.path: each for each in await self.visible(connection, listed, shared)}
-        hidden = [volume for volume in listed if volume.path not in visible]
-        # By the file: a pool of the same folder has it under another name.
-        only_read = [
-            each for each in listed if each.path in visible and visible[each.path].read_only
-        ]
-        for source in sources:
-            if await asyncio.to_thread(volume_of, source, hidden):
-                raise InvalidArgumentError.of(
-                    "xml", f"{source!r} cannot be used: {os.strerror(errno.ENOENT)}"
-                )
-            found = await asyncio.to_thread(volume_of, source, only_read)
-            if found is not None and source not in read:
-                deny_writing(found)
+        folders: Collection[str] = ()
+        if isinstance(driver, Domains):
+            folders = (await connection.read(driver.domain_facts)).pools.keys()
+
+        def usable() -> Mapping[str, Sequence[Volume]]:
+            return {
+                source: [visible[each.path] for each in volumes]
+                for source, volumes in volumes_at(sources, listed).items()
+                if (volumes or not is_of_pool(source, folders))
+                and all(each.path in visible for each in volumes)
+            }
+
+        return await asyncio.to_thread(usable)
 
     async def load(self, connections: Iterable[EngineConnection]) -> None:
         """Load the owners of the volumes of those engines that answer.
@@ -293,26 +336,36 @@ class VolumeTenancy:
         )
 
     async def hand_over(
-        self, connection: EngineConnection, resource: Resource, before: str, owner: str
+        self,
+        connection: EngineConnection,
+        resource: Resource,
+        disks: Collection[str],
+        before: str,
+        owner: str,
     ) -> None:
         """Give the volumes of a resource to another owner.
 
-        Those of a domain are the ones that were made for it; those of a container the ones that it
-        mounts and that were its owner's: who had it before must not mount them any more.
+        They are the ones that were made for it, and those that it writes to or mounts and that were
+        its owner's: who had it before must not use them any more.
 
         Args:
             connection: the engine.
             resource: the resource.
+            disks: what a domain writes to: files, and volumes as POOL/NAME.
             before: id of the owner before.
             owner: id of the owner from now on.
         """
         _identity, known = await self._owners.load(connection)
         mounts = resource.container.mounts if resource.container is not None else ()
-        mounted = {f"{_CONTAINERS}{each.volume.name}" for each in mounts if each.volume}
+        used = {f"{_CONTAINERS}{each.volume.name}" for each in mounts if each.volume}
+        if disks and isinstance(connection.driver, Volumes):
+            listed = await _listed(connection, connection.driver, "")
+            found = await asyncio.to_thread(volumes_at, disks, listed)
+            used |= {each.record_id for volumes in found.values() for each in volumes}
         rows = [
             replace(each, owner=owner)
             for each in known.values()
-            if each.domain == resource.id or (each.id in mounted and each.owner == before)
+            if each.domain == resource.id or (each.id in used and each.owner == before)
         ]
         if rows:
             await self._owners.put(connection, rows)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -68,14 +69,29 @@ def test_tenants_of_libvirt_share_nothing_until_it_is_handed_over(
             with pytest.raises(proa.NotFound) as refused:
                 toby.domains.CreateDomain(v1.CreateDomainRequest(spec=spec))
             assert refused.value.reason == "VOLUME_NOT_FOUND"
-        xml = (
-            f"<domain type='qemu'><name>{token}-xml</name><memory unit='MiB'>32</memory>"
-            "<os><type>hvm</type></os><devices><disk type='file' device='disk'>"
-            f"<driver name='qemu' type='qcow2'/><source file='{path}'/><target dev='vda'/>"
-            "</disk></devices></domain>"
-        )
-        with pytest.raises(proa.InvalidArgument, match="cannot be used"):
-            toby.domains.CreateDomainFromXml(v1.CreateDomainFromXmlRequest(xml=xml))
+        beside = Path(path).parent / f"{token}-unlisted"
+        beside.write_bytes(bytes(2**20))  # which the pool does not know of yet
+        told = set()
+        for kind, format, source, word in (
+            ("file", "qcow2", f"file='{path}'", path),
+            ("file", "raw", f"file='{path}'", path),
+            ("file", "qcow2", f"file='{path}-none'", f"{path}-none"),
+            ("file", "raw", f"file='{beside}'", str(beside)),
+            ("volume", "qcow2", f"pool='{pool}' volume='{volume}'", f"{pool}/{volume}"),
+            ("volume", "raw", f"pool='{pool}' volume='{volume}'", f"{pool}/{volume}"),
+            ("volume", "qcow2", f"pool='{pool}' volume='none'", f"{pool}/none"),
+        ):
+            xml = (
+                f"<domain type='qemu'><name>{token}-xml</name><memory unit='MiB'>32</memory>"
+                f"<os><type>hvm</type></os><devices><disk type='{kind}' device='disk'>"
+                f"<driver name='qemu' type='{format}'/><source {source}/><target dev='vda'/>"
+                "</disk></devices></domain>"
+            )
+            with pytest.raises(proa.InvalidArgument) as unusable:
+                toby.domains.CreateDomainFromXml(v1.CreateDomainFromXmlRequest(xml=xml))
+            told.add(str(unusable.value).replace(f"'{word}'", "IT"))
+        assert len(told) == 1, told
+        beside.unlink()
         with pytest.raises(proa.NotFound):
             toby.volumes.DeleteVolume(v1.DeleteVolumeRequest(pool=pool, name=volume))
 

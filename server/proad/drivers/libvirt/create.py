@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import libvirt
 from lxml import etree
 
-from proad.domain_parser import parse_domain
+from proad.domain_parser import parse_domain, read_sources_of, sources_of
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
@@ -214,8 +214,8 @@ class DomainCreator:
                 start=create.start,
                 vcpus=view.vcpus,
                 memory_bytes=view.max_memory_bytes,
-                sources=tuple(_sources_of(given.root)),
-                read_sources=tuple(_read_sources_of(given.root)),
+                sources=tuple(sources_of(given.root)),
+                read_sources=tuple(read_sources_of(given.root)),
             )
         )
         with values_of("xml", whole=True), self._storage.reservations.reserve(paths):
@@ -330,27 +330,3 @@ def _end(made: _Identity, runtime_id: int, connection: libvirt.virConnect) -> No
     domain = lookup(connection, made.id)
     if domain.ID() == runtime_id and metadata.read(domain).create_time == made.create_time:
         domain.destroy()
-
-
-def _sources_of(root: etree._Element) -> Iterator[str]:
-    """Yield the files that a domain names, and the volumes as POOL/NAME."""
-    return _named(root.iter("source"))
-
-
-def _read_sources_of(root: etree._Element) -> Iterator[str]:
-    """Yield those that no disk writes to, and nothing else names."""
-    media = {
-        each for disk in root.iterfind("devices/disk[@device='cdrom']") for each in disk.iter()
-    }
-    below = {each for store in root.iter("backingStore") for each in store.iter()}
-    sources = set(root.iter("source"))
-    written = {*_named(sources - media - below)}
-    return (each for each in _named(sources) if each not in written)
-
-
-def _named(sources: Iterable[etree._Element]) -> Iterator[str]:
-    for source in sources:
-        if path := source.get("file") or source.get("dev"):
-            yield path
-        if (pool := source.get("pool")) and (volume := source.get("volume")):
-            yield f"{pool}/{volume}"

@@ -5,6 +5,6 @@ The allowlist is data: `domain.DOMAIN`, with `disks`, `interfaces`, `channels` a
 XPath for everything else. What libvirt is given is that copy.
 """
 
-from proad.policy.domains.xml.documents import judge_document, judge_xml
+from proad.policy.domains.xml.documents import disks_of, judge_document, judge_xml
 
-__all__ = ["judge_document", "judge_xml"]
+__all__ = ["disks_of", "judge_document", "judge_xml"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from proad.domain_parser import parse_described, parse_domain
+from proad.domain_parser import parse_described, parse_domain, read_sources_of, sources_of
 from proad.errors import InvalidArgumentError, Violation
 from proad.model import DomainDocument, DomainFacts
 from proad.policy.domains.xml.domain import DOMAIN
@@ -55,6 +55,15 @@ def judge_document(
     if root.tag == "domainsnapshot":
         return [*_of_snapshot(root, profile, facts), *found]
     return [*_of_domain(root, profile, facts, f"/{root.tag!s}"), *found]
+
+
+def disks_of(document: DomainDocument) -> frozenset[str]:
+    """Return what the disks of an existing domain write to: paths, and volumes as POOL/NAME."""
+    try:
+        root = parse_described(document.xml)
+    except InvalidArgumentError:
+        return frozenset()  # `judge_document` denies it
+    return frozenset(sources_of(root)) - frozenset(read_sources_of(root))
 
 
 def _of_snapshot(root: etree._Element, profile: Profile, facts: DomainFacts) -> Iterator[Violation]:
