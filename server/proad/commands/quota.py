@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from proad.commands.database import print_table, run_on_database
+from proad.commands.database import change_database, print_table, run_on_database
 from proad.commands.options import Config
 from proad.config import load_settings
 from proad.errors import SetupError
@@ -50,7 +50,8 @@ def set_limits(
             raise SetupError(f"there is no user and no team {owner!r}")
         await QuotaStore(database).set(id, changes)
 
-    run_on_database(load_settings(config), run)
+    settings = load_settings(config)
+    change_database(settings, "proad quota set", owner, run, detail=" ".join(limits))
     typer.echo(f"limits of {owner} set")
 
 

@@ -76,6 +76,7 @@ def test_command_that_changes_something_writes_what(proad, state):
     proad("user", "scopes", "ann", "--scope", "basic", "--scope", "advanced")
     proad("user", "set-profile", "ann", "default")
     proad("user", "set-access", "ann", "team", "--team", "crew")
+    proad("quota", "set", "ann", "cpus=1.5")
     secret = proad("key", "create", "ann", "--name", "ci", "--scope", "basic").strip()
     proad("key", "revoke", "ann", "ci")
     proad("user", "disable", "ann")
@@ -94,6 +95,7 @@ def test_command_that_changes_something_writes_what(proad, state):
         ("proad user scopes", "ann", "now has scope basic and advanced", done),
         ("proad user set-profile", "ann", "now has profile default", done),
         ("proad user set-access", "ann", "now has access team in team crew", done),
+        ("proad quota set", "ann", "cpus=1.5", done),
         ("proad key create", "ann", "key ci with basic, access all, ends 365d", done),
         ("proad key revoke", "ann", "key ci", done),
         ("proad user disable", "ann", None, done),
