@@ -17,15 +17,15 @@ from proad.ports.records import EngineIdentity, ImageRecord, ImageRecords
 EVERYBODY = ""
 """Stands for the user id of everybody, once an image was pulled without credentials."""
 
+# With the name of an image, stands for the image of a pull that has not ended: the engine shows an
+# image before the pull is over, and the daemon may be killed in between.
 _PULL = "pull:"
-# Stands, with the name of an image, for the image of a pull that has not ended: the engine shows
-# an image before the pull is over, and the daemon may be killed in between.
-_NAME = "name:"
 # Stands for a name that came with an image that was pulled with credentials: the image may be
 # everybody's by other names, and this one is nobody else's to know.
+_NAME = "name:"
 
 Users = Mapping[str, AbstractSet[str]]
-"""The ids of users, by what they have: the id of an image, a name, a pull."""
+"""The ids of users, by what they have: the id of an image, a name after _NAME or _PULL."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -68,9 +68,10 @@ class ImageLedger:
         self._known: set[ImageRecord] = set()
         self._pulls: set[PrivatePull] = set()
 
-    def __bool__(self) -> bool:
-        """Return whether any image was pulled with credentials."""
-        return bool(self._known)
+    @property
+    def is_empty(self) -> bool:
+        """Whether no image was pulled with credentials, so that all are everybody's."""
+        return not self._known
 
     async def load(self) -> None:
         """Load the records.
@@ -250,11 +251,11 @@ class ImageLedger:
         }
         await self._remove([record for record in before if record.image not in there])
 
-    def _users(self, engine: EngineIdentity, *, without: ImageRecord | None = None) -> Users:
+    def _users(self, engine: EngineIdentity) -> Users:
         """Return the users of what an engine has."""
         users: dict[str, set[str]] = {}
         for record in self._known:
-            if record.engine == engine and record != without:
+            if record.engine == engine:
                 users.setdefault(record.image, set()).add(record.user_id)
         return users
 

@@ -157,7 +157,7 @@ class ImageOperations:
         """
         connection, driver = self._hosts.offering(ports.Images, host)
         found = await self._ledger.resolve(connection, name)
-        if current_visibility().is_restricted or self._ledger:
+        if current_visibility().is_restricted or not self._ledger.is_empty:
             image = await connection.read(lambda: driver.get_image(found))
             if await self._ledger.is_shared(connection, image):
                 return await self._release(connection, driver, name, image, force=force)
