@@ -46,10 +46,10 @@ class HostCalls:
         self._open: dict[str, AuditedCall] = {}
 
     async def begin(self, *words: str) -> Mapping[str, object]:
-        """Write the intent of a command, and return a number for `end` once it is on disk.
+        """Write the intent of a command, and return the id for `end` once it is on disk.
 
         Args:
-            words: see `host_call`.
+            words: the arguments of `host_call`.
 
         Raises:
             AuditUnavailableError: it cannot be; the command must change nothing.
@@ -57,15 +57,21 @@ class HostCalls:
         # Of the reserve: on a full disk, too, a user can be locked out.
         call = self._log.begin(host_call(*words), of_reserve=True)
         await call.on_disk()
-        number = str(uuid4())
-        self._open[number] = call
+        id = str(uuid4())
+        self._open[id] = call
         if len(self._open) > _MOST_OPEN:
             del self._open[next(iter(self._open))]
-        return {"call": number}
+        return {"call": id}
 
-    async def end(self, number: str, code: str, reason: str) -> Mapping[str, object]:
-        """Write what became of a command."""
-        if (call := self._open.pop(number, None)) is not None:
+    async def end(self, id: str, code: str, reason: str) -> Mapping[str, object]:
+        """Write what became of a command.
+
+        Args:
+            id: what `begin` returned.
+            code: the status code, by its name.
+            reason: the reason of an error; empty: none.
+        """
+        if (call := self._open.pop(id, None)) is not None:
             call.end(CallOutcome(code=code, reason=reason))
         return {}
 

@@ -26,12 +26,12 @@ Limits = Mapping[QuotaName, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What a container counts for, as its specification says; None: no limit.
+    """What a resource counts for in quotas.
 
     Attributes:
-        cpus: its limit of CPUs.
-        memory_bytes: its limit of memory.
-        ports: how many ports it publishes.
+        cpus: the limit of a container, or the processors of a domain; None: there is no limit.
+        memory_bytes: the limit of a container, or the most memory of a domain; None: as `cpus`.
+        ports: how many ports a container publishes.
     """
 
     cpus: float | None = None

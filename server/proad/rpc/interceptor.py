@@ -196,7 +196,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 # The token may have ended since: a caller may take its time to send a message.
                 await self._authorizer.check_again()
                 # Calls that began together wait here while the first ones are answered.
-                self._user_limiter.check_room(caller.current().user_id, _read(method))
+                self._user_limiter.check_room(caller.current().user_id, _read_method(method))
             if not method.waits:
                 return encode(await serve(message, context))
             async with self._authorizer.while_valid(expires=True):
@@ -267,7 +267,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Count a call for its user until gRPC has sent the answer; None for a public one."""
         if method.access.public:
             return None  # limited by address
-        limited = self._user_limiter.begin(caller.current().user_id, _read(method))
+        limited = self._user_limiter.begin(caller.current().user_id, _read_method(method))
         # The task of a call ends when its answer was sent. A callback of the context's own would be
         # a reference cycle, which keeps what gRPC has of the call until garbage is collected.
         if (task := asyncio.current_task()) is not None:  # gRPC handles each call in one
@@ -324,8 +324,8 @@ def _correlation_id(own: str | None) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _read(method: Method) -> str:
-    """Return what a call is for its user's limits: a method that only reads, or nothing."""
+def _read_method(method: Method) -> str:
+    """Return the method of a call that only reads; empty: the call changes something."""
     return "" if method.changes else method.path
 
 

@@ -65,13 +65,13 @@ class UserLimiter:
         """Hold calls that begin or answer from now on against other limits."""
         self.limits = limits
 
-    def begin(self, user_id: str, read: str = "") -> "LimitedCall":
+    def begin(self, user_id: str, read_method: str = "") -> "LimitedCall":
         """Admit a call, and count it until its end.
 
         Args:
             user_id: of the user.
-            read: method of a call that changes nothing, so that it can be made again; empty: it
-                changes something, and its answer is never refused.
+            read_method: the method of a call that only reads, and can be made again; empty: the
+                call changes something, and its answer is never refused.
 
         Raises:
             UserLimitError: the user has begun too many calls in this time, has too many under
@@ -85,7 +85,7 @@ class UserLimiter:
             raise UserLimitError(
                 f"{limits.concurrent_calls} calls at a time", "user_concurrent_calls", _NEXT_TRY
             )
-        if share.unread >= limits.unread_bytes or read in share.refused:
+        if share.unread >= limits.unread_bytes or read_method in share.refused:
             raise _unread_error(limits)
         now = self._clock()
         due = max(share.due, now) + 1 / limits.calls_per_second
@@ -96,30 +96,34 @@ class UserLimiter:
             )
         share.due = due
         share.calls += 1
-        return LimitedCall(self, share, read)
+        return LimitedCall(self, share, read_method)
 
-    def check_room(self, user_id: str, read: str) -> None:
+    def check_room(self, user_id: str, read_method: str) -> None:
         """Check that the answer of a call would be sent, before there is any work for it.
 
-        What a method answers is known only afterwards. Once an answer is refused, the next ones of
-        its method are not even made, until the user has read any.
+        How large an answer is, is known only afterwards. Once one was refused, the next ones of its
+        method are not even made, until the user has read any answer.
+
+        Args:
+            user_id: of the user, of whom a call has begun.
+            read_method: as for `begin`.
 
         Raises:
             UserLimitError: the user has too many unread answers.
         """
-        if read in self._shares[user_id].refused:
+        if read_method in self._shares[user_id].refused:
             raise _unread_error(self.limits)
 
 
 class LimitedCall:
     """A call that is counted until gRPC has sent its answer, or its caller has gone."""
 
-    __slots__ = ("_ended", "_limiter", "_read", "_share", "_unread")
+    __slots__ = ("_ended", "_limiter", "_read_method", "_share", "_unread")
 
-    def __init__(self, limiter: UserLimiter, share: _Share, read: str) -> None:
+    def __init__(self, limiter: UserLimiter, share: _Share, read_method: str) -> None:
         self._limiter = limiter
         self._share = share
-        self._read = read
+        self._read_method = read_method
         self._unread = 0
         self._ended = False
 
@@ -133,9 +137,10 @@ class LimitedCall:
             UserLimitError: the user has too many unread answers to get this one.
         """
         limits = self._limiter.limits
+        unread = self._share.unread
         # The first answer is always sent: or none larger than the limit ever would be.
-        if self._read and self._share.unread and self._share.unread + size > limits.unread_bytes:
-            self._share.refused.add(self._read)
+        if self._read_method and unread and unread + size > limits.unread_bytes:
+            self._share.refused.add(self._read_method)
             raise _unread_error(limits)
         self._unread += size
         self._share.unread += size
