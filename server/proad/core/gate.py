@@ -76,7 +76,10 @@ class PolicyGate:
     def profile(self) -> Profile | None:
         """Return the profile of the current subject; None: the daemon itself, or an unknown one."""
         subject = current_subject()
-        return None if subject is None else self._profiles.get(subject.profile)
+        if subject is None:
+            return None
+        profiles = self._profiles if subject.access is Access.ALL else self._of_tenants
+        return profiles.get(subject.profile)
 
     def shared_volumes(self) -> tuple[str, ...]:
         """Return which volumes of others the current subject may read, as patterns."""
@@ -94,7 +97,7 @@ class PolicyGate:
         Raises:
             PolicyDeniedError: it does not.
         """
-        self._profile()
+        self._known_profile()
 
     def claiming(self, spec: ContainerSpec) -> AbstractContextManager[None]:
         """Claim what a new container mounts, from before it is admitted until it is known."""
@@ -113,7 +116,7 @@ class PolicyGate:
         Raises:
             PolicyDeniedError: the profile denies it.
         """
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is None:
             return spec
         spec = containers.with_defaults(spec, profile)
@@ -128,7 +131,7 @@ class PolicyGate:
             PolicyDeniedError: the profile denies it.
         """
         del connection
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is None:
             return spec
         spec = domains.with_defaults(spec, profile)
@@ -141,7 +144,7 @@ class PolicyGate:
         The XML of a typed domain is judged there alone; that of a caller once more, with what the
         driver has completed and found in the images.
         """
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is None:
             return unjudged
 
@@ -161,7 +164,7 @@ class PolicyGate:
             InvalidArgumentError: it is no domain XML.
             PolicyDeniedError: the profile denies it.
         """
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is None:
             return source
         facts = await connection.read(driver.domain_facts)
@@ -177,7 +180,7 @@ class PolicyGate:
         Raises:
             PolicyDeniedError: the profile denies it.
         """
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is None:
             return update
         spec: ContainerSpec | DomainSpec
@@ -197,7 +200,7 @@ class PolicyGate:
         Raises:
             PolicyDeniedError: the profile denies it.
         """
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is not None:
             self._deny(below("spec", domains.judge_volume(spec, profile)))
 
@@ -243,7 +246,7 @@ class PolicyGate:
             PolicyDeniedError: what exists was made outside Proa, and the verb is not for that, or
                 the profile would not let the caller make it.
         """
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is None:
             return
         found = list(_foreign(entry, verb, profile))
@@ -296,7 +299,7 @@ class PolicyGate:
         ]
 
     async def _admit_registry(self, registry: str) -> None:
-        profile = self._profile()
+        profile = self._known_profile()
         if profile is None:
             return
         # A profile may name what the ceiling has under "*" only, which asks for the addresses.
@@ -306,14 +309,14 @@ class PolicyGate:
             found = await self._registries.judge(registry, allowed)
             self._deny([found] if found else [])
 
-    def _profile(self) -> Profile | None:
-        """Return the profile of the current subject; None: the daemon itself."""
-        subject = current_subject()
-        if subject is None:
-            return None
-        profiles = self._profiles if subject.access is Access.ALL else self._of_tenants
-        profile = profiles.get(subject.profile)
-        if profile is None:
+    def _known_profile(self) -> Profile | None:
+        """Return the profile of the current subject; None: the daemon itself.
+
+        Raises:
+            PolicyDeniedError: the host has no such profile.
+        """
+        profile, subject = self.profile(), current_subject()
+        if profile is None and subject is not None:
             _end([_unknown(subject.profile)])
         return profile
 

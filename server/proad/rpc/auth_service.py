@@ -64,6 +64,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
                 peer=peer,
                 forwarded=addresses,
             )
+        act_for_user_of(issued)
         return v1.CreateTokenResponse(**token_fields(issued))
 
     async def RefreshToken(
@@ -74,6 +75,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             peer=context.peer(),
             forwarded=forwarded(headers(context)),
         )
+        act_for_user_of(issued)
         return v1.RefreshTokenResponse(**token_fields(issued))
 
     async def GetCaller(
@@ -99,12 +101,13 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
         return v1.RevokeTokenResponse()
 
 
-def token_fields(issued: IssuedToken) -> dict[str, Any]:
-    """Return the fields of a response, which are the same for every way to get a token.
-
-    From here on the call is the user's, also in the audit log.
-    """
+def act_for_user_of(issued: IssuedToken) -> None:
+    """Let the current call be of the user who gets a token, so that the logs name the user."""
     act_for(Subject(issued.username, issued.user_id, issued.token_id))
+
+
+def token_fields(issued: IssuedToken) -> dict[str, Any]:
+    """Return the fields of a response, which are the same for every way to get a token."""
     refresh = issued.refresh_expire_time
     return {
         "token": issued.token,

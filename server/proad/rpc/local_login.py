@@ -22,7 +22,7 @@ from proad.core.actor import current_actor
 from proad.errors import InvalidArgumentError, ProaError
 from proad.lines import LineLimits, Peer, answering
 from proad.rpc.access_log import AccessLog
-from proad.rpc.auth_service import ACCESS_OF, token_fields, wanted_scopes
+from proad.rpc.auth_service import ACCESS_OF, act_for_user_of, token_fields, wanted_scopes
 from proad.rpc.call_auditor import CallAuditor
 from proad.rpc.limits import FieldLimits
 from proad.rpc.methods import methods
@@ -112,6 +112,7 @@ class LocalLogin:
             wanted_scopes(request.scopes),
             access=ACCESS_OF.get(request.access),
         )
+        act_for_user_of(issued)
         return v1.CreateTokenResponse(**token_fields(issued))
 
 
