@@ -41,6 +41,7 @@ from proad.rpc.request_ids import RequestIds
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.server import RpcServer, service_names
 from proad.rpc.server_service import ServerService
+from proad.rpc.servicers import Servicers
 from proad.rpc.signing import Signer
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.timing import RpcTiming
@@ -81,37 +82,39 @@ def compose_server(
             public_reflection=settings.public_reflection,
         ),
         health=Health(hosts, service_names()),
-        auth=AuthService(authenticator, core.owners, quotas),
-        resources=ResourceService(
-            ResourceLister(hosts, inventory, slicer),
-            Lifecycle(resolver, verbs, inventory, gate, quotas),
-            WatchService(hosts, inventory),
-            StatsService(hosts, resolver, inventory, timing.stats),
-            WaitService(resolver, inventory, slicer, timing.waits),
-            paginator,
-            signer,
-            slicer,
-            redactor,
+        servicers=Servicers(
+            auth=AuthService(authenticator, core.owners, quotas),
+            resources=ResourceService(
+                ResourceLister(hosts, inventory, slicer),
+                Lifecycle(resolver, verbs, inventory, gate, quotas),
+                WatchService(hosts, inventory),
+                StatsService(hosts, resolver, inventory, timing.stats),
+                WaitService(resolver, inventory, slicer, timing.waits),
+                paginator,
+                signer,
+                slicer,
+                redactor,
+            ),
+            containers=ContainerService(
+                core.provisioning,
+                Recreator(resolver, verbs, inventory, gate, tenancy, quotas, ledger),
+                ContainerPruner(hosts, verbs, tasks, inventory, slicer),
+            ),
+            images=ImageService(
+                ImageOperations(hosts, tasks, inventory, gate, RegistryLogins(), ledger), paginator
+            ),
+            domains=DomainService(core.provisioning),
+            snapshots=SnapshotService(
+                SnapshotOperations(resolver, verbs, inventory, quotas), paginator
+            ),
+            volumes=VolumeService(
+                VolumeOperations(hosts, tasks, inventory, gate, tenancy, quotas), paginator
+            ),
+            operations=OperationService(journal, paginator),
+            audit=AuditService(audit, paginator, methods()),
+            hosts=HostService(hosts, paginator),
+            server=ServerService(_server_info(settings, inventory)),
         ),
-        containers=ContainerService(
-            core.provisioning,
-            Recreator(resolver, verbs, inventory, gate, tenancy, quotas, ledger),
-            ContainerPruner(hosts, verbs, tasks, inventory, slicer),
-        ),
-        images=ImageService(
-            ImageOperations(hosts, tasks, inventory, gate, RegistryLogins(), ledger), paginator
-        ),
-        domains=DomainService(core.provisioning),
-        snapshots=SnapshotService(
-            SnapshotOperations(resolver, verbs, inventory, quotas), paginator
-        ),
-        volumes=VolumeService(
-            VolumeOperations(hosts, tasks, inventory, gate, tenancy, quotas), paginator
-        ),
-        operations=OperationService(journal, paginator),
-        audit=AuditService(audit, paginator, methods()),
-        hosts=HostService(hosts, paginator),
-        server=ServerService(_server_info(settings, inventory)),
         max_message_bytes=settings.grpc_max_message_bytes,
         max_concurrent_streams=settings.grpc_max_concurrent_streams,
         timing=timing.rpc,

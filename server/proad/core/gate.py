@@ -124,13 +124,12 @@ class PolicyGate:
         self._deny(below("spec", containers.judge(spec, profile, around)))
         return containers.with_joined(spec, around)
 
-    async def admit_domain(self, connection: EngineConnection, spec: DomainSpec) -> DomainSpec:
+    def admit_domain(self, spec: DomainSpec) -> DomainSpec:
         """Return a specification to create a domain from.
 
         Raises:
             PolicyDeniedError: the profile denies it.
         """
-        del connection
         profile = self._known_profile()
         if profile is None:
             return spec

@@ -120,7 +120,7 @@ class Provisioning:
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
-        spec = await self._gate.admit_domain(connection, spec)
+        spec = self._gate.admit_domain(spec)
         tell_plan(Plan.of_domain(spec))
         if isinstance(driver, Volumes):
             shared = self._gate.shared_volumes()

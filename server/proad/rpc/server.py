@@ -11,39 +11,16 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from proa.v1 import (
-    audit_service_pb2_grpc,
-    auth_service_pb2_grpc,
-    container_service_pb2_grpc,
-    domain_service_pb2_grpc,
-    host_service_pb2_grpc,
-    image_service_pb2_grpc,
-    operation_service_pb2_grpc,
-    resource_service_pb2_grpc,
-    server_service_pb2_grpc,
-    snapshot_service_pb2_grpc,
-    volume_service_pb2_grpc,
-)
 from proad.config import ListenAddress, TcpAddress, UnixAddress
 from proad.errors import SetupError
 from proad.rpc import caller
-from proad.rpc.audit_service import AuditService
-from proad.rpc.auth_service import AuthService
-from proad.rpc.container_service import ContainerService
 from proad.rpc.decode import prepare_all
-from proad.rpc.domain_service import DomainService
 from proad.rpc.health import Health
-from proad.rpc.host_service import HostService
-from proad.rpc.image_service import ImageService
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SERVICES, largest_request
-from proad.rpc.operation_service import OperationService
-from proad.rpc.resource_service import ResourceService
-from proad.rpc.server_service import ServerService
-from proad.rpc.snapshot_service import SnapshotService
+from proad.rpc.servicers import Servicers
 from proad.rpc.timing import RpcTiming
 from proad.rpc.tls_credentials import TlsCredentials
-from proad.rpc.volume_service import VolumeService
 from proad.sockets import SocketAccess, unshared
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +38,7 @@ class RpcServer:
     Args:
         interceptor: handles every call.
         health: the health service.
-        servicers: one for each service of the contract.
+        servicers: those of the contract.
         max_message_bytes: largest message that is sent.
         max_concurrent_streams: calls at a time on one connection.
         timing: durations.
@@ -72,17 +49,7 @@ class RpcServer:
         *,
         interceptor: CallInterceptor,
         health: Health,
-        auth: AuthService,
-        resources: ResourceService,
-        containers: ContainerService,
-        images: ImageService,
-        domains: DomainService,
-        snapshots: SnapshotService,
-        volumes: VolumeService,
-        hosts: HostService,
-        operations: OperationService,
-        audit: AuditService,
-        server: ServerService,
+        servicers: Servicers,
         max_message_bytes: int,
         max_concurrent_streams: int,
         timing: RpcTiming = RpcTiming(),
@@ -90,7 +57,7 @@ class RpcServer:
         self._timing = timing
         self._interceptor = interceptor
         self._health = health
-        self._resources = resources
+        self._servicers = servicers
         # One for each address: gRPC tells a call nothing of the address that it came by.
         self._servers: list[grpc.aio.Server] = []
         self._options = [
@@ -118,25 +85,14 @@ class RpcServer:
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ]
 
-        def register(registry: Any) -> None:
-            auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, registry)
-            resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(resources, registry)
-            container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, registry)
-            image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, registry)
-            domain_service_pb2_grpc.add_DomainServiceServicer_to_server(domains, registry)
-            snapshot_service_pb2_grpc.add_SnapshotServiceServicer_to_server(snapshots, registry)
-            volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, registry)
-            host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
-            server_service_pb2_grpc.add_ServerServiceServicer_to_server(server, registry)
-            operation_service_pb2_grpc.add_OperationServiceServicer_to_server(operations, registry)
-            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit, registry)
-            health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
-            names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
-            # Their stubs have no type for it.
-            add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
-            add_reflection(reflection.aio.ReflectionServicer(names), registry)
-
-        self._register = register
+    def _register(self, registry: Any) -> None:
+        """Register all services, those beside the contract included."""
+        self._servicers.register(registry)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, registry)
+        names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
+        # Their stubs have no type for it.
+        add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        add_reflection(reflection.aio.ReflectionServicer(names), registry)
 
     def _server_at(self, address: ListenAddress) -> grpc.aio.Server:
         """Return a new server of all services, for one address."""
@@ -195,7 +151,7 @@ class RpcServer:
         """Report NOT_SERVING, refuse new calls, and wait up to `drain` for those in flight."""
         await self._health.stop()
         self._interceptor.close()
-        self._resources.close()
+        self._servicers.resources.close()
         try:
             await asyncio.wait_for(self._interceptor.drained(), drain.total_seconds())
         except TimeoutError:
