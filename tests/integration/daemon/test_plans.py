@@ -1,7 +1,8 @@
 """Plans against acts: on real engines, what a check says of a request is what the request does."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import docker
@@ -34,14 +35,24 @@ def check_variety(ended: Counter[str], count: int) -> None:
     assert len(ended) >= 10, ended
 
 
+@pytest.fixture
+def engine(token: str) -> Iterator[docker.APIClient]:
+    """Docker itself, without the volumes of the cases once their containers are gone."""
+    with closing(docker.APIClient()) as engine:
+        yield engine
+        for volume in engine.volumes(filters={"name": token})["Volumes"] or []:
+            engine.remove_volume(volume["Name"])
+
+
+# The client comes after the engine, so that its containers go before their volumes.
 @pytest.mark.docker
-def test_plans_of_containers_are_what_is_done(client: proa.Client, token: str):
+def test_plans_of_containers_are_what_is_done(
+    engine: docker.APIClient, client: proa.Client, token: str
+):
     ended = compare_containers(client, token, CONTAINERS, SEED)
 
     check_variety(ended, CONTAINERS)
-    raw = docker.APIClient()
-    found = raw.containers(all=True, filters={"name": token})
-    raw.close()
+    found = engine.containers(all=True, filters={"name": token})
     assert {name for each in found for name in each["Names"]} == {
         f"/{token}-{name}" for name in ("a", "b", "taken")
     }
