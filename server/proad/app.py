@@ -142,7 +142,7 @@ async def serving(
         await stack.enter_async_context(audit.opened(auditor.known))
         await stack.enter_async_context(supervised(connections))
         await stack.enter_async_context(core.inventory.following())
-        await stack.enter_async_context(core.tenancy.following(core.hosts))
+        await stack.enter_async_context(core.volume_owners.following(core.hosts))
         failed = await requests.failed_creates(datetime.now(UTC) - RETENTION)
         await stack.enter_async_context(core.removals.watching(failed))
         await stack.enter_async_context(journal.opened())

@@ -13,7 +13,7 @@ from proad.core.requests import JournalTiming
 from proad.core.resolver import ResolverTiming
 from proad.core.stats_service import StatsStreamTiming
 from proad.core.verb_runner import VerbTiming
-from proad.core.volume_tenancy import VolumeTiming
+from proad.core.volume_owner_reconciler import VolumeTiming
 from proad.core.wait_service import WaitTiming
 from proad.rpc.timing import RpcTiming
 

@@ -22,6 +22,7 @@ from proad.core.slices import TimeSlicer
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
+from proad.core.volume_owner_cache import VolumeOwnerCache
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.model import Resource
 from proad.policy import Policy
@@ -45,7 +46,7 @@ class CoreHarness:
         gate = PolicyGate(policy, self.inventory)
         verbs = VerbRunner(resolver, self.inventory, tasks, gate)
         ledger = ImageLedger(LocalImageRecords())
-        tenancy = VolumeTenancy(LocalVolumeOwners(), NoOwnerNames())
+        tenancy = VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwnerNames())
         quotas = Quotas(self.inventory, tenancy, gate)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas)
         self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas, ledger)

@@ -23,6 +23,8 @@ from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
 from proad.core.surroundings import SurroundingsReader
 from proad.core.verb_runner import VerbRunner
+from proad.core.volume_owner_cache import VolumeOwnerCache
+from proad.core.volume_owner_reconciler import VolumeOwnerReconciler
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.ports.records import ImageRecords, ResourceRecords, VolumeOwners
 from proad.store.database import Database
@@ -45,6 +47,7 @@ class Core:
     ledger: ImageLedger
     owners: OwnerStore
     tenancy: VolumeTenancy
+    volume_owners: VolumeOwnerReconciler
     slicer: TimeSlicer
     tasks: ShieldedTasks
 
@@ -69,7 +72,8 @@ async def compose_core(
     inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
     resolver = Resolver(hosts, inventory, timing.resolver)
     tasks = ShieldedTasks()
-    tenancy = VolumeTenancy(volume_owners or LocalVolumeOwners(), owners, timing.volumes)
+    owner_cache = VolumeOwnerCache(volume_owners or LocalVolumeOwners())
+    tenancy = VolumeTenancy(owner_cache, owners)
     surroundings = SurroundingsReader(inventory, connections, protected_paths(settings), tenancy)
     gate = PolicyGate(settings.policy, inventory, surroundings)
     verbs = VerbRunner(resolver, inventory, tasks, gate, timing.verbs)
@@ -88,6 +92,7 @@ async def compose_core(
         ledger=ledger,
         owners=owners,
         tenancy=tenancy,
+        volume_owners=VolumeOwnerReconciler(owner_cache, timing.volumes),
         slicer=slicer,
         tasks=tasks,
     )

@@ -8,7 +8,8 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Entry, Inventory
 from proad.core.resolver import Resolver
-from proad.core.volume_tenancy import VolumeTenancy, id_of_container_volume
+from proad.core.volume_owner_cache import id_of_container_volume
+from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import InvalidArgumentError, ResourceNotFoundError, VolumeNotFoundError
 from proad.model import ResourceKind
 from proad.policy.domains.xml import disks_of

@@ -8,6 +8,18 @@ from contextlib import contextmanager
 from proad.core.engine_connection import EngineConnection
 from proad.ports.records import EngineIdentity, VolumeOwner, VolumeOwners
 
+_CONTAINERS = "container volume "
+
+
+def id_of_container_volume(name: str) -> str:
+    """Return the id of a volume of containers, which is known by its name alone."""
+    return f"{_CONTAINERS}{name}"
+
+
+def is_of_containers(id: str) -> bool:
+    """Return whether an id is that of a volume of containers; others are of storage pools."""
+    return id.startswith(_CONTAINERS)
+
 
 class VolumeOwnerCache:
     """The owners of the volumes of each engine, by ids; each change is stored first.

@@ -2,27 +2,22 @@
 
 import asyncio
 from collections.abc import (
-    AsyncIterator,
     Collection,
     Container,
     Iterable,
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-
-import structlog
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 
 from proad.core.engine_connection import EngineConnection
-from proad.core.hosts import Hosts
 from proad.core.tenancy import current_owner_id, current_visibility
-from proad.core.volume_owner_cache import VolumeOwnerCache
+from proad.core.volume_owner_cache import VolumeOwnerCache, id_of_container_volume
 from proad.core.volume_sources import deny_writing, is_of_pool, not_there, volumes_at
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
-    ProaError,
     VolumeNotFoundError,
 )
 from proad.model import (
@@ -36,23 +31,7 @@ from proad.model import (
 )
 from proad.policy.bounds import matches_volume
 from proad.ports import ContainerAttachments, Domains, Volumes
-from proad.ports.records import EngineIdentity, Owners, VolumeOwner, VolumeOwners
-
-_log = structlog.get_logger(__name__)
-
-_CONTAINERS = "container volume "
-"""What the ids of volumes of containers begin with; their names follow, which are theirs alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeTiming:
-    """Durations of the owners of volumes.
-
-    Attributes:
-        interval: seconds between two looks for volumes that are no more.
-    """
-
-    interval: float = 60.0
+from proad.ports.records import Owners, VolumeOwner
 
 
 class VolumeTenancy:
@@ -62,19 +41,13 @@ class VolumeTenancy:
     made it, or to that user's team. One that Proa did not make belongs to nobody.
 
     Args:
-        owners: where the owners outlive the process.
+        owners: the owners.
         names: has the names of owners.
-        timing: when to look for volumes that are no more.
     """
 
-    def __init__(
-        self, owners: VolumeOwners, names: Owners, timing: VolumeTiming = VolumeTiming()
-    ) -> None:
-        self._interval = timing.interval
-        self._owners = VolumeOwnerCache(owners)
+    def __init__(self, owners: VolumeOwnerCache, names: Owners) -> None:
+        self._owners = owners
         self._names = names
-        # Volumes of containers that were not there at the last look.
-        self._missing: dict[EngineIdentity, frozenset[str]] = {}
         # Engines whose owners were loaded before a sum was made.
         self._loaded: set[EngineRef] = set()
 
@@ -357,7 +330,7 @@ class VolumeTenancy:
         """
         _identity, known = await self._owners.load(connection)
         mounts = resource.container.mounts if resource.container is not None else ()
-        used = {f"{_CONTAINERS}{each.volume.name}" for each in mounts if each.volume}
+        used = {id_of_container_volume(each.volume.name) for each in mounts if each.volume}
         if disks and isinstance(connection.driver, Volumes):
             listed = await _listed(connection, connection.driver, "")
             found = await asyncio.to_thread(volumes_at, disks, listed)
@@ -386,68 +359,6 @@ class VolumeTenancy:
         await self._owners.put(connection, [row])
         names = await self._names.names({before.owner} - {""})
         return names.get(before.owner, "")
-
-    async def settle(self, connection: EngineConnection, driver: Volumes) -> None:
-        """Forget the owners of volumes that are no more.
-
-        Raises:
-            ProaError: it cannot be told which volumes there are.
-        """
-        identity, known = await self._owners.load(connection)
-        before = {id: row for id, row in known.items() if not id.startswith(_CONTAINERS)}
-        kept = self._owners.kept()
-        there = await connection.read(driver.recorded_volumes)
-        await self._owners.forget(identity, before, before.keys() - there - kept)
-
-    async def settle_containers(
-        self, connection: EngineConnection, driver: ContainerAttachments
-    ) -> None:
-        """Forget the owners of volumes of containers that were not there twice in a row.
-
-        An engine may make a volume a while after the create was given up.
-
-        Raises:
-            ProaError: it cannot be told which volumes there are.
-        """
-        identity, known = await self._owners.load(connection)
-        before = {id: row for id, row in known.items() if id.startswith(_CONTAINERS)}
-        there = {
-            id_of_container_volume(each.name)
-            for each in await connection.read(driver.container_volumes)
-        }
-        missing = before.keys() - there
-        gone = missing & self._missing.get(identity, frozenset())
-        self._missing[identity] = frozenset(missing)
-        await self._owners.forget(identity, before, gone)
-
-    @asynccontextmanager
-    async def following(self, hosts: Hosts) -> AsyncIterator[None]:
-        """Forget the owners of volumes that are no more, within the block."""
-        task = asyncio.create_task(self._follow(hosts))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _follow(self, hosts: Hosts) -> None:
-        while True:
-            for connection in hosts.connections:
-                if not connection.lost:
-                    try:
-                        if isinstance(connection.driver, Volumes):
-                            await self.settle(connection, connection.driver)
-                        if isinstance(connection.driver, ContainerAttachments):
-                            await self.settle_containers(connection, connection.driver)
-                    except ProaError as error:
-                        engine = str(connection.ref)
-                        _log.info("volumes not compared", engine=engine, cause=error.message)
-            await asyncio.sleep(self._interval)
-
-
-def id_of_container_volume(name: str) -> str:
-    """Return the id of a volume of containers by its name."""
-    return f"{_CONTAINERS}{name}"
 
 
 def _named(spec: ContainerSpec) -> set[str]:

@@ -15,7 +15,7 @@ from proad.auth.keys import KeyRing
 from proad.config import Settings
 from proad.control import Control
 from proad.core.local_records import LocalVolumeOwners
-from proad.core.volume_tenancy import VolumeTiming
+from proad.core.volume_owner_reconciler import VolumeTiming
 from proad.drivers.docker import DockerDriver
 from proad.timing import DaemonTiming
 from relaxed_policy import RELAXED

@@ -14,6 +14,7 @@ from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwn
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.volume_owner_cache import VolumeOwnerCache
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import (
     EngineConflictError,
@@ -250,7 +251,7 @@ async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inv
         ShieldedTasks(),
         inventory,
         gate,
-        VolumeTenancy(LocalVolumeOwners(), NoOwnerNames()),
+        VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwnerNames()),
         unlimited(inventory, gate),
         ImageLedger(LocalImageRecords()),
     )

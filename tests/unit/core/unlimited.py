@@ -2,9 +2,12 @@
 
 from proad.core.local_records import LocalVolumeOwners, NoOwnerNames
 from proad.core.quotas import Quotas
+from proad.core.volume_owner_cache import VolumeOwnerCache
 from proad.core.volume_tenancy import VolumeTenancy
 
 
 def unlimited(inventory, gate):
     """Return quotas over an inventory."""
-    return Quotas(inventory, VolumeTenancy(LocalVolumeOwners(), NoOwnerNames()), gate)
+    return Quotas(
+        inventory, VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwnerNames()), gate
+    )
