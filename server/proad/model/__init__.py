@@ -8,18 +8,16 @@ from proad.model.checks import (
     prepare,
     validate,
 )
-from proad.model.container import (
+from proad.model.container import Container, ContainerSpec, HealthStatus, is_reserved
+from proad.model.container_parts import (
     NETWORK_OF,
     BindMount,
-    Container,
     ContainerDisplay,
     ContainerResources,
-    ContainerSpec,
     Device,
     DisplayProtocol,
     EnvSecret,
     HealthCheck,
-    HealthStatus,
     Mount,
     NetworkAttachment,
     PortProtocol,
@@ -29,7 +27,6 @@ from proad.model.container import (
     TmpfsMount,
     Ulimit,
     VolumeMount,
-    is_reserved,
 )
 from proad.model.domain import (
     DEFAULT_DISK_BYTES,

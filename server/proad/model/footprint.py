@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from proad.model.container import RestartPolicy
+from proad.model.container_parts import RestartPolicy
 from proad.model.domain import DiskFormat
 from proad.model.resource import Resource
 from proad.model.snapshot import Snapshot

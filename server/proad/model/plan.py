@@ -6,7 +6,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from proad.errors import CapabilityMissingError
-from proad.model.container import ContainerSpec, EnvSecret
+from proad.model.container import ContainerSpec
+from proad.model.container_parts import EnvSecret
 from proad.model.domain import DomainSpec
 
 

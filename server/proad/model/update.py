@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from pydantic_core import to_jsonable_python
 
 from proad.errors import CapabilityMissingError, InvalidArgumentError
-from proad.model.container import ContainerResources, ContainerSpec
+from proad.model.container import ContainerSpec
+from proad.model.container_parts import ContainerResources
 from proad.model.domain import DomainSpec
 from proad.model.plan import ChangeEffect, UpdatePlan
 from proad.model.resource import ResourceKind
