@@ -7,36 +7,12 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Never, Self
 
-import structlog
-
+from proad.drivers.libvirt.components import LibvirtComponents
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
-from proad.drivers.libvirt.connections.connection import Connection
-from proad.drivers.libvirt.create import DomainCreator
-from proad.drivers.libvirt.delete import DomainDeleter
 from proad.drivers.libvirt.errors import ENGINE
-from proad.drivers.libvirt.events import DomainEvent, DomainEvents
-from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
-from proad.drivers.libvirt.lifecycle import DomainLifecycle
-from proad.drivers.libvirt.read_calls import ReadCalls
-from proad.drivers.libvirt.reader import DomainReader
-from proad.drivers.libvirt.recovery import DomainRecovery
-from proad.drivers.libvirt.snapshot_calls import SnapshotCalls
-from proad.drivers.libvirt.stats import StatsCollector
-from proad.drivers.libvirt.stop import DomainStopper
-from proad.drivers.libvirt.storage.catalog import VolumeCatalog
-from proad.drivers.libvirt.storage.disk_images import DiskImages
-from proad.drivers.libvirt.storage.finder import Finder
-from proad.drivers.libvirt.storage.media import Media
-from proad.drivers.libvirt.storage.reconcile import Reconciler
-from proad.drivers.libvirt.storage.storage import Storage
-from proad.drivers.libvirt.storage.volumes import VolumeCalls
-from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.timing import LibvirtTiming
-from proad.drivers.libvirt.update_calls import UpdateCalls
 from proad.drivers.records import LocalVolumeRecords
-from proad.drivers.tolerant import Omissions
-from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import redacted
 from proad.model import (
     DeleteOptions,
@@ -82,8 +58,6 @@ from proad.ports.records import EngineIdentity, VolumeRecords
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 MEDIA_DIRS = ("/srv",)
 
-_log = structlog.get_logger(__name__)
-
 
 class LibvirtDriver:
     """Controls the domains of one libvirtd.
@@ -122,72 +96,21 @@ class LibvirtDriver:
         timing: LibvirtTiming = LibvirtTiming(),
     ) -> None:
         self.endpoint = redacted(uri)
-        self._omissions = Omissions(ENGINE)
-        self._host = LibvirtHost(virt_type, uri, self._omissions)
-        self._catalog = VolumeCatalog(records or LocalVolumeRecords(), self._host, timing.catalog)
-        self._events = DomainEvents()
-        self._connection = Connection(
+        self._parts = LibvirtComponents(
             uri,
+            virt_type=virt_type,
             threads=threads,
-            on_event=self._on_event,
-            on_loss=self._on_loss,
-            timing=timing.connection,
-        )
-        self._reader = DomainReader(self._catalog, self._host.facts, self._omissions)
-        self._reconciler = Reconciler(self._connection, self._catalog, timing.catalog)
-        self._subscriptions = Subscriptions(self._connection, self._reader, timing.poll_interval)
-        self._stats = StatsCollector(self._connection, self._omissions, timing.stats)
-        pool_path = default_pool_path or DEFAULT_POOL_PATH
-        storage = Storage(Finder(default_pool, pool_path), self._catalog)
-        media = Media((*media_dirs, pool_path))
-        images = DiskImages(self._catalog, storage.chains)
-        self._under_way = CreatesUnderWay(ENGINE)
-        self._reads = ReadCalls(
-            self._connection,
-            self._reader,
-            self._host,
-            images,
+            default_pool=default_pool,
+            default_pool_path=default_pool_path or DEFAULT_POOL_PATH,
             media_dirs=tuple(media_dirs),
-            finder=storage.find,
-        )
-        self._volumes = VolumeCalls(self._connection, storage, self._under_way)
-        self._snapshots = SnapshotCalls(
-            self._connection, self._reader, self._omissions, self._under_way
-        )
-        self._updater = UpdateCalls(self._connection, self._reader, timing.resize)
-        self._creator = DomainCreator(
-            self._connection,
-            self._reader,
-            self._host,
-            storage,
-            media,
-            images,
-            self._under_way,
-        )
-        self._lifecycle = DomainLifecycle(self._connection, self._reader)
-        self._stopper = DomainStopper(
-            self._connection,
-            self._events,
-            self._reader,
-            storage,
-            self._catalog,
-            timing.shutdown,
-        )
-        self._deleter = DomainDeleter(self._connection, self._reader, storage, self._catalog)
-        self._recovery = DomainRecovery(
-            self._connection,
-            self._reader,
-            storage,
-            self._catalog,
-            self._deleter,
-            self._omissions,
-            self._under_way,
+            records=records or LocalVolumeRecords(),
+            timing=timing,
         )
 
     async def __aenter__(self) -> Self:
         """Start the driver's threads; make no call to libvirt."""
-        self._catalog.start()
-        await self._connection.start()
+        self._parts.catalog.start()
+        await self._parts.connection.start()
         return self
 
     async def __aexit__(
@@ -197,36 +120,36 @@ class LibvirtDriver:
         traceback: TracebackType | None,
     ) -> None:
         """Close the connections; domains run on."""
-        self._subscriptions.end("the driver is closed")
-        await self._connection.close()
+        self._parts.subscriptions.end("the driver is closed")
+        await self._parts.connection.close()
 
     # Driver
 
     async def probe(self) -> EngineInfo:
         """Return libvirt's version and host; connect if necessary."""
-        return await self._connection.call(self._host.info, bulkhead=Bulkhead.READ)
+        return await self._parts.connection.call(self._parts.host.info, bulkhead=Bulkhead.READ)
 
     async def identity(self) -> EngineIdentity:
         """Return the UUID of the host, and which of its libvirtds it is."""
-        return await self._connection.call(self._host.identity, bulkhead=Bulkhead.READ)
+        return await self._parts.connection.call(self._parts.host.identity, bulkhead=Bulkhead.READ)
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Return all domains; a SUMMARY costs the same few calls for any number."""
-        return await self._reads.all(view)
+        return await self._parts.reads.all(view)
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Return one domain."""
-        return await self._reads.one(id, view)
+        return await self._parts.reads.one(id, view)
 
     async def find_id(self, name: str) -> str:
         """Return the UUID of the domain of that name."""
-        return await self._reads.find_id(name)
+        return await self._parts.reads.find_id(name)
 
     @asynccontextmanager
     async def subscribe(self, on_event: OnEvent) -> AsyncIterator[asyncio.Future[Never]]:
         """Call `on_event` for each event of a domain; reconcile the records of volumes meanwhile."""
-        async with self._subscriptions.subscribed(on_event) as lost:
-            reconciling = asyncio.create_task(self._reconciler.run())
+        async with self._parts.subscriptions.subscribed(on_event) as lost:
+            reconciling = asyncio.create_task(self._parts.reconciler.run())
             try:
                 yield lost
             finally:
@@ -234,43 +157,43 @@ class LibvirtDriver:
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a domain, or resume it."""
-        return await self._lifecycle.start(id, options)
+        return await self._parts.lifecycle.start(id, options)
 
     async def stop(
         self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Stop a domain; None means GRACEFUL within 60 s."""
-        return await self._stopper.stop(id, options, on_step)
+        return await self._parts.stopper.stop(id, options, on_step)
 
     async def restart(
         self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Restart a domain; None means GRACEFUL within 60 s."""
-        return await self._stopper.restart(id, options, on_step)
+        return await self._parts.stopper.restart(id, options, on_step)
 
     async def pause(self, id: str) -> Resource:
         """Pause a domain."""
-        return await self._lifecycle.transition(id, Verb.PAUSE)
+        return await self._parts.lifecycle.transition(id, Verb.PAUSE)
 
     async def resume(self, id: str) -> Resource:
         """Resume a domain; wake it if it suspended itself."""
-        return await self._lifecycle.transition(id, Verb.RESUME)
+        return await self._parts.lifecycle.transition(id, Verb.RESUME)
 
     async def delete(
         self, id: str, options: DeleteOptions = DeleteOptions(), *, begin: Begin = at_once
     ) -> Resource:
         """Delete a domain, and the volumes that were created for it unless `keep_volumes`."""
-        return await self._deleter.delete(id, options, begin)
+        return await self._parts.deleter.delete(id, options, begin)
 
     # Domains
 
     async def domain_facts(self) -> DomainFacts:
         """Return the facts on which domain XML is judged."""
-        return await self._reads.facts()
+        return await self._parts.reads.facts()
 
     async def domain_documents(self, id: str, *, snapshot: str = "") -> tuple[DomainDocument, ...]:
         """Return all XML that a start, or a revert to a snapshot, would run."""
-        return await self._reads.documents(id, snapshot)
+        return await self._parts.reads.documents(id, snapshot)
 
     async def create_domain(
         self,
@@ -281,7 +204,9 @@ class LibvirtDriver:
         judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain and its new volumes; start it if requested."""
-        return await self._creator.from_spec(spec, start=start, announce=announce, judge=judge)
+        return await self._parts.creator.from_spec(
+            spec, start=start, announce=announce, judge=judge
+        )
 
     async def create_domain_from_xml(
         self,
@@ -292,25 +217,27 @@ class LibvirtDriver:
         judge: JudgeXml = unjudged,
     ) -> Resource:
         """Create a domain from XML; never change an existing one."""
-        return await self._creator.from_xml(source, start=start, announce=announce, judge=judge)
+        return await self._parts.creator.from_xml(
+            source, start=start, announce=announce, judge=judge
+        )
 
     async def find_running(self, runtime_id: int) -> str:
         """Return the UUID of the domain that runs under this number now."""
-        return await self._reads.find_running(runtime_id)
+        return await self._parts.reads.find_running(runtime_id)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML, without passwords."""
-        return await self._reads.xml(id, inactive=inactive)
+        return await self._parts.reads.xml(id, inactive=inactive)
 
     # Snapshots
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
         """Return the snapshots of a domain, in any order."""
-        return await self._snapshots.list(id)
+        return await self._parts.snapshots.list(id)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Return one snapshot."""
-        return await self._snapshots.get(id, name)
+        return await self._parts.snapshots.get(id, name)
 
     async def create_snapshot(
         self,
@@ -320,29 +247,29 @@ class LibvirtDriver:
         announce: AnnounceFootprint = unannounced,
     ) -> Snapshot:
         """Take a snapshot, with memory if the domain is active."""
-        return await self._snapshots.create(id, spec, announce)
+        return await self._parts.snapshots.create(id, spec, announce)
 
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
     ) -> Resource:
         """Revert a domain to a snapshot; None: to the state that it had then."""
-        return await self._snapshots.revert(id, name, state)
+        return await self._parts.snapshots.revert(id, name, state)
 
     async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
         """Delete a snapshot, and with `children` those taken after it."""
-        await self._snapshots.delete(id, name, children=children)
+        await self._parts.snapshots.delete(id, name, children=children)
 
     # Volumes
 
     async def list_volumes(self, pool: str = "") -> list[Volume]:
         """Return the volumes of a pool, or of all active pools."""
-        return await self._volumes.list(pool)
+        return await self._parts.volumes.list(pool)
 
     async def create_volume(
         self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
     ) -> Volume:
         """Create a volume."""
-        return await self._volumes.create(spec, announce)
+        return await self._parts.volumes.create(spec, announce)
 
     async def delete_volume(
         self,
@@ -353,52 +280,34 @@ class LibvirtDriver:
         begin: Begin = at_once,
     ) -> None:
         """Delete a volume that is not in use."""
-        await self._volumes.delete(VolumeRef(pool=pool, name=name), ignore_unreadable, begin)
+        await self._parts.volumes.delete(VolumeRef(pool=pool, name=name), ignore_unreadable, begin)
 
     async def recorded_volumes(self) -> Collection[str]:
         """Return the ids of the records of all volumes that Proa made."""
-        return await self._volumes.recorded()
+        return await self._parts.volumes.recorded()
 
     # Recovery
 
     async def find_created(self, footprint: Footprint) -> Found | None:
         """Return what an interrupted create has made."""
-        return await self._recovery.find(footprint)
+        return await self._parts.recovery.find(footprint)
 
     async def undo_created(self, footprint: Footprint, *, force: bool = False) -> tuple[str, ...]:
         """Remove what an interrupted create has left."""
-        return await self._recovery.undo(footprint, force=force)
+        return await self._parts.recovery.undo(footprint, force=force)
 
     # Updates
 
     async def plan_update(self, id: str, update: ResourceUpdate) -> UpdatePlan:
         """Return what an update would do."""
-        return await self._updater.plan(id, update)
+        return await self._parts.updater.plan(id, update)
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change a domain: name, labels, title, description, memory, vCPUs, autostart."""
-        return await self._updater.update(id, update)
+        return await self._parts.updater.update(id, update)
 
     # Stats
 
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
         """Return a sample of each of these domains that runs."""
-        return await self._stats.stats(ids)
-
-    # Internals
-
-    def _on_event(self, event: DomainEvent) -> None:
-        if event.state_only:
-            self._reader.forget_state(event.id)
-        else:
-            self._reader.forget(event.id)
-        translated = event.translated()
-        if translated.ended:
-            self._stats.forget(event.id)
-        self._events.publish(event)
-        self._subscriptions.publish(translated)
-
-    def _on_loss(self) -> None:
-        self._subscriptions.end("the connection was lost")
-        self._reader.forget_all()
-        self._host.forget()
+        return await self._parts.stats.stats(ids)
