@@ -1,7 +1,11 @@
 """Volumes that a profile shares: others read them, and nobody but who may see all writes them."""
 
-import pytest
+import asyncio
 
+import pytest
+from typer.testing import CliRunner
+
+from proa.cli.app import app
 from proad.model import Access
 from relaxed_policy import RELAXED
 from rpc.daemon import MEMORY_BYTES
@@ -41,6 +45,16 @@ async def test_shared_volume_is_listed_without_its_owner(daemon, alice):
     assert (volume.name, volume.owner, volume.read_only) == (GOLDEN, "", True)
     everything = {each.name: each for each in (await daemon.call("ListVolumes")).volumes}
     assert {(each.owner, each.read_only) for each in everything.values()} == {("ann", False)}
+
+
+async def test_shared_volume_in_a_table_is_marked_as_read_only(daemon, alice, tmp_path):
+    await alice.call("CreateVolume", spec={"name": "own", "capacity_bytes": BYTES})
+    environment = {"PROA_TOKEN": alice.token, "XDG_STATE_HOME": str(tmp_path)}
+    command = ["--target", daemon.address, "volumes", "ls"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command, env=environment)
+    rows = [line.split() for line in result.stdout.splitlines() if line]
+    modes = {row[1]: [word for word in row if word in {"ro", "rw"}] for row in rows[1:]}
+    assert modes == {GOLDEN: ["ro"], "own": ["rw"]}
 
 
 async def test_shared_volume_is_a_base_and_a_medium(alice):

@@ -22,7 +22,8 @@ _COLUMNS = (
     Column("FORMAT", rank=4),
     Column("SIZE", rank=2),
     Column("USED", rank=3),
-    Column("PATH", rank=5, least=20),
+    Column("MODE", rank=5),
+    Column("PATH", rank=6, least=20),
 )
 
 
@@ -56,6 +57,7 @@ def ls(
             word(v1.DiskFormat, v1.DiskFormat.Name(volume.format)) if volume.format else "",
             human_size(volume.capacity_bytes),
             human_size(volume.allocation_bytes),
+            "ro" if volume.read_only else "rw",
             volume.path,
         )
         for volume in found
