@@ -1,11 +1,12 @@
 """Volumes that a profile shares: others read them, and nobody but who may see all writes them."""
 
 import asyncio
+import os
+import sys
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from proa.cli.app import app
 from proad.model import Access
 from relaxed_policy import RELAXED
 from rpc.daemon import MEMORY_BYTES
@@ -49,11 +50,14 @@ async def test_shared_volume_is_listed_without_its_owner(daemon, alice):
 
 async def test_shared_volume_in_a_table_is_marked_as_read_only(daemon, alice, tmp_path):
     await alice.call("CreateVolume", spec={"name": "own", "capacity_bytes": BYTES})
-    environment = {"PROA_TOKEN": alice.token, "XDG_STATE_HOME": str(tmp_path)}
-    command = ["--target", daemon.address, "volumes", "ls"]
-    result = await asyncio.to_thread(CliRunner().invoke, app, command, env=environment)
-    rows = [line.split() for line in result.stdout.splitlines() if line]
-    modes = {row[1]: [word for word in row if word in {"ro", "rw"}] for row in rows[1:]}
+    command = [Path(sys.executable).with_name("proa"), "--target", daemon.address, "volumes", "ls"]
+    environment = {**os.environ, "PROA_TOKEN": alice.token, "XDG_STATE_HOME": str(tmp_path)}
+    listing = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await listing.communicate()
+    _headings, *rows = (line.split() for line in output.decode().splitlines())
+    modes = {row[1]: [word for word in row if word in {"ro", "rw"}] for row in rows}
     assert modes == {GOLDEN: ["ro"], "own": ["rw"]}
 
 
