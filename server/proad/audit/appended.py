@@ -74,6 +74,19 @@ class AppendedFile:
         """The SHA-256 digest of the file."""
         return self._digest.hexdigest()
 
+    def stands(self) -> bool:
+        """Return whether its path still leads to it, with all that was written.
+
+        Who moves, deletes or empties a file, as tools do that rotate logs, is told by no error:
+        what is written then is found by nobody.
+        """
+        own = os.fstat(self._descriptor)
+        try:
+            there = self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(own, there) and own.st_size >= self.size
+
     def extend(self, growth: int) -> bool:
         """Return whether the file can grow and keep its reserve; see `Reserve.extend`."""
         return self._reserve.extend(self._descriptor, self.size, growth)
@@ -129,6 +142,7 @@ class AppendedFile:
     def close(self) -> None:
         """Give up the reserve, and close the file."""
         try:
-            os.ftruncate(self._descriptor, self.size)
+            # One that somebody has cut is left as it is.
+            os.ftruncate(self._descriptor, min(self.size, os.fstat(self._descriptor).st_size))
         finally:
             os.close(self._descriptor)

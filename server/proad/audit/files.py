@@ -10,7 +10,7 @@ from proad.audit.chain import GENESIS, Line, parse
 from proad.ownership import open_own
 
 _LONGEST_HEADER = 4096
-_NAME = re.compile(r"audit-([0-9]{12})\.jsonl")
+_NAME = re.compile(r"audit-[0-9]{12}\.jsonl")
 
 
 def file_name(first: int) -> str:
@@ -18,12 +18,18 @@ def file_name(first: int) -> str:
     return f"audit-{first:012}.jsonl"
 
 
+def first_line(path: Path) -> int:
+    """Return the number of the line that a file of the log begins with."""
+    return int(path.stem.removeprefix("audit-"))
+
+
 def log_files(folder: Path) -> list[tuple[int, Path]]:
     """Return the files of the log with the numbers of their first lines, the oldest first."""
     if not folder.exists():
         return []
-    found = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
-    return sorted((int(match[1]), path) for match, path in found if match)
+    return sorted(
+        (first_line(path), path) for path in folder.iterdir() if _NAME.fullmatch(path.name)
+    )
 
 
 @dataclass(slots=True)

@@ -183,8 +183,9 @@ class _Check:
                 self._find(Damage.CHANGED, file, f"{where} stands after line {sequence}")
             if "missing_to" in line.fields:
                 lost = f"{line.fields.get('missing_from')} to {line.fields['missing_to']}"
-                at = line.fields.get("time")
-                self._find(Damage.CUT, file, f"the lines {lost} were missing at the start of {at}")
+                how = "taken away before" if line is header else "missing at the start of"
+                text = f"the lines {lost} were {how} {line.fields.get('time')}"
+                self._find(Damage.CUT, file, text)
             if torn := line.fields.get("torn_bytes"):
                 self.report.notes.append(
                     f"{file.path.name}: {torn} bytes of a line that was not written to its end "

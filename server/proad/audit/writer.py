@@ -11,7 +11,7 @@ import structlog
 
 from proad.audit.appended import AppendedFile, Sync
 from proad.audit.chain import GENESIS, content, key_id, seal
-from proad.audit.files import LogFile, file_name, log_files, read_file, read_header
+from proad.audit.files import LogFile, file_name, first_line, log_files, read_file, read_header
 from proad.audit.options import MIB, AuditOptions
 from proad.errors import SetupError
 from proad.ownership import check_own_folder
@@ -25,7 +25,7 @@ _OVERHEAD = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartDamage:
-    """What the log was found with at a start.
+    """What the log was found with at a start, or lost while it was written.
 
     Attributes:
         torn_bytes: bytes of a line that was not written to its end.
@@ -134,13 +134,15 @@ class LogWriter:
         return StartDamage(torn_bytes=len(file.torn), changed_after=changed_after)
 
     def next(self) -> int:
-        """Begin another file if this one is full, and return the number of the next line.
+        """Begin another file if this one is full or gone, and return the number of the next line.
 
         Raises:
             OSError: the log cannot be written.
         """
         if self._file is None:
             self._file = self._opened()
+        elif not self._file.stands():
+            self._file = self._replaced(self._file)
         if self._file.size >= self._full_at:
             self._file = self._rotated(self._file)
         return self._sequence + 1
@@ -223,8 +225,30 @@ class LogWriter:
         self._full_at = self._options.file_bytes
         return following
 
-    def _next(self, digest: str | None) -> AppendedFile:
-        """Make a file that follows the one with a digest, and remove those that are not kept."""
+    def _replaced(self, lost: AppendedFile) -> AppendedFile:
+        """Return the file that follows one that was moved, deleted or cut, and says so.
+
+        Raises:
+            OSError: none can be made.
+        """
+        self.sync()
+        missing = StartDamage(missing_from=first_line(lost.path), missing_to=self._sequence)
+        following = self._next(lost.digest, missing)
+        lost.close()
+        self._full_at = self._options.file_bytes
+        _log.error("file of the audit log was taken away", path=str(lost.path), **missing.told())
+        return following
+
+    def _next(self, digest: str | None, missing: StartDamage = StartDamage()) -> AppendedFile:
+        """Make a file that follows the one with a digest, and remove those that are not kept.
+
+        Args:
+            digest: digest of the file before; None: there is none.
+            missing: the lines of that file, if it was taken away.
+
+        Raises:
+            OSError: it cannot be made.
+        """
         files = log_files(self._folder)
         kept = files[max(len(files) + 1 - self._options.kept_files, 0) :]
         sequence = self._sequence + 1
@@ -234,6 +258,7 @@ class LogWriter:
             "daemon": self._daemon_id,
             "key": key_id(self._key),
             "oldest": kept[0][0] if kept else sequence,
+            **missing.told(),
         }
         if digest is not None:
             header["previous"] = {

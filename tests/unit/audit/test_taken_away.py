@@ -1,0 +1,84 @@
+"""What becomes of a log whose file somebody moves, deletes or cuts while it is written."""
+
+import json
+
+import pytest
+
+from proad.audit import Damage
+from unit.audit.logs import Log, write
+
+
+def delete(path):
+    path.unlink()
+
+
+def move(path):
+    path.rename(path.with_suffix(".1"))
+
+
+def move_and_create(path):
+    """Do as logrotate with `create` does."""
+    move(path)
+    path.touch(mode=0o600)
+
+
+def empty(path):
+    """Do as logrotate with `copytruncate` does."""
+    path.write_bytes(b"")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.fixture
+def writing(tmp_path):
+    """A log that is being written, and its writer."""
+    log = Log(tmp_path / "audit")
+    writer = log.writer()
+    writer.load(None)
+    write(writer, {"kind": "note", "number": 1})
+    yield log, writer
+    writer.close()
+
+
+@pytest.mark.parametrize("take_away", [delete, move, move_and_create, empty, cut])
+def test_write_after_the_file_was_taken_away_begins_another_that_says_so(writing, take_away):
+    log, writer = writing
+    gone = log.files()[0]
+    take_away(gone)
+    left = gone.read_bytes() if gone.exists() else None
+
+    write(writer, {"kind": "note", "number": 2})
+    last = [path for path in log.files() if path.suffix == ".jsonl"][-1]
+    header, note = map(json.loads, last.read_bytes().splitlines())
+    assert (header["missing_from"], header["missing_to"]) == (1, 2)
+    assert (note["number"], note["sequence"]) == (2, 4)
+
+    writer.close()
+    assert (gone.read_bytes() if gone.exists() else None) == left
+    report = log.verify(writer.head)
+    assert report.damage in {Damage.CUT, Damage.CHANGED}
+    assert any("the lines 1 to 2 were taken away before" in each.text for each in report.findings)
+
+
+def test_write_after_the_folder_was_taken_away_is_refused(writing):
+    log, writer = writing
+    log.folder.rename(log.folder.with_name("elsewhere"))
+
+    with pytest.raises(FileNotFoundError):
+        write(writer, {"kind": "note", "number": 2})
+    log.folder.with_name("elsewhere").rename(log.folder)
+    write(writer, {"kind": "note", "number": 3})
+    assert log.verify(writer.head).damage is None
+
+
+def test_start_after_a_file_was_taken_away_goes_on_and_it_stays_visible(writing):
+    log, writer = writing
+    delete(log.files()[0])
+    write(writer, {"kind": "note", "number": 2})
+    writer.close()
+    log.head = writer.head
+
+    assert log.run(1).told() == {}
+    assert log.verify().damage is Damage.CUT
