@@ -130,16 +130,25 @@ class IssuerKeys:
         self._fetched = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
-    async def find(self, id: str) -> IssuerKey | None:
-        """Return the key with an id; None if the issuer has none."""
-        known = self._keys.get(id)
-        if known is None or self._clock() - self._fetched > self._max_age:
+    async def find(self, id: str, *, unlike: IssuerKey | None = None) -> IssuerKey | None:
+        """Return the key with an id; None if the issuer has none.
+
+        A key is known as long as keys are fetched. Where nobody asked for long, it may have been
+        withdrawn meanwhile: the fetch is waited for.
+
+        Args:
+            id: the id.
+            unlike: a key of this id that did not fit: the issuer may have given it to another one.
+        """
+        known, idle = self._keys.get(id), self._clock() - self._asked > 2 * self._max_age
+        wanted = known is None or known is unlike
+        if wanted or self._clock() - self._fetched > self._max_age:
             fetching = self._fetch()
-            if known is None and fetching is not None:
+            if (wanted or idle) and fetching is not None:
                 # Shield: others wait for the same fetch.
                 await asyncio.shield(fetching)
                 known = self._keys.get(id)
-        return known
+        return None if known is unlike else known
 
     async def settle(self) -> None:
         """Wait for the fetch that is under way."""

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import jwt
 from jwt.utils import base64url_encode
 
-from proad.auth.oidc.keys import IssuerKeys
+from proad.auth.oidc.keys import IssuerKey, IssuerKeys
 from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Claims, is_canonical
 from proad.config import LONGEST_TOKEN_LIFETIME, OidcRule, OidcSettings
@@ -24,6 +25,21 @@ _REQUIRED = ("iss", "aud", "sub", "iat", "exp")
 # Claims that are a text of words, by RFC 9068 and by usage.
 _WORDS = frozenset({"scope", "scp"})
 _MAX_VERIFIED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose signature has been checked.
+
+    Attributes:
+        claims: what it says.
+        key_id: id of the key that signed it.
+        key: that key.
+    """
+
+    claims: Claims
+    key_id: str
+    key: IssuerKey
 
 
 class OidcTokens:
@@ -52,8 +68,8 @@ class OidcTokens:
         self._clock_step = timing.clock_step
         self._types = {_type(each) for each in settings.token_types}
         self._parties = frozenset(settings.authorized_parties)
-        # As `Tokens` does: a valid signature stays valid.
-        self._verified: OrderedDict[str, Claims] = OrderedDict()
+        # A valid signature stays valid for as long as the issuer has the key.
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
     async def settle(self) -> None:
         """Wait for the fetch of keys that is under way."""
@@ -69,34 +85,33 @@ class OidcTokens:
             DatabaseUnreachableError: the user cannot be read or stored.
         """
         if (known := self._verified.get(token)) is not None:
-            known.check_time()
-            return known
-        payload = await self._payload(token)
+            known.claims.check_time()
+            if await self._keys.find(known.key_id) is known.key:
+                return known.claims
+            self._verified.pop(token, None)  # the keys were fetched anew: this one may have gone
+        payload, key_id, key = await self._payload(token)
         claims = await self._claims(token, payload)
         claims.check_time()
-        self._verified[token] = claims
+        self._verified[token] = _Verified(claims, key_id, key)
         if len(self._verified) > _MAX_VERIFIED:
             self._verified.popitem(last=False)
         return claims
 
-    async def _payload(self, token: str) -> Mapping[str, Any]:
-        """Return the claims of a token of which all has been checked but what they stand for."""
+    async def _payload(self, token: str) -> tuple[Mapping[str, Any], str, IssuerKey]:
+        """Return the claims of a token of which all has been checked but what they stand for.
+
+        With them come the id of the key that signed it, and the key.
+        """
         if len(token) > _MAX_LENGTH or token.count(".") != 2 or not is_canonical(token):  # noqa: PLR2004 - header, claims, signature
             raise TokenInvalidError
         try:
-            header = jwt.get_unverified_header(token)
-            key = await self._keys.find(self._key_id(header))
-            if key is None:
-                raise TokenInvalidError
-            payload: Mapping[str, Any] = jwt.decode(
-                token,
-                key.key,
-                algorithms=sorted(key.algorithms),
-                issuer=self._settings.issuer,
-                audience=self._settings.audience,
-                leeway=self._clock_step,
-                options={"require": list(_REQUIRED)},
-            )
+            id = self._key_id(jwt.get_unverified_header(token))
+            key = await self._key(id)
+            try:
+                payload = self._decode(token, key)
+            except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
+                key = await self._key(id, unlike=key)
+                payload = self._decode(token, key)
         except jwt.ExpiredSignatureError:
             raise TokenExpiredError from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
@@ -104,7 +119,27 @@ class OidcTokens:
         party = payload.get("azp", payload.get("client_id"))
         if self._parties and not (isinstance(party, str) and party in self._parties):
             raise TokenInvalidError
-        return payload
+        return payload, id, key
+
+    async def _key(self, id: str, *, unlike: IssuerKey | None = None) -> IssuerKey:
+        """Return the key with an id; see `IssuerKeys.find`."""
+        key = await self._keys.find(id, unlike=unlike)
+        if key is None:
+            raise TokenInvalidError
+        return key
+
+    def _decode(self, token: str, key: IssuerKey) -> Mapping[str, Any]:
+        """Return the claims of a token that a key signed."""
+        claims: Mapping[str, Any] = jwt.decode(
+            token,
+            key.key,
+            algorithms=sorted(key.algorithms),
+            issuer=self._settings.issuer,
+            audience=self._settings.audience,
+            leeway=self._clock_step,
+            options={"require": list(_REQUIRED)},
+        )
+        return claims
 
     def _key_id(self, header: Mapping[str, Any]) -> str:
         """Return the id of the key that a header names; a header says nothing else that counts."""

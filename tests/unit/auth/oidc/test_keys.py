@@ -170,6 +170,28 @@ async def test_find_of_a_key_that_the_issuer_withdrew_is_none_once_fetched(keys,
     assert await keys.find("ec") is None
 
 
+async def test_find_after_long_idleness_does_not_return_a_key_that_was_withdrawn(
+    keys, source, clock
+):
+    await keys.find("ec")
+    source.keys = [ED]
+    clock.now += 60 * MINUTE
+    assert await keys.find("ec") is None
+
+
+async def test_find_unlike_the_known_key_returns_what_the_issuer_has_now_once_a_minute(
+    keys, source, clock
+):
+    before = await keys.find("ec")
+    source.keys = [ec_key("ec")]
+    assert await keys.find("ec", unlike=before) is None  # too soon
+    clock.now += MINUTE
+    after = await keys.find("ec", unlike=before)
+    assert after is not None
+    assert after.key != before.key
+    assert source.reads == 2
+
+
 async def test_find_that_is_cancelled_leaves_the_fetch_to_others(keys, source):
     source.admitted.clear()
     first = asyncio.create_task(keys.find("ec"))
