@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from uuid import uuid4
 
 import pytest
 
@@ -405,6 +406,33 @@ async def test_token_may_narrow_the_access_and_sees_what_that_allows(daemon):
     assert [each.name for each in listed.resources] == ["mine"]
     no_team = await refusal(daemon.call("CreateToken", **{**login, "access": "ACCESS_TEAM"}))
     assert no_team.fields == ["access"]
+
+
+async def test_requests_of_a_wider_token_are_not_those_of_a_narrower_one(daemon, alice, new_id):
+    made = await alice.container("hers", labels={"secret": "of-alice"})
+    stop = {"id": "hers", "mode": "STOP_MODE_FORCE", "request_id": new_id}
+    await daemon.call("StopResource", **stop)
+    login = {"username": "ann", "password": "correct horse", "access": "ACCESS_OWN"}
+    token = (await daemon.call("CreateToken", **login)).token
+
+    def narrow(method, **fields):
+        rpc = RPCS[method]
+        return daemon.send(rpc, rpc.request(**fields), token=token)
+
+    for method in ("GetRequest", "CancelRequest"):
+        assert (await refusal(narrow(method, request_id=new_id))).reason == "REQUEST_NOT_FOUND"
+        assert (await daemon.call(method, request_id=new_id)).request.path == made.path
+    assert not (await narrow("ListRequests")).requests
+    again = await refusal(narrow("StopResource", **stop))
+    assert (again.reason, again.fields) == ("INVALID_ARGUMENT", ["request_id"])
+    assert "hers" not in again.message
+    own = {"spec": {"image": IMAGE, "name": "own"}, "request_id": str(uuid4())}
+    first = await narrow("CreateContainer", **own)
+    repeated = await narrow("CreateContainer", **own)
+    assert repeated.resource.id == first.resource.id
+    (listed,) = (await narrow("ListRequests")).requests
+    assert listed.path == first.resource.path
+    assert len((await daemon.call("ListRequests")).requests) == 2
 
 
 async def test_get_caller_tells_access_team_and_profile(daemon, teams, alice):

@@ -26,6 +26,7 @@ class RequestRecord:
     Attributes:
         key: the request.
         method: full path of the RPC.
+        sight: whose resources the caller could see, as `Visibility.digest` tells; empty: all.
         digest: keyed digest of method and request; tells whether a repetition is one.
         state: what became of the request.
         path: canonical path of its resource, as far as there is one and it is known.
@@ -44,6 +45,14 @@ class RequestRecord:
     end_time: datetime | None = None
     intent: Intent | None = None
     answer: bytes = b""
+    sight: str = ""
+
+    def shows_in(self, sight: str) -> bool:
+        """Return whether it tells nothing to a caller with this sight that is out of it.
+
+        One user may have tokens of different access, or another access than before.
+        """
+        return sight in {"", self.sight}
 
 
 class RequestRecords(Protocol):
@@ -68,6 +77,7 @@ class RequestRecords(Protocol):
         self,
         user_id: str,
         *,
+        sight: str = "",
         states: Collection[RequestState] = (),
         before: tuple[datetime, str] | None = None,
         most: int,
@@ -78,6 +88,7 @@ class RequestRecords(Protocol):
 
         Args:
             user_id: id of the user.
+            sight: of these alone that were made with this sight; empty: of all.
             states: the states; empty: all.
             before: start time and request id of the last record of the page before.
             most: how many at the most.

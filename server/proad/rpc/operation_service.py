@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 from proa import v1
 from proa.v1 import operation_service_pb2_grpc
 from proad.core.requests import RETENTION, RequestJournal, RequestKey, RequestRecord
+from proad.core.tenancy import current_visibility
 from proad.model import RequestFilter, RequestState
 from proad.rpc import caller
 from proad.rpc.decode import decode, required_text
@@ -28,7 +29,8 @@ class OperationService(operation_service_pb2_grpc.OperationServiceServicer):
     async def GetRequest(
         self, request: v1.GetRequestRequest, context: _Context
     ) -> v1.GetRequestResponse:
-        return v1.GetRequestResponse(request=_shown(await self._journal.get(_key(request))))
+        record = await self._journal.get(_key(request), sight=current_visibility().digest)
+        return v1.GetRequestResponse(request=_shown(record))
 
     async def ListRequests(
         self, request: v1.ListRequestsRequest, context: _Context
@@ -36,6 +38,7 @@ class OperationService(operation_service_pb2_grpc.OperationServiceServicer):
         limit, after = self._paginator.bounds(request)
         records = await self._journal.page(
             caller.current().user_id,
+            sight=current_visibility().digest,
             states=decode(RequestFilter, request).states,
             before=None if after is None else (datetime.fromisoformat(after[0]), after[1]),
             most=limit + 1,
@@ -55,7 +58,8 @@ class OperationService(operation_service_pb2_grpc.OperationServiceServicer):
     async def CancelRequest(
         self, request: v1.CancelRequestRequest, context: _Context
     ) -> v1.CancelRequestResponse:
-        return v1.CancelRequestResponse(request=_shown(await self._journal.cancel(_key(request))))
+        record = await self._journal.cancel(_key(request), sight=current_visibility().digest)
+        return v1.CancelRequestResponse(request=_shown(record))
 
 
 def _key(request: Any) -> RequestKey:

@@ -16,6 +16,7 @@ from proad.core.requests import (
     RequestKey,
     announce_to,
 )
+from proad.core.tenancy import current_visibility
 from proad.errors import InvalidArgumentError, ProaError, together
 from proad.model import Intent, Plan
 from proad.rpc import caller
@@ -100,6 +101,7 @@ class RequestIds:
             method=method.path,
             digests=[hmac.digest(key, content, "sha256") for key in self._keys],
             scopes=who.scopes,
+            sight=current_visibility().digest,
         )
 
 

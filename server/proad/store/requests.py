@@ -97,6 +97,7 @@ class RequestStore:
         self,
         user_id: str,
         *,
+        sight: str = "",
         states: Collection[RequestState] = (),
         before: tuple[datetime, str] | None = None,
         most: int,
@@ -108,6 +109,8 @@ class RequestStore:
             .order_by(requests.c.start_time.desc(), requests.c.id.desc())
             .limit(most)
         )
+        if sight:
+            wanted = wanted.where(requests.c.sight == sight)
         if states:
             wanted = wanted.where(requests.c.state.in_([str(state) for state in states]))
         if before is not None:
@@ -136,6 +139,7 @@ class RequestStore:
             "end_time": record.end_time,
             "intent": None if intent is None else _INTENTS.dump_python(intent, mode="json"),
             "answer": record.answer,
+            "sight": record.sight,
         }
         try:
             await self._database.commit(_ADD, values)
@@ -191,4 +195,5 @@ def _record(row: Row[Any]) -> RequestRecord:
         end_time=row.end_time,
         intent=None if intent is None else _INTENTS.validate_python(intent),
         answer=row.answer,
+        sight=row.sight,
     )

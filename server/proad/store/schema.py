@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0017"
+REVISION = "0018"
 """The migration that leads to these tables."""
 
 
@@ -181,6 +181,7 @@ requests = Table(
     Column("start_time", UtcDateTime, nullable=False),
     Column("end_time", UtcDateTime),
     Column("intent", JSON),
+    Column("sight", String(16), nullable=False, server_default=""),
     # Last, since what lists requests does not read it
     Column("answer", LargeBinary, nullable=False),
     Index("ix_requests_daemon", "daemon", "end_time"),

@@ -22,6 +22,7 @@ from proad.model.scope import Scope
 from proad.store import migrations
 from proad.store.database import Database
 from proad.store.migrate import is_current
+from proad.store.requests import RequestStore
 from proad.store.schema import REVISION, metadata
 from proad.store.url import async_url
 from proad.store.users import UserStore
@@ -171,6 +172,34 @@ async def test_migration_of_names_that_become_one_is_refused_and_changes_nothing
     await engine.dispose()
     async with Database.open(url) as database:
         assert [user.name for user in await UserStore(database).list()] == ["ann", "bob", "carl"]
+
+
+async def test_migration_to_sights_shows_older_requests_only_to_who_sees_all(url):
+    engine = await migrated_to(url, "0017")
+    columns = {
+        "daemon": "d",
+        "user_id": "u",
+        "id": "r",
+        "method": "/x",
+        "state": "SUCCEEDED",
+        "empty": b"",
+        "now": "2026-01-02 03:04:05+00:00",
+    }
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO requests (daemon, user_id, id, method, digest, state, path, "
+                "start_time, end_time, answer) VALUES (:daemon, :user_id, :id, :method, :empty, "
+                ":state, '', :now, :now, :empty)"
+            ),
+            columns,
+        )
+    await engine.dispose()
+    async with Database.open(url) as database:
+        store = RequestStore(database, "d")
+        (kept,) = await store.page("u", most=9)
+        assert not await store.page("u", sight="0123456789abcdef", most=9)
+    assert (kept.sight, kept.shows_in(""), kept.shows_in("0123456789abcdef")) == ("", True, False)
 
 
 async def test_write_that_fails_changes_nothing(database):

@@ -165,3 +165,14 @@ async def test_failed_creates_are_those_with_a_footprint(store):
 
 def settled(state, answer):
     return {"state": state, "end_time": NOW + timedelta(seconds=1), "answer": answer}
+
+
+async def test_page_of_a_sight_has_what_was_made_with_it_alone(store):
+    await store.add(numbered(1))
+    await store.add(numbered(2, sight="0123456789abcdef"))
+    await store.add(numbered(3, sight="fedcba9876543210"))
+
+    page = await store.page("user-1", sight="0123456789abcdef", most=9)
+
+    assert page == [listed(numbered(2, sight="0123456789abcdef"))]
+    assert len(await store.page("user-1", most=9)) == 3

@@ -29,12 +29,14 @@ class NewRequest:
         method: full path of the RPC.
         digests: digest of method and request under each of the daemon's keys, the newest first.
         scopes: the scopes of the caller's token, for whom the reply is made.
+        sight: whose resources the caller may see; see `RequestRecord.sight`.
     """
 
     key: RequestKey
     method: str
     digests: Sequence[bytes]
     scopes: frozenset[Scope] = frozenset()
+    sight: str = ""
 
     def check_repeats(self, record: RequestRecord) -> None:
         """Check that this is a repetition of the request that has a record.
@@ -42,8 +44,10 @@ class NewRequest:
         Raises:
             InvalidArgumentError: it is another request.
         """
-        if record.method == self.method and any(
-            compare_digest(record.digest, digest) for digest in self.digests
+        if (
+            record.method == self.method
+            and record.shows_in(self.sight)
+            and any(compare_digest(record.digest, digest) for digest in self.digests)
         ):
             return
         raise InvalidArgumentError.of(
@@ -79,7 +83,11 @@ class RequestEntry:
     def of(cls, request: NewRequest, now: datetime) -> "RequestEntry":
         """Return the entry of a request that begins now."""
         record = RequestRecord(
-            key=request.key, method=request.method, digest=request.digests[0], start_time=now
+            key=request.key,
+            method=request.method,
+            digest=request.digests[0],
+            start_time=now,
+            sight=request.sight,
         )
         return cls(record, scopes=request.scopes)
 

@@ -166,18 +166,22 @@ class RequestJournal:
         if not published:
             yield await self.run(request, serve)
 
-    async def get(self, key: RequestKey) -> RequestRecord:
+    async def get(self, key: RequestKey, *, sight: str = "") -> RequestRecord:
         """Return the record of a request.
 
+        Args:
+            key: the request.
+            sight: whose resources the caller may see; see `RequestRecord.sight`.
+
         Raises:
-            RequestNotFoundError: there is none.
+            RequestNotFoundError: there is none, or none for this sight.
         """
-        if (entry := self._entries.get(key)) is not None:
-            return entry.record
         record = None
-        if self._index.remembers(key, datetime.now(UTC)):
+        if (entry := self._entries.get(key)) is not None:
+            record = entry.record
+        elif self._index.remembers(key, datetime.now(UTC)):
             record = await self._records.get(key)
-        if record is None:
+        if record is None or not record.shows_in(sight):
             raise RequestNotFoundError(key.id)
         return record
 
@@ -185,22 +189,26 @@ class RequestJournal:
         self,
         user_id: str,
         *,
+        sight: str = "",
         states: Collection[RequestState] = (),
         before: tuple[datetime, str] | None = None,
         most: int,
     ) -> list[RequestRecord]:
         """Return a user's requests, the newest first; see `RequestRecords.page`."""
-        stored = await self._records.page(user_id, states=states, before=before, most=most)
+        stored = await self._records.page(
+            user_id, sight=sight, states=states, before=before, most=most
+        )
         found = {record.key: record for record in stored}
         for key, entry in self._entries.items():
             position = entry.record.start_time, key.id
             if key.user_id == user_id and (before is None or position < before):
                 found[key] = entry.record
+        found = {key: record for key, record in found.items() if record.shows_in(sight)}
         records = [each for each in found.values() if not states or each.state in states]
         records.sort(key=lambda record: (record.start_time, record.key.id), reverse=True)
         return records[:most]
 
-    async def cancel(self, key: RequestKey) -> RequestRecord:
+    async def cancel(self, key: RequestKey, *, sight: str = "") -> RequestRecord:
         """End a request that waits, and return its record; leave one that has ended.
 
         Raises:
@@ -208,8 +216,8 @@ class RequestJournal:
             RequestNotCancellableError: the request would leave something half done.
         """
         entry = self._entries.get(key)
-        if entry is None or entry.record.end_time is not None:
-            return await self.get(key)
+        if entry is None or entry.record.end_time is not None or not entry.record.shows_in(sight):
+            return await self.get(key, sight=sight)
         if not entry.cancelled:
             if entry.waiting is not None:
                 entry.cancelled = True

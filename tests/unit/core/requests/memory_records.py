@@ -48,12 +48,13 @@ class MemoryRecords:
         await self._reach()
         return self.kept.get(key)
 
-    async def page(self, user_id, *, states=(), before=None, most):
+    async def page(self, user_id, *, sight="", states=(), before=None, most):
         await self._reach()
         found = [
             each
             for each in self.kept.values()
             if each.key.user_id == user_id
+            and each.shows_in(sight)
             and (not states or each.state in states)
             and (before is None or (each.start_time, each.key.id) < before)
         ]
