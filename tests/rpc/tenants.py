@@ -22,10 +22,10 @@ class Tenant:
     def token(self):
         return self.daemon.token(*Scope, username=self.name)
 
-    def call(self, method, /, **fields) -> Any:
-        """Begin a call."""
+    def call(self, method, /, *, within=20, **fields) -> Any:
+        """Begin a call that has to end within so many seconds."""
         rpc = RPCS[method]
-        return self.daemon.send(rpc, rpc.request(**fields), token=self.token)
+        return self.daemon.send(rpc, rpc.request(**fields), token=self.token, timeout=within)
 
     async def refused(self, method, /, **fields):
         """Return the refusal of a call that must fail."""

@@ -16,6 +16,9 @@ from proad.store.teams import TeamStore
 from rpc.daemon import IMAGE, MEMORY_BYTES, Refusal, changing, running
 from rpc.tenants import tenant
 
+# A create whose caller gives up goes on: the answer would not tell whether it is there.
+AMPLE = 300
+
 
 def policy_of(quotas):
     """Return a policy whose tenants may be on the default network."""
@@ -155,7 +158,7 @@ async def test_racing_creates_never_exceed_the_quota_and_lose_nothing(limited):
     async def create(number):
         user = users[number % 2]
         try:
-            return (await user.call("CreateContainer", **box())).resource
+            return (await user.call("CreateContainer", within=AMPLE, **box())).resource
         except grpc.aio.AioRpcError as error:
             refusals.add(Refusal.of(error).reason)
             return None
@@ -169,7 +172,9 @@ async def test_racing_creates_never_exceed_the_quota_and_lose_nothing(limited):
             while (late := await create(number)) is not None:
                 made.append(late)
             assert len(await user.names()) == 10
-        await asyncio.gather(*(daemon.call("DeleteResource", id=each.id) for each in made))
+        await asyncio.gather(
+            *(daemon.call("DeleteResource", id=each.id, timeout=AMPLE) for each in made)
+        )
     assert refusals <= {"QUOTA_EXCEEDED", "DATABASE_UNREACHABLE"}
     assert await daemon.names() == []
 

@@ -168,9 +168,9 @@ async def linked(engine, host="local"):
     return connection
 
 
-async def quiet(inventory):
+async def quiet(inventory, seconds=30):
     """Wait until nothing is dirty and no read is under way."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(seconds):
         await inventory.idle()
 
 
