@@ -15,9 +15,9 @@ def to_value(answer: Any) -> Value:
     return Value(answer, Omissions("docker"), ID)
 
 
-def full(answer: Any) -> Resource:
-    """Return the FULL view of an inspect."""
-    return full_view.full(to_value(answer), ID, NOTHING)
+def full(answer: Any, image: Any = None) -> Resource:
+    """Return the FULL view of an inspect; `image`: the configuration of the image."""
+    return full_view.full(to_value(answer), ID, NOTHING if image is None else to_value(image))
 
 
 def summary(answer: Any) -> Resource:

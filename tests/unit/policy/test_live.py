@@ -7,8 +7,10 @@ from hostile_xml.document import whole
 from hostile_xml.host import FACTS
 from proad.model import DomainDocument
 from proad.policy import Profile
+from proad.policy.containers import judge_live
 from proad.policy.domains.xml import judge_document
-from unit.policy.judging import judged_live
+from unit.docker.engine_answers import full, inspected
+from unit.policy.judging import FINE, around, judged_live
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,22 @@ def test_judge_live_of_privileged_container_needs_one_setting():
     assert {each.setting for each in judged_live(privileged, Profile())} == {"allow_privileged"}
     assert judged_live(privileged, Profile(allow_privileged=True)) == []
     assert {each.setting for each in judged_live(plain, Profile())} == {"allow_unconfined"}
+
+
+@pytest.mark.parametrize("place", ["/proc/self/fd/8", "/sys", "/tmp/../proc/1/root"])
+def test_judge_live_of_what_the_image_gives_is_as_of_a_specification(place: str):
+    given = {"WorkingDir": place, "Volumes": {place: {}}}
+    volume = {"Type": "volume", "Name": "0" * 64, "Destination": place, "Driver": "local"}
+    answer = inspected(HostConfig=FINE, Config={"Image": "busybox:1", **given})
+    container = full(answer | {"Mounts": [{**volume, "RW": True}]}, image=given).container
+
+    assert container is not None
+    assert container.spec is not None
+    assert container.spec.working_dir is None
+    found = judge_live(container, Profile(), around(Profile()))
+    assert {(each.field, each.setting) for each in found} == {
+        ("container.working_dir", "allow_unmasked_paths"),
+        ("container.mounts[0].target", "allow_unmasked_paths"),
+    }
+    allowed = Profile(allow_unmasked_paths=True)
+    assert judge_live(container, allowed, around(allowed)) == []

@@ -13,7 +13,7 @@ from proad.model import NETWORK_OF, Container
 from proad.policy.bounds import is_listed
 from proad.policy.containers.binds import Neighbours
 from proad.policy.containers.judgement import judge
-from proad.policy.containers.mounts import judge_source
+from proad.policy.containers.mounts import judge_place, judge_source
 from proad.policy.containers.networks import HOST, host_namespace, joined_namespace
 from proad.policy.containers.ports import judge_published, may_publish_everywhere
 from proad.policy.containers.surroundings import Surroundings
@@ -45,11 +45,15 @@ def judge_live(
     spec = container.spec
     found = [_in_spec(each) for each in judge(spec, profile, around)]
     found += judge_published(container.ports, profile, "container.ports")
+    # What the image gives is in no specification.
+    if spec.working_dir is None and container.working_dir:
+        found += judge_place("container.working_dir", container.working_dir, profile)
     beside = Neighbours.of(container.mounts, around)
     known = frozenset(spec.mounts)
     for index, mount in enumerate(container.mounts):
         field = f"container.mounts[{index}]"
         if mount not in known:
+            found += judge_place(f"{field}.target", mount.target, profile)
             found += judge_source(field, mount, beside, profile, around)
         if (mount.bind, mount.volume, mount.tmpfs) == (None, None, None):
             found += _unlisted("HostConfig.Mounts.Type", mount.target, profile)

@@ -24,7 +24,7 @@ def judge_mounts(
     beside = Neighbours.of(spec.mounts, around)
     for index, mount in enumerate(spec.mounts):
         field = f"mounts[{index}]"
-        yield from _judge_place(f"{field}.target", mount.target, profile)
+        yield from judge_place(f"{field}.target", mount.target, profile)
         yield from judge_source(field, mount, beside, profile, around)
 
 
@@ -33,7 +33,7 @@ def judge_working_dir(
 ) -> Iterator[Violation]:
     """Return the violation of a working folder that leads through a process to the host."""
     if spec.working_dir is not None:
-        yield from _judge_place("working_dir", spec.working_dir, profile)
+        yield from judge_place("working_dir", spec.working_dir, profile)
 
 
 def judge_source(
@@ -58,7 +58,8 @@ def judge_source(
         yield from _judge_volume(f"{field}.volume.name", mount.volume.name, profile, around)
 
 
-def _judge_place(field: str, path: str, profile: Profile) -> Iterator[Violation]:
+def judge_place(field: str, path: str, profile: Profile) -> Iterator[Violation]:
+    """Return the violation of a place among the kernel's own file systems."""
     if _KERNEL.fullmatch(normpath(path)) and not profile.allow_unmasked_paths:
         yield Violation(
             field=field,
