@@ -1,15 +1,15 @@
 """The control socket: commands on the host ask the running daemon, and hear what came of it."""
 
 import json
-import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from proad.errors import ProaError, SetupError
 from proad.lines import LineLimits, Peer, answering
+from proad.sockets import SocketAccess, bound, short_address
 
 
 class NotServedError(SetupError):
@@ -63,15 +63,9 @@ async def controlled(state_dir: Path, control: Control) -> AsyncIterator[None]:
         except TypeError as error:
             raise ValueError("no command of ours") from error
 
-    try:
-        listening = _listening(state_dir)
-    except OSError as error:
-        raise SetupError(f"{state_dir / _NAME}: {error.strerror}") from error
-    try:
+    with bound(state_dir / _NAME, SocketAccess(mode=0o600)) as listening:
         async with answering(listening, answer, _LIMITS):
             yield
-    finally:
-        (state_dir / _NAME).unlink(missing_ok=True)
 
 
 def ask_to_reload(state_dir: Path) -> tuple[list[str], list[str]]:
@@ -93,8 +87,9 @@ def ask(state_dir: Path, *command: str) -> dict[str, Any]:
         NotServedError: no daemon runs there.
         SetupError: it does not answer.
     """
+    path = state_dir / _NAME
     try:
-        with _address(state_dir) as address, socket.socket(socket.AF_UNIX) as daemon:
+        with short_address(path) as address, socket.socket(socket.AF_UNIX) as daemon:
             daemon.settimeout(_ANSWER_TIMEOUT)
             daemon.connect(address)
             daemon.sendall(json.dumps(command).encode() + b"\n")
@@ -107,33 +102,8 @@ def ask(state_dir: Path, *command: str) -> dict[str, Any]:
     except TimeoutError:
         raise SetupError(f"the daemon on {state_dir} does not answer; its log has more") from None
     except OSError as error:
-        raise SetupError(f"{state_dir / _NAME}: {error.strerror}") from error
+        raise SetupError(f"{path}: {error.strerror}") from error
     if not line:
         raise SetupError("the daemon ended before it answered; its log has more")
     answer: dict[str, Any] = json.loads(line)
     return answer
-
-
-def _listening(state_dir: Path) -> socket.socket:
-    """Return the listening socket, with mode 0600 from its first moment."""
-    (state_dir / _NAME).unlink(missing_ok=True)  # of a daemon that was killed
-    with _address(state_dir) as address:
-        listening = socket.socket(socket.AF_UNIX)
-        try:
-            # Linux gives the file the mode of the socket, less the umask.
-            os.fchmod(listening.fileno(), 0o600)
-            listening.bind(address)
-        except OSError:
-            listening.close()
-            raise
-    return listening
-
-
-@contextmanager
-def _address(state_dir: Path) -> Iterator[str]:
-    """Return an address of the socket that is short, however long the path of the folder is."""
-    folder = os.open(state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{_NAME}"
-    finally:
-        os.close(folder)

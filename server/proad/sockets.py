@@ -41,7 +41,7 @@ class SocketAccess:
             ) from None
 
     def open(self, path: Path) -> None:
-        """Let others connect to a socket that was made within `unshared`.
+        """Let others connect to a socket that so far is this user's alone.
 
         Raises:
             SetupError: this process may not give the file to the group.
@@ -70,15 +70,21 @@ def unshared() -> Iterator[None]:
 
 @contextmanager
 def bound(path: Path, access: SocketAccess) -> Iterator[socket.socket]:
-    """Bind a socket to a claimed path; at the end, close and remove it.
+    """Bind a socket to a path that is this process's alone; at the end, close and remove it.
+
+    A socket there, of a process that was killed, is removed.
 
     Raises:
         SetupError: the socket cannot be made, or given to its group.
     """
     with socket.socket(socket.AF_UNIX) as made:
         try:
-            with unshared():
-                made.bind(str(path))
+            path.unlink(missing_ok=True)
+            with short_address(path) as address:
+                # Linux gives the file the mode of the socket, less the umask: nobody else can
+                # connect before `access` lets them.
+                os.fchmod(made.fileno(), 0o600)
+                made.bind(address)
         except OSError as error:
             raise SetupError(f"{path}: {error.strerror}") from error
         try:
@@ -86,6 +92,16 @@ def bound(path: Path, access: SocketAccess) -> Iterator[socket.socket]:
             yield made
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def short_address(path: Path) -> Iterator[str]:
+    """Return an address of a Unix socket that is short, however long the path is."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 @contextmanager
