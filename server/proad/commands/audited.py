@@ -10,10 +10,16 @@ import pwd
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
 
-from proad.audit import CallOutcome, host_call
+from proad.audit import AuditCall, CallOutcome, host_call
 from proad.auth.keys import KeyRing
 from proad.composition.audit import offline_log
 from proad.config import Settings
@@ -45,38 +51,55 @@ async def audited(
         AuditUnavailableError: the line cannot be written; nothing must be changed.
         SetupError: the daemon does not answer, or another process holds the log.
     """
+    async with AsyncExitStack() as stack:
+        await _enter(stack, settings, database, command, target, detail)
+        yield
+
+
+async def _enter(
+    stack: AsyncExitStack,
+    settings: Settings,
+    database: Database,
+    command: str,
+    target: str,
+    detail: str,
+) -> None:
+    """Enter the block in which whoever has the log writes the lines; see `audited`."""
     until = time.monotonic() + _PATIENCE
     while True:
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(audit_log_held(settings.state_dir))
-            except LockedError as held:
-                try:
-                    stack.enter_context(
-                        audited_by_daemon(settings.state_dir, command, target, detail)
-                    )
-                except NotServedError:
-                    if time.monotonic() > until:
-                        raise held from None
-                    await asyncio.sleep(_POLL_INTERVAL)
-                    continue
-                yield
+        try:
+            stack.enter_context(audit_log_held(settings.state_dir))
+        except LockedError:
+            with suppress(NotServedError):
+                stack.enter_context(audited_by_daemon(settings.state_dir, command, target, detail))
                 return
-            log = offline_log(settings, database, KeyRing.open(settings.keys_dir))
-            stack.callback(log.close)
-            await log.begin(host_call(command, target, detail, _peer()))
-            outcome = CallOutcome(code="OK")
-            try:
-                yield
-            except BaseException as error:
-                outcome = _failure(error)
+            if time.monotonic() > until:
                 raise
-            finally:
-                try:
-                    await log.end(outcome)
-                except ProaError as error:
-                    _without_outcome(error)
+            await asyncio.sleep(_POLL_INTERVAL)
+        else:
+            call = host_call(command, target, detail, _peer())
+            await stack.enter_async_context(_audited_here(settings, database, call))
             return
+
+
+@asynccontextmanager
+async def _audited_here(
+    settings: Settings, database: Database, call: AuditCall
+) -> AsyncIterator[None]:
+    """Write both lines in this process, which holds the log; see `audited`."""
+    with closing(offline_log(settings, database, KeyRing.open(settings.keys_dir))) as log:
+        await log.begin(call)
+        outcome = CallOutcome(code="OK")
+        try:
+            yield
+        except BaseException as error:
+            outcome = _failure(error)
+            raise
+        finally:
+            try:
+                await log.end(outcome)
+            except ProaError as error:
+                _without_outcome(error)
 
 
 @contextmanager
