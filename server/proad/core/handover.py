@@ -1,5 +1,6 @@
 """Handing resources over to another owner."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -16,7 +17,8 @@ from proad.policy.domains.xml import disks_of
 from proad.ports import ContainerAttachments, Domains, Volumes
 from proad.ports.records import VolumeOwner
 
-_VOLUME = "volume"
+# The host goes before only where there is one: the pool of volume/volume/NAME is `volume`.
+_VOLUME = re.compile(r"(?:(?P<host>[^/]+)/)??volume/(?P<name>.*)", re.DOTALL)
 
 
 class OwnerIds(Protocol):
@@ -72,9 +74,8 @@ class Handover:
                 f"there is no user or team {owner!r}; 'proad user list' and 'proad team list' show "
                 "which there are",
             )
-        before, kind, volume = ref.partition(f"{_VOLUME}/")
-        if kind and before.removesuffix("/").count("/") == 0 and (not before or before[-1] == "/"):
-            return await self._give_volume(before.removesuffix("/"), volume, owner_id)
+        if (volume := _VOLUME.fullmatch(ref)) is not None:
+            return await self._give_volume(volume["host"] or "", volume["name"], owner_id)
         resolved = await self._resolver.find(ref)
         connection, id = resolved.connection, resolved.resource.id
         entry = self._inventory.entry(connection, id)
@@ -105,7 +106,7 @@ class Handover:
                 raise VolumeNotFoundError(name)
             row = VolumeOwner(id=id_of_container_volume(name), owner="")
         before = await self._volumes.give(connection, replace(row, owner=owner))
-        path = f"{connection.ref.host}/{_VOLUME}/{ref}"
+        path = f"{connection.ref.host}/volume/{ref}"
         return {"path": path, "name": name, "before": before}
 
     async def _of_pool(
