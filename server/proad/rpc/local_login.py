@@ -81,10 +81,12 @@ class LocalLogin:
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         started = time.perf_counter()
         self._auditor.enter(_METHOD, correlation_id, named)
-        code, reason = code_pb2.OK, ""
+        code, reason = code_pb2.CANCELLED, ""  # the daemon stops meanwhile
         serve = self._auditor.unary(_METHOD, self._create)
         try:
-            return _as_json(await serve(_request(line), peer))
+            response = await serve(_request(line), peer)
+            code = code_pb2.OK
+            return _as_json(response)
         except ProaError as error:
             self._auditor.refused(_METHOD, error, correlation_id, named)
             failure, reason = failure_of(error), str(error.reason)
