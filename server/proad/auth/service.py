@@ -278,7 +278,7 @@ class Authenticator:
             if self._oidc is None:
                 raise
             claims = await self._oidc.verify(token)
-        return Caller(claims, await self._token_status.check(claims))
+        return await self._caller(claims)
 
     async def _caller_of(self, shown: ShownCertificate) -> Caller:
         """Return the caller whom a certificate stands for."""
@@ -286,11 +286,18 @@ class Authenticator:
         if claims is None:
             raise TokenMissingError
         claims.check_time()
+        return await self._caller(claims)
+
+    async def _caller(self, claims: Claims) -> Caller:
+        """Return the caller whom claims are of, as the user is now.
+
+        Those that know no version of the user, of an issuer or a certificate, get that one: a
+        change of the user ends the call, as it does with a token of ours.
+        """
         user = await self._token_status.check(claims)
-        # From now on the call depends on the user as the user is now, as with a token.
-        version = user.token_version
-        bound = replace(claims, token_id=f"{claims.token_id}-{version}", version=version)
-        return Caller(bound, user)
+        if claims.version is None:
+            claims = replace(claims, version=user.token_version)
+        return Caller(claims, user)
 
     async def check_again(self, caller: Caller) -> None:
         """Check that the caller's token is still valid.

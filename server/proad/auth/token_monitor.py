@@ -14,8 +14,8 @@ from proad.errors import DatabaseUnreachableError, ProaError, TokenExpiredError
 
 _log = structlog.get_logger(__name__)
 
-StatusLookup = Callable[[Collection[Claims]], Awaitable[Mapping[str, type[ProaError]]]]
-"""Returns the errors of tokens that are no longer valid, by token id."""
+StatusLookup = Callable[[Collection[Claims]], Awaitable[Mapping[Claims, type[ProaError]]]]
+"""Returns the errors of those tokens that are no longer valid."""
 
 
 @dataclass(slots=True)
@@ -23,12 +23,10 @@ class _MonitoredToken:
     """A token with running calls.
 
     Attributes:
-        claims: the token's claims.
         limits: the timeouts of the running calls.
         refusal: the error to end the calls with; None while the token is valid.
     """
 
-    claims: Claims
     limits: set[asyncio.Timeout] = field(default_factory=set)
     refusal: type[ProaError] | None = None
 
@@ -56,7 +54,8 @@ class TokenMonitor:
         self._look_up = look_up
         self._interval = timing.poll_interval.total_seconds()
         self._patience = timing.database_patience.total_seconds()
-        self._tokens: dict[str, _MonitoredToken] = {}
+        # By all that they claim: one token may stand for its user as the user was, and is by now.
+        self._tokens: dict[Claims, _MonitoredToken] = {}
         self._polling: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -67,7 +66,7 @@ class TokenMonitor:
             TokenExpiredError: the token expired.
             ProaError: the token was refused, with the error of the lookup.
         """
-        token = self._tokens.setdefault(claims.token_id, _MonitoredToken(claims))
+        token = self._tokens.setdefault(claims, _MonitoredToken())
         left = (claims.expire_time - datetime.now(UTC)).total_seconds()
         when = asyncio.get_running_loop().time() + left if expires else None
         if self._polling is None:
@@ -79,8 +78,8 @@ class TokenMonitor:
                     yield
                 finally:
                     token.limits.discard(limit)
-                    if not token.limits and self._tokens.get(claims.token_id) is token:
-                        del self._tokens[claims.token_id]
+                    if not token.limits and self._tokens.get(claims) is token:
+                        del self._tokens[claims]
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -88,9 +87,8 @@ class TokenMonitor:
 
     def end(self, token_id: str, refusal: type[ProaError]) -> None:
         """Cancel the calls of a token."""
-        # Remove the entry first: a later call with the same token gets an entry of its own.
-        if (token := self._tokens.pop(token_id, None)) is not None:
-            token.end(refusal)
+        for claims in [each for each in self._tokens if each.token_id == token_id]:
+            self._end(claims, refusal)
 
     async def close(self) -> None:
         """Stop polling."""
@@ -99,12 +97,17 @@ class TokenMonitor:
             with suppress(asyncio.CancelledError):
                 await self._polling
 
+    def _end(self, claims: Claims, refusal: type[ProaError]) -> None:
+        # Remove the entry first: a later call with the same token gets an entry of its own.
+        if (token := self._tokens.pop(claims, None)) is not None:
+            token.end(refusal)
+
     async def _poll(self) -> None:
         loop = asyncio.get_running_loop()
         answered = loop.time()
         while True:
             await asyncio.sleep(self._interval)
-            claims = [token.claims for token in self._tokens.values()]
+            claims = [*self._tokens]
             if not claims:
                 answered = loop.time()
                 continue
@@ -115,8 +118,8 @@ class TokenMonitor:
                     _log.exception("status of tokens cannot be read")
                 if loop.time() - answered < self._patience:
                     continue
-                refusals = {each.token_id: DatabaseUnreachableError for each in claims}
+                refusals = dict.fromkeys(claims, DatabaseUnreachableError)
             else:
                 answered = loop.time()
-            for token_id, refusal in refusals.items():
-                self.end(token_id, refusal)
+            for token, refusal in refusals.items():
+                self._end(token, refusal)

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from proad.auth.client_certificates import ClientCertificates
@@ -95,7 +95,9 @@ class TokenStatusCache:
         now = self._clock()
         lookup = self._lookups.get(claims.token_id)
         if lookup is None or now - lookup.started > self._max_age:
-            lookup = _Lookup(now, asyncio.ensure_future(self._look_up(claims)))
+            # Of any version: calls with one token may have begun with different ones.
+            asked = self._look_up(replace(claims, version=None))
+            lookup = _Lookup(now, asyncio.ensure_future(asked))
             self._remember(claims.token_id, lookup)
         if not lookup.status.done():
             # Shield: a caller that is cancelled must not fail the others that share the query.
@@ -103,6 +105,8 @@ class TokenStatusCache:
         status = lookup.status.result()
         if status.user is None:
             raise status.refusal or TokenInvalidError
+        if not _is_of(claims, status.user):
+            raise claims.refused
         return status.user
 
     def while_valid(self, claims: Claims, *, expires: bool) -> AbstractAsyncContextManager[None]:
@@ -126,37 +130,37 @@ class TokenStatusCache:
 
     async def _look_up(self, claims: Claims) -> TokenStatus:
         try:
-            return (await self._statuses([claims]))[claims.token_id]
+            return (await self._statuses([claims]))[claims]
         except DatabaseUnreachableError:
             return TokenStatus(DatabaseUnreachableError)
 
-    async def _refusals(self, tokens: Collection[Claims]) -> dict[str, type[ProaError]]:
+    async def _refusals(self, tokens: Collection[Claims]) -> dict[Claims, type[ProaError]]:
         """Return the errors of those tokens that are no longer valid."""
         statuses = await self._statuses(tokens)
-        return {id: status.refusal for id, status in statuses.items() if status.refusal is not None}
+        return {
+            claims: status.refusal
+            for claims, status in statuses.items()
+            if status.refusal is not None
+        }
 
-    async def _statuses(self, tokens: Collection[Claims]) -> dict[str, TokenStatus]:
-        """Return the status of each token by its id, with two queries at most of tokens of ours."""
+    async def _statuses(self, tokens: Collection[Claims]) -> dict[Claims, TokenStatus]:
+        """Return the status of each token, with two queries at most of tokens of ours."""
         ids = {id for claims in tokens for id in (claims.token_id, claims.session_id) if id}
         revoked = await self._revocations.among(ids)
         ours = {claims.username for claims in tokens if not claims.user_id}
         theirs = {claims.user_id for claims in tokens if claims.user_id}
         users = await self._users.statuses(ours) if ours else {}
         by_id = await self._users.statuses_by_id(theirs) if theirs else {}
-        statuses: dict[str, TokenStatus] = {}
+        statuses: dict[Claims, TokenStatus] = {}
         for claims in tokens:
             user = by_id.get(claims.user_id) or users.get(claims.username)
             if claims.token_id in revoked or claims.session_id in revoked:
                 status = TokenStatus(TokenRevokedError)
-            elif (
-                user is None
-                or claims.version not in {None, user.token_version}
-                or not self._still_shown(claims)
-            ):
+            elif user is None or not _is_of(claims, user) or not self._still_shown(claims):
                 status = TokenStatus(claims.refused)
             else:
                 status = TokenStatus(user=user)
-            statuses[claims.token_id] = status
+            statuses[claims] = status
         return statuses
 
     def _still_shown(self, claims: Claims) -> bool:
@@ -171,3 +175,8 @@ class TokenStatusCache:
         self._lookups.move_to_end(token_id)
         if len(self._lookups) > _MAX_TOKENS:
             self._lookups.popitem(last=False)
+
+
+def _is_of(claims: Claims, user: UserStatus) -> bool:
+    """Return whether a token is of its user as the user is now."""
+    return claims.version in {None, user.token_version}

@@ -81,6 +81,28 @@ def test_token_of_the_issuer_serves_until_its_user_is_disabled(daemon, issuer):
     assert token not in (daemon.home / "log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("command", "change"),
+    [("set-access", ["own"]), ("scopes", ["--scope=basic"]), ("set-profile", ["default"])],
+)
+def test_watch_of_an_issuers_user_who_is_changed_by_hand_ends(daemon, issuer, command, change):
+    metadata = (("authorization", f"Bearer {issuer.token()}"),)
+    with proa.connect(daemon.address) as client:
+        name = client.auth.GetCaller(ME, metadata=metadata).username
+        watch = client.resources.WatchResources(v1.WatchResourcesRequest(), metadata=metadata)
+        assert next(watch).events
+
+        words = [BIN / "proad", "user", command, name, *change]
+        subprocess.run(words, env=daemon.environment, check=True)
+
+        with pytest.raises(proa.Unauthenticated) as caught:
+            for _ in watch:
+                pass
+        assert caught.value.reason == "TOKEN_INVALID"
+        # The token is good as before, for the user as the user is now.
+        client.auth.GetCaller(ME, metadata=metadata)
+
+
 def test_token_that_does_not_fit_is_refused(daemon, issuer):
     with proa.connect(daemon.address) as client:
         assert reason(client, issuer.token(aud="other")) == "TOKEN_INVALID"

@@ -38,7 +38,8 @@ class Database:
         self._polls.put_nowait(None)
         if self.failure is not None:
             raise self.failure
-        return self.refusals
+        refused = (each for each in claims if each.token_id in self.refusals)
+        return {each: self.refusals[each.token_id] for each in refused}
 
     async def polls(self, number):
         """Wait for as many polls."""

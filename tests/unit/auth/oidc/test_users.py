@@ -125,6 +125,23 @@ async def test_user_who_is_disabled_is_refused_with_every_token(
     await accepted(token)
 
 
+async def test_call_of_a_user_who_is_changed_by_hand_ends(
+    issuer, accepted, users, clock, authenticator
+):
+    token = issuer.token()
+    caller = await accepted(token)
+
+    await users.set_profile(NAME, "other")
+
+    with pytest.raises(TokenInvalidError):
+        async with asyncio.timeout(60), authenticator.while_valid(caller, expires=True):
+            await asyncio.Event().wait()
+    clock.now += PAST_THE_CACHE
+    with pytest.raises(TokenInvalidError):
+        await authenticator.check_again(caller)
+    assert (await accepted(token)).user.profile == "other"
+
+
 async def test_user_who_was_removed_is_another_one_with_a_new_token(issuer, accepted, users, clock):
     token = issuer.token()
     first = await accepted(token)
