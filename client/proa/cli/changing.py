@@ -16,7 +16,7 @@ import typer
 import proa
 from proa import v1
 from proa.cli.exits import Exit
-from proa.cli.output import as_dict, write_json, write_line, write_table, write_warning
+from proa.cli.output import as_dict, leaves, write_json, write_line, write_table, write_warning
 from proa.cli.tables import Column
 from proa.cli.text import word
 
@@ -184,23 +184,22 @@ class DryRun(Exception):  # noqa: N818 - no error, but the end of a command
             rows = ((each.field, _EFFECTS.get(each.effect, "")) for each in self.plan.changes)
             write_table(_COLUMNS, rows)
         for field, value in self._filled_in().items():
-            write_line(f"  {field}: {value}  (the host's policy)")
+            write_line(f"  {field}: {value}  (filled in)")
         if self.plan.may_fail:
             reasons = (v1.ErrorReason.Name(each) for each in self.plan.may_fail)
             write_line(f"It may fail all the same: {', '.join(map(_reason, reasons))}", err=True)
         if self.exit is not Exit.OK:
             write_warning("an update refuses what is to be made again; see proa recreate --help")
 
-    def _filled_in(self) -> dict[str, Any]:
-        """Return what the profile of the user fills in."""
+    def _filled_in(self) -> dict[str, str]:
+        """Return what the daemon and the profile of the user fill in, by paths of fields."""
         if self.plan is None or not self.plan.HasField("container"):
             return {}
-        asked = as_dict(self.request.spec)
-        made = as_dict(self.plan.container)
+        asked, made = leaves(self.request.spec), leaves(self.plan.container)
         return {
-            field: value
-            for field, value in made.items()
-            if field != "env_secret" and value != asked.get(field)
+            path: value
+            for path, value in made.items()
+            if not path.startswith("env_secret") and value != asked.get(path)
         }
 
 

@@ -81,6 +81,10 @@ def _is_shared_network(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("rule") == "shared network"
 
 
+def _is_running(_invocation: Invocation, error: proa.Error) -> bool:
+    return error.metadata.get("quota") == "running"
+
+
 def _is_local_login(invocation: Invocation, _error: proa.Error) -> bool:
     return bool(invocation.given.keys() & {"local", "login_socket"})
 
@@ -221,11 +225,7 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "TOKEN_EXPIRED": _LOGIN,
     "TOKEN_REVOKED": _LOGIN,
     "BAD_CREDENTIALS": [
-        _Rule(
-            "a [[local_user]] in the daemon's settings says for whom you stand; or log in by name, "
-            "with a password",
-            when=_is_local_login,
-        ),
+        _Rule("{} takes a password", ("login USERNAME",), when=_is_local_login),
         _Rule("type them again, or have the password set on the daemon's host", on=("login",)),
         _Rule(
             "that is the key of PROA_SERVICE_KEY or PROA_SERVICE_KEY_FILE",
@@ -240,7 +240,10 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "TOO_MANY_ATTEMPTS": [_Rule("wait {seconds} s"), _Rule("wait a while")],
     "TOO_MANY_CALLS": [_Rule("wait {seconds} s"), _Rule("wait a while")],
     "QUOTA_EXCEEDED": [
-        _Rule("{} shows what you have; deleting or stopping some makes room", ("ls --all",)),
+        _Rule(
+            "{} shows what is used; {} what runs, to be stopped", ("whoami", "ls"), when=_is_running
+        ),
+        _Rule("{} shows what is used; {} what there is", ("whoami", "ls --all")),
     ],
     "ACCESS_MISSING": [_Rule("{} asks for all that you have", ("login USERNAME",))],
     "SCOPE_MISSING": [
@@ -263,10 +266,9 @@ RULES: Mapping[str, Sequence[_Rule]] = {
             when=_is_shared_network,
         ),
         _Rule(
-            "who runs the daemon may allow it: {setting} in [policy.profiles.{profile}], and in "
+            "who runs the daemon may allow it: {settings} in [policy.profiles.{profile}], and in "
             "[policy], which bounds the profiles"
         ),
-        _Rule("who runs the daemon may allow it with the setting {setting}"),
     ],
     "REGISTRY_DENIED": [
         _Rule(
@@ -376,10 +378,13 @@ def _error_values(error: proa.Error) -> dict[str, str]:
     """Return the values of the error by name."""
     wait = error.retry_after
     candidates = error.metadata.get("candidates", "")
+    setting = error.metadata.get("setting", "")
+    settings = error.metadata.get("settings", setting)  # of older daemons the first alone
     return {
         "existing": error.metadata.get("existing_id", ""),
         "candidates": ", ".join(map(shlex.quote, filter(None, candidates.split(",")))),
-        "setting": error.metadata.get("setting", ""),
+        "setting": setting,
+        "settings": ", ".join(settings.split(",")),
         "profile": error.metadata.get("profile", ""),
         "registry": error.metadata.get("registry", ""),
         "correlation_id": error.correlation_id,

@@ -11,7 +11,7 @@ import proa
 from proa import v1
 from proa.cli.output import write_line, write_message
 from proa.cli.session import Output, Session, read_password
-from proa.cli.text import one_of, word, words
+from proa.cli.text import human_size, one_of, word, words
 from proa.cli.tokens import StoredToken
 from proa.local_login import DEFAULT_SOCKET, LocalLogin
 
@@ -109,7 +109,7 @@ def logout(ctx: typer.Context) -> None:
 
 
 def whoami(ctx: typer.Context, output: Output = None) -> None:
-    """Tell who is logged in, with which scopes and until when."""
+    """Tell who is logged in, with which scopes and until when, and what of quotas is used."""
     session = Session.of(ctx, output)
     with session.connect() as client:
         caller = client.auth.GetCaller(v1.GetCallerRequest())
@@ -127,6 +127,19 @@ def whoami(ctx: typer.Context, output: Output = None) -> None:
     scopes = _scopes(caller.scopes)
     write_line(f"{caller.username}{source} ({scopes}) until {_moment(ends)}")
     write_line(f"{access}, profile {caller.profile}")
+    for quota in caller.quotas:
+        if quota.HasField("limit"):
+            write_line(_quota(quota))
+
+
+def _quota(quota: v1.Quota) -> str:
+    """Return a quota with its use: "quota memory: 512 MiB of 1 GiB"."""
+    name = word(v1.QuotaName, v1.QuotaName.Name(quota.name))
+    used, limit = (
+        human_size(int(count)) if name.endswith("-bytes") else f"{count:g}"
+        for count in (quota.used, quota.limit)
+    )
+    return f"quota {name.removesuffix('-bytes')}: {used} of {limit}"
 
 
 def _moment(time: datetime) -> str:

@@ -6,7 +6,7 @@ here and nowhere else: other modules of the CLI do not write.
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +33,22 @@ def as_dict(message: Message) -> dict[str, Any]:
     """Return a message for JSON, with the field names of the contract."""
     fields: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
     return fields
+
+
+def leaves(message: Message) -> dict[str, str]:
+    """Return the values of a message by the paths of their fields: "ports[0].host_ip"."""
+    return dict(_leaves(as_dict(message), ""))
+
+
+def _leaves(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, _scalar(value)
 
 
 def write_json(value: object, *, indent: int | None = None, err: bool = False) -> None:

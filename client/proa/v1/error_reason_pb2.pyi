@@ -161,7 +161,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_POLICY_DENIED: _ErrorReason.ValueType  # 32
     """PERMISSION_DENIED. The host's policy forbids it to the caller's profile; the metadata names
     the rule, the setting that relaxes it, empty if none does, and the profile. All that is denied
-    is in PreconditionFailure: the rule as its type, the field as its subject.
+    is in PreconditionFailure: the rule as its type, the field as its subject; `settings` are those
+    that together would allow all of it, with commas, empty if none would.
     Example: PullImage of "localhost:5000/x" while allowed_registries does not name it.
     """
     ERROR_REASON_REGISTRY_DENIED: _ErrorReason.ValueType  # 33
@@ -399,7 +400,8 @@ named in the metadata. Example: StartResource with a `basic` token.
 ERROR_REASON_POLICY_DENIED: ErrorReason.ValueType  # 32
 """PERMISSION_DENIED. The host's policy forbids it to the caller's profile; the metadata names
 the rule, the setting that relaxes it, empty if none does, and the profile. All that is denied
-is in PreconditionFailure: the rule as its type, the field as its subject.
+is in PreconditionFailure: the rule as its type, the field as its subject; `settings` are those
+that together would allow all of it, with commas, empty if none would.
 Example: PullImage of "localhost:5000/x" while allowed_registries does not name it.
 """
 ERROR_REASON_REGISTRY_DENIED: ErrorReason.ValueType  # 33

@@ -222,7 +222,9 @@ def _check_profile(profile: str, settings: Settings) -> None:
     known = settings.policy.effective()
     if profile not in known:
         raise InvalidArgumentError.of(
-            "profile", f"{profile!r} is not configured; there are {', '.join(sorted(known))}"
+            "profile",
+            f"{profile!r} is not configured; there are {', '.join(sorted(known))}; a file with "
+            f"[policy.profiles.{profile}] is named by --config or PROA_CONFIG",
         )
 
 

@@ -30,7 +30,8 @@ class PolicyDeniedError(ProaError):
     """The host's policy forbids the request to its caller.
 
     Args:
-        violations: what is denied, at least one thing; the metadata tells of the first.
+        violations: what is denied, at least one thing; the metadata tells of the first, and which
+            settings would allow all.
         profile: the caller's profile.
         path: path of the resource that exists and is judged; empty: none does.
     """
@@ -42,10 +43,21 @@ class PolicyDeniedError(ProaError):
         told = "; ".join(map(_told, violations))
         super().__init__(
             f"the policy of this host denies this to the profile {profile!r}: {told}",
-            metadata={"rule": first.rule, "setting": first.setting, "profile": profile}
+            metadata={
+                "rule": first.rule,
+                "setting": first.setting,
+                "settings": _settings(violations),
+                "profile": profile,
+            }
             | ({"path": path} if path else {}),
         )
         self.violations = tuple(violations)
+
+
+def _settings(violations: Sequence[Violation]) -> str:
+    """Return the settings that together would allow all, with commas; empty if none would."""
+    settings = dict.fromkeys(each.setting for each in violations)
+    return "" if "" in settings else ",".join(settings)
 
 
 def _told(violation: Violation) -> str:

@@ -25,14 +25,15 @@ class QuotaExceededError(ProaError):
             if wanted
             else ("is without a limit", "give it one")
         )
+        room = "stop or delete" if quota == "running" else "delete"
         way = (
             f"have the setting {setting} of the profile {profile!r} raised"
             if setting
             else "have it raised with 'proad quota set'"
         )
         super().__init__(
-            f"the quota of {quota} is {limit}, of which {used} are used, and this {asks}; delete or "
-            f"stop something, {less}, or {way}",
+            f"the quota of {quota} is {limit}, of which {used} are used, and this {asks}; "
+            f"{room} something, {less}, or {way}",
             metadata={
                 "quota": quota,
                 "used": used,

@@ -156,6 +156,7 @@ def test_user_profile_is_one_of_the_configured(proad, tmp_path):
     refused = proad(*add, "ci", stdin="password", code=1)
     proad(*add, "ci", "--config", str(config), stdin="password")
     assert "'ci' is not configured; there are default, desktop" in refused
+    assert "[policy.profiles.ci] is named by --config" in refused
     assert proad("user", "list").splitlines()[1].split()[2] == "ci"
 
     assert "'x' is not configured" in proad("user", "set-profile", "ann", "x", code=1)

@@ -169,7 +169,7 @@ def test_commands_log_in_and_renew_until_the_settings_change(
     assert "TOKEN_INVALID" in run_cli(daemon, "whoami", code=4)
     output = run_cli(daemon, *login, code=4)
     assert "BAD_CREDENTIALS" in output
-    assert "Hint: a [[local_user]] in the daemon's settings says for whom you stand" in output
+    assert "Hint: proa login USERNAME takes a password" in output
     assert "takes no password" in run_cli(daemon, *login, "--password-stdin", code=2)
 
 

@@ -150,6 +150,9 @@ def test_hint_contains_the_values_of_the_error():
         "which bounds the profiles"
     )
     assert hint("POLICY_DENIED", "run", "img", metadata=denied | {"setting": ""}) == ""
+    several = denied | {"settings": "bind_roots,allowed_devices"}
+    assert "bind_roots, allowed_devices in" in hint("POLICY_DENIED", "run", "img", metadata=several)
+    assert hint("POLICY_DENIED", "run", "img", metadata=denied | {"settings": ""}) == ""
     said = "proa resume web lets it go on"
     assert hint("ILLEGAL_STATE", "restart", "web", metadata={"state": "PAUSED"}) == said
 

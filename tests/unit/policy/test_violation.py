@@ -42,6 +42,13 @@ def test_policy_denied_tells_all_and_the_first_for_programs():
     assert error.metadata == {
         "rule": "r",
         "setting": "s",
+        "settings": "",
         "profile": "ci",
         "path": "local/container/1",
     }
+
+
+def test_policy_denied_names_the_settings_that_together_allow_all():
+    violations = [Violation(rule="r", setting=setting, message="m") for setting in "aba"]
+
+    assert PolicyDeniedError(violations, profile="ci").metadata["settings"] == "a,b"

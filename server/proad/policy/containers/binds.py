@@ -118,13 +118,14 @@ def _where(
         yield (
             "protected path",
             "",
-            f"{source!r} would give the container the sockets or state of an engine or of Proa",
+            f"{source!r} would give the container sockets, state or settings of an engine or of Proa",
         )
     if _root_of(source, profile) is None:
+        roots = ", ".join(profile.bind_roots) or "none"
         yield (
             "bind outside bind_roots",
             SETTING,
-            f"{source!r} is not in {', '.join(profile.bind_roots) or 'any folder: none is listed'}",
+            f"{source!r} is in no folder that may be mounted; these are: {roots}",
         )
 
 
