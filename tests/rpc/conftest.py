@@ -1,6 +1,7 @@
 """Daemons on the memory driver: `daemon` is one, `serve` makes others."""
 
 import asyncio
+import json
 import shutil
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.config import Settings
+from proad.control import Control
 from proad.core.engine_connection import ProbeTiming
 from proad.drivers.memory import MemoryDriver
 from proad.model.scope import Scope
@@ -117,3 +119,15 @@ def held():
 @pytest.fixture
 def new_id():
     return str(uuid4())
+
+
+@pytest.fixture
+async def handed(serve):
+    """A daemon that takes the host's commands, and what hands a resource or a volume over there."""
+    control = Control()
+    daemon = await serve(parts={"control": control})
+
+    async def hand_over(ref, owner):
+        return await control.run(json.dumps(["own", ref, owner]).encode())
+
+    return daemon, hand_over

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from proad.model import Access
+from proad.model import Access, ContainerSpec
 from proad.model.scope import Scope
 from rpc.daemon import IMAGE, MEMORY_BYTES, RPCS, Daemon, refusal
+from rpc.watcher import Watcher
 
 _HASH = "$2b$04$" + "x" * 53
 
@@ -45,6 +46,10 @@ class Tenant:
         listed = await self.call("ListResources", **request)
         return [resource.name for resource in listed.resources]
 
+    async def volumes(self):
+        """Return the owners in ListVolumes by the names of the volumes."""
+        return {each.name: each.owner for each in (await self.call("ListVolumes")).volumes}
+
 
 async def tenant(daemon, name, access=Access.OWN, team=None) -> Tenant:
     """Add a user with all scopes to a daemon."""
@@ -53,3 +58,21 @@ async def tenant(daemon, name, access=Access.OWN, team=None) -> Tenant:
     )
     daemon.versions[name] = user.token_version
     return Tenant(daemon, name, user.id)
+
+
+async def outside(daemon, name="outside"):
+    """Make a container past the daemon, and return it once the daemon knows of it."""
+    watcher = await Watcher(daemon).begin()
+    await daemon.driver.create_container(ContainerSpec(image=IMAGE, name=name))
+    await watcher.until(lambda: any(each.name == name for each in watcher.there.values()))
+    watcher.call.cancel()
+    return watcher.there_by_name(name)
+
+
+def on_disk(name, source):
+    """Return the XML of a domain with one disk."""
+    return (
+        f"<domain type='test'><name>{name}</name><memory>65536</memory><os><type>hvm</type></os>"
+        "<devices><disk type='{}' device='disk'><driver name='qemu' type='qcow2'/><source {}/>"
+        "<target dev='vda' bus='virtio'/></disk></devices></domain>"
+    ).format("file" if source.startswith("file") else "volume", source)

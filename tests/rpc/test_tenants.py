@@ -1,17 +1,15 @@
 """What users without access to all see and change: what is theirs, or their team's."""
 
 import asyncio
-import json
 from uuid import uuid4
 
 import pytest
 
-from proad.control import Control
-from proad.model import Access, ContainerSpec
+from proad.model import Access
 from proad.store.teams import TeamStore
 from rpc.daemon import IMAGE, RPCS, refusal
-from rpc.tenants import tenant
-from rpc.watcher import CHANGE_TYPES, Watcher
+from rpc.tenants import on_disk, outside, tenant
+from rpc.watcher import Watcher
 
 
 @pytest.fixture
@@ -27,15 +25,6 @@ async def bella(daemon):
 @pytest.fixture
 def teams(daemon):
     return TeamStore(daemon.users._database)
-
-
-async def outside(daemon, name="outside"):
-    """Make a container past the daemon, and return it once the daemon knows of it."""
-    watcher = await Watcher(daemon).begin()
-    await daemon.driver.create_container(ContainerSpec(image=IMAGE, name=name))
-    await watcher.until(lambda: any(each.name == name for each in watcher.there.values()))
-    watcher.call.cancel()
-    return watcher.there_by_name(name)
 
 
 async def test_own_sees_own_resources_alone_in_every_order_and_page(daemon, alice, bella):
@@ -226,23 +215,19 @@ async def test_verb_on_what_is_somebody_elses_changes_nothing(daemon, alice, bel
     assert after.etag == before.etag
 
 
-async def volumes(user):
-    return {each.name: each.owner for each in (await user.call("ListVolumes")).volumes}
-
-
 async def test_volumes_are_those_of_own_calls_and_domains(alice, bella):
     await alice.call("CreateVolume", spec={"name": "plain.qcow2", "capacity_bytes": 2**20})
     await alice.domain("vm", disks=[{"new_volume": {"capacity_bytes": 2**20}}])
-    assert len(await volumes(alice)) == 2
-    assert set((await volumes(alice)).values()) == {"alice"}
-    assert await volumes(bella) == {}
+    assert len(await alice.volumes()) == 2
+    assert set((await alice.volumes()).values()) == {"alice"}
+    assert await bella.volumes() == {}
 
     base = {"spec": {"name": "top.qcow2", "base": {"name": "plain.qcow2"}}}
     made = (await alice.call("CreateVolume", **base)).volume
     assert (made.name, made.owner) == ("top.qcow2", "alice")
     await alice.call("DeleteVolume", name="top.qcow2")
     await alice.call("DeleteResource", id="vm")
-    assert await volumes(alice) == {"plain.qcow2": "alice"}
+    assert await alice.volumes() == {"plain.qcow2": "alice"}
 
 
 async def test_volume_that_is_deleted_leaves_nothing_to_the_next_of_its_name(alice, bella):
@@ -250,78 +235,8 @@ async def test_volume_that_is_deleted_leaves_nothing_to_the_next_of_its_name(ali
     await alice.call("CreateVolume", spec=spec)
     await alice.call("DeleteVolume", name="disk.qcow2")
     await bella.call("CreateVolume", spec=spec)
-    assert await volumes(alice) == {}
-    assert await volumes(bella) == {"disk.qcow2": "bella"}
-
-
-@pytest.fixture
-async def handed(serve):
-    """A daemon that takes the host's commands, and what hands a resource over there."""
-    control = Control()
-    daemon = await serve(parts={"control": control})
-
-    async def hand_over(ref, owner):
-        return await control.run(json.dumps(["own", ref, owner]).encode())
-
-    return daemon, hand_over
-
-
-async def test_hand_over_takes_sight_from_one_and_gives_it_to_the_other(handed):
-    daemon, hand_over = handed
-    alice, bella = await tenant(daemon, "alice"), await tenant(daemon, "bella")
-    vm = await alice.domain("vm", disks=[{"new_volume": {"capacity_bytes": 2**20}}])
-    hers = await Watcher(daemon, token=bella.token).begin()
-    watcher = await Watcher(daemon, token=alice.token).begin()
-    condition: dict[str, object] = {"gone": {}}
-    wait = alice.call("WaitResource", id="vm", condition=condition, timeout={"seconds": 20})
-    stats = alice.call("StreamStats", ids=["vm"])
-    await stats.read()
-
-    answer = await hand_over("vm", "bella")
-
-    assert answer == {"path": vm.path, "name": "vm", "before": "alice"}
-    await watcher.until(lambda: not watcher.there)
-    await hers.until(lambda: hers.there)
-    lost, gained = watcher.changes[-1], hers.changes[-1]
-    assert CHANGE_TYPES[lost.type] == "REMOVED"
-    assert lost.resource.owner == "alice"
-    assert CHANGE_TYPES[gained.type] == "ADDED"
-    assert gained.resource.owner == "bella"
-    assert not (await wait).HasField("resource")
-    assert (await refusal(stats.read())).reason == "RESOURCE_NOT_FOUND"
-    assert await volumes(alice) == {}
-    assert list((await volumes(bella)).values()) == ["bella"]
-    assert await alice.names() == []
-    for each in (watcher, hers):
-        each.call.cancel()
-
-
-async def test_hand_over_of_a_container_takes_its_volumes_along(handed):
-    daemon, hand_over = handed
-    alice, bella = await tenant(daemon, "alice"), await tenant(daemon, "bella")
-    data, kept = (
-        [{"target": "/d", "volume": {"name": name}}] for name in ("handed-data", "kept-data")
-    )
-    await alice.container("web", mounts=data)
-    await alice.container("other", mounts=kept)
-
-    await hand_over("web", "bella")
-
-    again = await alice.refused("CreateContainer", spec={"image": IMAGE, "mounts": data})
-    assert again.reason == "POLICY_DENIED"
-    await bella.container("next", mounts=data)
-    await bella.call("RecreateContainer", id="web")
-    foreign = await bella.refused("CreateContainer", spec={"image": IMAGE, "mounts": kept})
-    assert foreign.reason == "POLICY_DENIED"
-    await alice.container("another", mounts=kept)
-
-
-def on_disk(name, source):
-    return (
-        f"<domain type='test'><name>{name}</name><memory>65536</memory><os><type>hvm</type></os>"
-        "<devices><disk type='{}' device='disk'><driver name='qemu' type='qcow2'/><source {}/>"
-        "<target dev='vda' bus='virtio'/></disk></devices></domain>"
-    ).format("file" if source.startswith("file") else "volume", source)
+    assert await alice.volumes() == {}
+    assert await bella.volumes() == {"disk.qcow2": "bella"}
 
 
 async def test_disks_in_xml_are_own_volumes_and_nothing_else_of_a_pool(alice, bella):
@@ -345,46 +260,6 @@ async def test_disks_in_xml_are_own_volumes_and_nothing_else_of_a_pool(alice, be
     spec = {"name": "m", "memory_bytes": 2**26, "cdroms": media, "diskless": True}
     assert "No such file" in (await bella.refused("CreateDomain", spec=spec)).message
     await alice.call("CreateDomainFromXml", xml=on_disk("hers", "file='/memory/default/hers'"))
-
-
-async def test_domain_whose_disk_has_become_somebody_elses_is_not_started(handed):
-    daemon, hand_over = handed
-    alice, bella = await tenant(daemon, "alice"), await tenant(daemon, "bella")
-    await alice.call("CreateVolume", spec={"name": "disk", "capacity_bytes": 2**20})
-    for name in ("one", "two"):
-        await alice.call("CreateDomainFromXml", xml=on_disk(name, "file='/memory/default/disk'"))
-
-    await hand_over("one", "bella")
-
-    assert await volumes(bella) == {"disk": "bella"}
-    for more in ({}, {"validate_only": True}):
-        refused = await alice.refused("StartResource", id="two", **more)
-        assert refused.reason == "POLICY_DENIED"
-        (violation,) = refused.details["PreconditionFailure"].violations
-        assert violation.type == "volume of another"
-    await bella.call("StartResource", id="one")
-    await daemon.call("StartResource", id="two")
-
-
-async def test_hand_over_gives_what_was_made_outside_an_owner(handed):
-    daemon, hand_over = handed
-    await outside(daemon)
-    red = await TeamStore(daemon.users._database).add("red")
-    tim = await tenant(daemon, "tim", Access.TEAM, red)
-    assert await tim.names() == []
-    await hand_over("outside", "red")
-    assert await tim.names() == ["outside"]
-
-
-@pytest.mark.parametrize(
-    ("ref", "owner", "error"),
-    [("web", "nobody", "no user or team"), ("none", "ann", "no resource")],
-)
-async def test_hand_over_of_or_to_what_is_not_there_changes_nothing(handed, ref, owner, error):
-    daemon, hand_over = handed
-    await daemon.container("web")
-    assert error in (await hand_over(ref, owner))["error"]
-    assert await daemon.names(filter={"owners": ["ann"]}) == ["web"]
 
 
 async def test_recreation_keeps_the_owner(daemon, alice):

@@ -1,30 +1,11 @@
 """Handing over one volume, of a pool or of containers."""
 
-import json
-
 import pytest
 
-from proad.control import Control
 from rpc.daemon import IMAGE
 from rpc.tenants import tenant
 
 SPEC = {"name": "disk.qcow2", "capacity_bytes": 2**20}
-
-
-@pytest.fixture
-async def handed(serve):
-    """A daemon that takes the host's commands, and what hands a volume over there."""
-    control = Control()
-    daemon = await serve(parts={"control": control})
-
-    async def hand_over(ref, owner):
-        return await control.run(json.dumps(["own", ref, owner]).encode())
-
-    return daemon, hand_over
-
-
-async def volumes(user):
-    return {each.name: each.owner for each in (await user.call("ListVolumes")).volumes}
 
 
 def mounted(name):
@@ -41,7 +22,7 @@ async def test_volume_of_a_pool_is_anothers_from_now_on(handed, prefix):
 
     path = f"local/volume/{pool}/disk.qcow2"
     assert answer == {"path": path, "name": "disk.qcow2", "before": "alice"}
-    assert (await volumes(alice), await volumes(bella)) == ({}, {"disk.qcow2": "bella"})
+    assert (await alice.volumes(), await bella.volumes()) == ({}, {"disk.qcow2": "bella"})
     refused = await alice.refused("DeleteVolume", pool=pool, name="disk.qcow2")
     assert refused.reason == "VOLUME_NOT_FOUND"
     await bella.call("DeleteVolume", pool=pool, name="disk.qcow2")
@@ -58,7 +39,7 @@ async def test_disk_of_a_domain_goes_with_the_domain_alone(handed):
     answer = await hand_over(ref, "bella")
 
     assert "the domain 'vm'" in answer["error"]
-    assert await volumes(alice) == {volume.name: "alice"}
+    assert await alice.volumes() == {volume.name: "alice"}
     await alice.call("DeleteResource", id="vm", keep_volumes=True)
     assert (await hand_over(ref, "bella"))["before"] == "alice"
 
