@@ -185,6 +185,7 @@ async def test_pull_and_login_registry_on_loopback_are_denied(daemon, image):
         assert refused.metadata == {
             "rule": "registry on loopback or link-local",
             "setting": "allowed_registries",
+            "settings": "allowed_registries",
             "profile": "default",
         }
 

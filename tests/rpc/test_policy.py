@@ -186,6 +186,7 @@ async def test_create_of_what_the_profile_denies_names_field_rule_and_setting(ti
     assert refused.metadata == {
         "rule": "network not listed",
         "setting": "allowed_container_networks",
+        "settings": "allowed_container_networks",
         "profile": "tight",
     }
     (violation,) = refused.details["PreconditionFailure"].violations

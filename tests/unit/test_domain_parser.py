@@ -121,7 +121,7 @@ BETWEEN = "<domain>{0}<name>web</name>{0}<os>{0}<type>hvm</type>{0}</os>{0}</dom
 def test_read_domain_removes_invisible_text_between_elements(text: str):
     root = parse_domain(BETWEEN.format(text)).root
 
-    assert "".join(root.itertext()) == f"webhvm{root.findtext('uuid')}"
+    assert "".join(root.itertext()) == f"web{root.findtext('uuid')}hvm"
 
 
 @pytest.mark.parametrize("at", ["<name>web</name>{0}", "{0}<name>web</name>"])

@@ -114,6 +114,7 @@ OF_JOURNAL = {"RequestFailure"}
 OF_CORE = {
     (v1.Resource.DESCRIPTOR, model.Resource): {"creation", "owner_id"},
     (v1.Container.DESCRIPTOR, model.Container): {"carried_volumes", "omissions"},
+    (v1.Snapshot.DESCRIPTOR, model.Snapshot): {"charge"},
     (v1.Volume.DESCRIPTOR, model.Volume): {"record_id"},
 }
 
@@ -154,6 +155,7 @@ def test_walk_reaches_whole_model():
         "Access",
         "Action",
         "Charge",
+        "ContainerNetwork",
         "ContainerVolume",
         "DomainDocument",
         "DomainFacts",
