@@ -225,7 +225,7 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "TOKEN_EXPIRED": _LOGIN,
     "TOKEN_REVOKED": _LOGIN,
     "BAD_CREDENTIALS": [
-        _Rule("{} takes a password", ("login USERNAME",), when=_is_local_login),
+        _Rule("give a user's name instead, to log in with a password", when=_is_local_login),
         _Rule("type them again, or have the password set on the daemon's host", on=("login",)),
         _Rule(
             "that is the key of PROA_SERVICE_KEY or PROA_SERVICE_KEY_FILE",

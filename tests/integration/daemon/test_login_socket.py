@@ -54,7 +54,7 @@ def refused(daemon: Daemon) -> str:
 
 
 def test_client_gets_and_renews_tokens(start: Callable[..., Daemon], path: Path):
-    daemon = start(PROA_TOKEN_LIFETIME="1s")
+    daemon = start()
     with proa.connect(daemon.address, local_login=path, scopes=["basic"]) as client:
         first = client.auth.GetCaller(CALLER)
         client.auth.RevokeToken(v1.RevokeTokenRequest())
@@ -169,7 +169,7 @@ def test_commands_log_in_and_renew_until_the_settings_change(
     assert "TOKEN_INVALID" in run_cli(daemon, "whoami", code=4)
     output = run_cli(daemon, *login, code=4)
     assert "BAD_CREDENTIALS" in output
-    assert "Hint: proa login USERNAME takes a password" in output
+    assert "Hint: give a user's name instead, to log in with a password" in output
     assert "takes no password" in run_cli(daemon, *login, "--password-stdin", code=2)
 
 

@@ -127,7 +127,8 @@ def test_command_line_with_a_service_key_needs_no_login(start_daemon, tmp_path, 
             check=False,
         )
 
-    assert whoami(**variables).stdout.startswith("ada (basic)")
+    (variable,) = variables
+    assert whoami(**variables).stdout.startswith(f"ada by {variable} (basic)")
     failed = whoami(PROA_SERVICE_KEY=f"proa_sk_{'A' * 64}")
     assert failed.returncode == 4
     assert "that is the key of PROA_SERVICE_KEY or PROA_SERVICE_KEY_FILE" in failed.stderr
