@@ -98,7 +98,10 @@ async def test_older_engine_is_spoken_to_in_its_newest_version(raw: docker.APICl
         DockerDriver(proxy.url) as driver,
     ):
         await driver.list_resources()
-        assert [call.split("/")[1] for call in proxy.calls] == ["version", "v1.30"]
+        version, *others = (call.split("/")[1] for call in proxy.calls)
+        # A list asks for more where containers of others come and go meanwhile.
+        assert version == "version"
+        assert set(others) == {"v1.30"}
 
 
 async def test_engine_that_takes_its_newest_version_alone_is_spoken_to(
