@@ -78,7 +78,7 @@ def _disks(store: str, *types: str) -> str:
 
 _METADATA = (
     "<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'>"
-    "<l:os id='http://debian.org/debian/12'/></l:libosinfo>"
+    "<l:os id='http://guests.example/linux/12'/></l:libosinfo>"
     "<p:domain xmlns:p='urn:proa:domain:1' create_time='2026-01-01T00:00:00Z'>"
     "<p:label key='a' value='b'/></p:domain>"
     "<m:label xmlns:m='urn:proa:memory' key='a' value='b'/></metadata>"
