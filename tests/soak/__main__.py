@@ -10,7 +10,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from kills.cases import CASES
 from planned.compared import POLICY
 from soak import (
     answers,
@@ -85,10 +87,6 @@ def _plans(seed: int) -> str:
             return plans.plans(setting, plans.CASES, seed)
 
 
-def _kill_points(seed: int) -> str:
-    return kill_points.kill_points(kill_points.TIMES, seed)
-
-
 def _kills(seed: int) -> str:
     return kills.kills(kills.FULL, seed)
 
@@ -121,22 +119,30 @@ _PARTS: Mapping[str, _Part] = {
     "frozen-container": _frozen_container,
     "races": _races,
     "plans": _plans,
-    "kill-points": _kill_points,
+    "kill-points": partial(kill_points.kill_points, kill_points.TIMES, CASES),
     "kills": _kills,
     "quota": _quota,
     "endurance": _endurance,
     "requests": _requests,
     "attacks": _attacks,
 }
+# Beside them each call of kill-points alone, whose calls take hours together.
+_NAMED: Mapping[str, _Part] = {
+    **_PARTS,
+    **{
+        f"kill-points/{case.name}": partial(kill_points.kill_points, kill_points.TIMES, (case,))
+        for case in CASES
+    },
+}
 
 
 def main() -> int:
     """Run the named parts, or all of them."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(_PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(_NAMED)}")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - set(_PARTS):
+    if unknown := set(arguments.parts) - _NAMED.keys():
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     print(f"soak: --seed {arguments.seed}", flush=True)  # noqa: T201 - its output
     # As at an interrupt from the keyboard: engines and daemons are ended, not left behind.
@@ -145,7 +151,7 @@ def main() -> int:
     for name in arguments.parts or _PARTS:
         begin = time.monotonic()
         try:
-            report = _PARTS[name](arguments.seed)
+            report = _NAMED[name](arguments.seed)
         except Exception:  # noqa: BLE001 - the other parts are worth running all the same
             failed.append(name)
             report = f"FAILED\n{traceback.format_exc(limit=-8)[-4000:]}"

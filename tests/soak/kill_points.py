@@ -3,8 +3,9 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 
-from kills.cases import CASES
+from kills.cases import Case
 from kills.host import daemons_over, host_engines, new_prefix
 from kills.killer import ENGINE_ANSWER, ENGINE_CALL, POINTS, Order
 from kills.trial import trial
@@ -14,14 +15,14 @@ from soak.setting import folder
 TIMES = 20
 
 
-def kill_points(times: int, seed: int) -> str:
+def kill_points(times: int, cases: Sequence[Case], seed: int) -> str:
     """Each call takes effect once or not at all, wherever its daemon dies."""
     chance = random.Random(seed)
     outcomes: Counter[str] = Counter()
     begin = time.monotonic()
     with host_engines() as engines, folder() as home, daemons_over(engines, home) as daemons:
         daemons.start()
-        for case in CASES:
+        for case in cases:
             for point in POINTS * times:
                 engine = point in {ENGINE_CALL, ENGINE_ANSWER}
                 number = chance.randint(1, case.calls) if engine else 1
@@ -38,6 +39,6 @@ def kill_points(times: int, seed: int) -> str:
             print(f"kill-points: {case.name} done at {seconds:.0f} s", flush=True)  # noqa: T201 - its output
         killings = daemons.killings
     return (
-        f"{killings} killings of {len(CASES)} calls at {len(POINTS)} points, {times} times each, "
+        f"{killings} killings of {len(cases)} calls at {len(POINTS)} points, {times} times each, "
         f"in {time.monotonic() - begin:.0f} s: {dict(outcomes.most_common())}"
     )
