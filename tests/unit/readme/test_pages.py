@@ -10,6 +10,7 @@ from proad.rpc.methods import SERVICES
 
 ROOT = Path(__file__).parents[3]
 OVERVIEW = ROOT / "docs/design.md"
+TENANTS = ROOT / "docs/tenants.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PAGES = [
     CONTRIBUTING,
@@ -60,7 +61,7 @@ def test_page_names_files_that_exist(page, file_names):
 def test_design_names_classes_that_exist():
     named = [
         (page, *name)
-        for page in (OVERVIEW, CONTRIBUTING)
+        for page in (OVERVIEW, TENANTS, CONTRIBUTING)
         for name in _CLASS.findall(page.read_text())
     ]
     known = defined()
