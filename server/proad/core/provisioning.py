@@ -88,7 +88,6 @@ class Provisioning:
                 Action.CREATE_CONTAINER,
                 deletion_protection=spec.deletion_protection,
                 charge=charge_of(spec),
-                known=charge_of(spec),
                 start=start,
             ) as begin:
 
@@ -134,8 +133,7 @@ class Provisioning:
             connection,
             Action.CREATE_DOMAIN,
             deletion_protection=spec.deletion_protection,
-            charge=None,
-            known=Charge(cpus=spec.vcpus, memory_bytes=spec.memory_bytes),
+            charge=Charge(cpus=spec.vcpus, memory_bytes=spec.memory_bytes),
             start=start,
         ) as begin:
             created = await driver.create_domain(
@@ -161,7 +159,6 @@ class Provisioning:
             Action.CREATE_DOMAIN,
             deletion_protection=source.deletion_protection,
             charge=None,
-            known=None,
             start=start,
         ) as begin:
             created = await driver.create_domain_from_xml(
@@ -185,7 +182,6 @@ class Provisioning:
         *,
         deletion_protection: bool,
         charge: Charge | None,
-        known: Charge | None,
         start: bool,
     ) -> AsyncIterator[AnnounceFootprint]:
         """Announce a create, and attribute and record what the create makes as the caller's.
@@ -194,8 +190,7 @@ class Provisioning:
             connection: the engine.
             action: the create.
             deletion_protection: whether deletes of the resource are to be refused.
-            charge: what is recorded that the resource counts for; None: the engine tells that.
-            known: what is known beforehand that it counts for; None: nothing.
+            charge: what the resource counts for; None: only the driver tells that.
             start: whether it is started.
         """
         async with self._inventory.recorder.creating(
@@ -229,9 +224,9 @@ class Provisioning:
                     with connection.call():
                         yield begin
                 except ProaError as error:
-                    if known is not None and is_only_checked():
+                    if charge is not None and is_only_checked():
                         refuse(error)  # the quota is what the driver did not come to
-                        with self._quotas.creating(charge=known, start=start):
+                        with self._quotas.creating(charge=charge, start=start):
                             pass
                     raise
 
