@@ -65,7 +65,7 @@ async def test_caller_who_sends_no_line_in_time_is_hung_up_on(path, served, sent
 
 async def test_caller_who_does_not_read_is_hung_up_on(path, served):
     async def much(_line, _peer):
-        return b"a" * 16 * 2**20
+        return b"a" * 2 * 2**20  # more than a socket holds
 
     async with served(much, line_timeout=0.05, connections=1):
         with socket.socket(socket.AF_UNIX) as deaf:
