@@ -142,7 +142,7 @@ def entry_of(sequence: int, fields: dict[str, Any]) -> AuditEntry | None:
         time=_time(fields["time"]),
         outcome=AuditOutcome(fields.get("outcome", AuditOutcome.PENDING)),
         end_time=_time(fields.get("end_time")),
-        **{name: fields.get(name, "") for name in _TEXTS},
+        **{name: _storable(fields.get(name, "")) for name in _TEXTS},
     )
 
 
@@ -152,12 +152,9 @@ def end_of(fields: dict[str, Any]) -> AuditEnd | None:
         return None
     return AuditEnd(
         sequence=fields["intent"],
-        path=fields.get("path", ""),
         outcome=AuditOutcome(fields["outcome"]),
         end_time=_time(fields.get("end_time")),
-        code=fields.get("code", ""),
-        reason=fields.get("reason", ""),
-        rule=fields.get("rule", ""),
+        **{name: _storable(fields.get(name, "")) for name in ("path", "code", "reason", "rule")},
     )
 
 
@@ -182,3 +179,11 @@ _TEXTS = (
 def _time(value: Any) -> Any:
     """Return the time of a field, of a line that is read or that is yet to be written."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _storable(text: str) -> str:
+    """Return a text of a line as each database takes it.
+
+    A line tells all that was said: also what is no UTF-8, of a shell, and NUL, of a caller.
+    """
+    return text.encode(errors="replace").decode().replace("\0", "?")

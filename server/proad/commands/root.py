@@ -1,7 +1,9 @@
 """The root of the command line: global options, command groups, failures."""
 
+import os
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -59,6 +61,7 @@ def run() -> None:
     harden()
     configure_logs(LogFormat.CONSOLE, LogLevel.WARNING)
     try:
+        _check_arguments(sys.argv)
         app()
     except ConfigError as error:
         _fail(str(error), code=2)
@@ -68,6 +71,17 @@ def run() -> None:
         raise  # the importing module reports what is not installed
     except Exception:  # noqa: BLE001 - a fault of ours, without a traceback, which may show secrets
         _fail(redacted(traceback.format_exc()), code=1)
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raise SetupError unless all arguments are UTF-8: neither the database nor a name has others."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise SetupError(
+                f"argument {os.fsencode(argument)!r} is not UTF-8; set the terminal to UTF-8"
+            ) from None
 
 
 def _fail(text: str, *, code: int) -> None:

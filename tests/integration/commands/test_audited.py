@@ -126,6 +126,20 @@ def test_command_that_fails_writes_that_it_did(proad, state):
     assert proad("audit", "verify").startswith("intact")
 
 
+def test_command_with_an_argument_that_is_no_utf8_is_refused_before_anything(state, environment):
+    done = subprocess.run(
+        [*PROAD, "user", "disable", b"J\xe9r\xf4me"],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, lines(state)) == (1, [])
+    assert (
+        done.stderr
+        == b"proad: argument b'J\\xe9r\\xf4me' is not UTF-8; set the terminal to UTF-8\n"
+    )
+
+
 def test_commands_at_once_are_all_in_one_chain(proad, state, environment):
     proad("init")
     names = ["crew", "cast", "staff"]

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pytest
+
+import proa
 from integration.commands.in_process import give
 from integration.daemon.conftest import Daemon
 from proa import v1
+from proad.control import ask
 
 
 def proad(daemon: Daemon, *arguments: str) -> str:
@@ -73,4 +78,21 @@ def test_commands_while_a_daemon_stops_and_starts_all_succeed_in_one_chain(
         restarting.result()
     assert {target for _, target, _ in commands(daemon)} == {*given}
     assert {outcome for *_, outcome in commands(daemon)} <= {"SUCCEEDED", "UNKNOWN"}
+    assert proad(daemon, "audit", "verify").startswith("intact: ")
+
+
+def test_words_that_no_database_takes_are_indexed_and_keep_no_daemon_from_its_start(
+    daemon_on_each_database: Daemon,
+) -> None:
+    daemon = daemon_on_each_database
+    state = Path(daemon.environment["PROA_STATE_DIR"])
+    begun = ask(state, "audit-begin", "proad team add", "cr\udce9w", "", "host:root")
+    ask(state, "audit-end", begun["call"], "OK", "")
+    with daemon.client() as client, pytest.raises(proa.InvalidArgument):
+        client.resources.StopResource(v1.StopResourceRequest(id="cr\0w"))
+    assert commands(daemon) == [("proad team add", "cr?w", "SUCCEEDED")]
+    assert daemon.stop() == 0
+    proad(daemon, "team", "add", "crew")
+    daemon.start()
+    assert commands(daemon)[-1] == ("proad team add", "crew", "SUCCEEDED")
     assert proad(daemon, "audit", "verify").startswith("intact: ")
