@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -140,9 +141,10 @@ class AppendedFile:
             self._reserve = Reserve(self._reserved_bytes)  # which went with it
 
     def close(self) -> None:
-        """Give up the reserve, and close the file."""
-        try:
+        """Give up the reserve, as far as that can be done, and close the file."""
+        # The lines are on disk already. One that may only be appended to keeps its reserve.
+        with suppress(OSError):
             # One that somebody has cut is left as it is.
             os.ftruncate(self._descriptor, min(self.size, os.fstat(self._descriptor).st_size))
-        finally:
+        with suppress(OSError):  # the descriptor is given up even so
             os.close(self._descriptor)

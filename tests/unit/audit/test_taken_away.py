@@ -1,6 +1,8 @@
 """What becomes of a log whose file somebody moves, deletes or cuts while it is written."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -82,3 +84,18 @@ def test_start_after_a_file_was_taken_away_goes_on_and_it_stays_visible(writing)
 
     assert log.run(1).told() == {}
     assert log.verify().damage is Damage.CUT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for an attribute of a file")
+def test_file_that_may_only_be_appended_to_is_followed_by_another_at_its_end(writing):
+    log, writer = writing
+    (file,) = log.files()
+    if subprocess.run(["chattr", "+a", file], capture_output=True, check=False).returncode:
+        pytest.skip("the file system of the tests has no such attribute")
+    try:
+        for number in range(2, 12):
+            write(writer, {"kind": "note", "number": number})
+    finally:
+        subprocess.run(["chattr", "-a", file], check=True)
+    assert len(log.files()) > 2
+    assert log.verify(writer.head).damage is None
