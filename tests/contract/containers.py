@@ -24,6 +24,7 @@ from proad.model import (
     ContainerResources,
     ContainerSpec,
     EnvSecret,
+    ImageDefaults,
     Lifetime,
     Mount,
     NetworkAttachment,
@@ -222,6 +223,25 @@ class ContainersContract:
             assert announced.marks == [made.resource.creation or made.resource.id]
         finally:
             await harness.driver.delete(made.resource.id)
+
+    async def test_create_of_an_image_that_is_denied_leaves_nothing(self, harness: DriverHarness):
+        name, announced = harness.new_name(), Announced()
+        judged: list[ImageDefaults] = []
+
+        async def deny(image: ImageDefaults) -> None:
+            judged.append(image)
+            raise ImageNotFoundError(IMAGE)
+
+        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)
+        with pytest.raises(ImageNotFoundError):
+            await harness.containers.create_container(
+                spec, start=True, announce=announced, judge=deny
+            )
+        made = await harness.make(start=True)
+        assert made.container is not None
+        assert [each.id for each in judged] == [made.container.image_id]
+        assert announced.marks == []
+        assert await harness.named(name) == []
 
     async def test_create_taken_name_leaves_the_other_alone(self, harness: DriverHarness):
         first = await harness.make(start=True)

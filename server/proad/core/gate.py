@@ -23,6 +23,7 @@ from proad.model import (
     ContainerSpec,
     DomainSpec,
     DomainXml,
+    ImageDefaults,
     Resource,
     ResourceKind,
     ResourceUpdate,
@@ -123,6 +124,16 @@ class PolicyGate:
         around = await self._surroundings.of_spec(connection, spec, profile, instead=instead)
         self._deny(below("spec", containers.judge(spec, profile, around)))
         return containers.with_joined(spec, around)
+
+    def admit_image_defaults(self, spec: ContainerSpec, image: ImageDefaults) -> None:
+        """Check what an image gives a container that is made from it.
+
+        Raises:
+            PolicyDeniedError: the profile denies it.
+        """
+        profile = self._known_profile()
+        if profile is not None:
+            self._deny(below("spec", containers.judge_image_defaults(spec, image, profile)))
 
     def admit_domain(self, spec: DomainSpec) -> DomainSpec:
         """Return a specification to create a domain from.

@@ -10,6 +10,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts, require
+from proad.core.image_judge import image_judge
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas
@@ -76,6 +77,7 @@ class Provisioning:
         connection, driver = self._hosts.offering(Containers, host)
         with self._gate.claiming(spec):
             spec = await self._gate.admit_container(connection, spec)
+            judge = image_judge(connection, spec, gate=self._gate, ledger=self._ledger)
             tell_plan(Plan.of_container(spec))
             with noting():
                 image = await self._ledger.resolve(connection, spec.image)
@@ -96,7 +98,9 @@ class Provisioning:
                     await self._volumes.plan_container_volumes(connection, spec)
 
                 with self._volumes.creating_container(spec):
-                    created = await driver.create_container(spec, start=start, announce=announced)
+                    created = await driver.create_container(
+                        spec, start=start, announce=announced, judge=judge
+                    )
                 resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
 

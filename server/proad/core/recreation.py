@@ -8,6 +8,7 @@ from proad.core.charges import charge_of
 from proad.core.env_secrets import redacted, with_secrets
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
+from proad.core.image_judge import image_judge
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas
@@ -87,6 +88,7 @@ class Recreator:
             spec = _changed(old, update)
             with self._gate.claiming(spec):
                 spec = await self._gate.admit_container(connection, spec, instead=run.id)
+                judge = image_judge(connection, spec, gate=self._gate, ledger=self._ledger)
                 tell_plan(Plan.of_recreation(_differing(old, spec)))
                 with noting():
                     image = await self._ledger.resolve(connection, spec.image)
@@ -120,7 +122,7 @@ class Recreator:
                         await expect(footprint.mark, counts)
 
                     made = await driver.recreate_container(
-                        run.id, spec, announce=begin, on_step=run.on_step
+                        run.id, spec, announce=begin, judge=judge, on_step=run.on_step
                     )
                     run.observed = run.entry.observed
                     self._inventory.remove(connection, run.id)

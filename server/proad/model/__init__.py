@@ -73,6 +73,7 @@ from proad.model.ids import full_id
 from proad.model.image import (
     DeletedImage,
     Image,
+    ImageDefaults,
     ImageFilter,
     PullProgress,
     RegistryCredentials,
@@ -235,6 +236,7 @@ __all__ = [
     "HealthStatus",
     "Host",
     "Image",
+    "ImageDefaults",
     "ImageFilter",
     "InState",
     "Intent",

@@ -30,6 +30,21 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDefaults:
+    """What an image gives a container that is made from it, without being asked.
+
+    Attributes:
+        id: full id of the image.
+        working_dir: its working folder; empty: none.
+        volumes: where it has a nameless volume each.
+    """
+
+    id: str
+    working_dir: str = ""
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFilter:
     """The filter of a list of images."""
 

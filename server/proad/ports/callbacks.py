@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from proad.errors import Violation
-from proad.model import EngineEvent, Footprint
+from proad.model import EngineEvent, Footprint, ImageDefaults
 
 OnStep = Callable[[str, int | None], None]
 """Receives the step that a verb is at, in words for people, and its percentage or None."""
@@ -29,6 +29,13 @@ argument is what the driver found in the images and their folders, each with the
 would allow it. If it raises, the create ends with that exception, and has changed nothing.
 """
 
+JudgeImage = Callable[[ImageDefaults], Awaitable[None]]
+"""Receives the image that a container would be made of, before `announce`, and judges the image.
+
+If it raises, the create ends with that exception, and has changed nothing. A container is made of
+that image or of none: the name may come to mean another one meanwhile.
+"""
+
 OnEvent = Callable[[EngineEvent], None]
 """Receives one event of a subscription; must not block."""
 
@@ -47,3 +54,7 @@ async def at_once() -> None:
 
 async def unjudged(xml: str, found: Sequence[Violation]) -> None:
     """Allow everything: the default where nobody judges."""
+
+
+async def any_image(image: ImageDefaults) -> None:
+    """Allow every image: the default where nobody judges."""

@@ -33,8 +33,10 @@ from proad.model import (
 from proad.ports.callbacks import (
     AnnounceFootprint,
     Begin,
+    JudgeImage,
     JudgeXml,
     OnStep,
+    any_image,
     at_once,
     ignore,
     unannounced,
@@ -84,9 +86,16 @@ class Containers(Protocol):
     """Creation of containers."""
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: ContainerSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeImage = any_image,
     ) -> CreatedContainer:
         """Create a container; with `start`, start it. No entry of `env_secret` is redacted.
+
+        Await `judge` before `announce`.
 
         Raises:
             InvalidArgumentError: the engine refuses a value; with its field.
@@ -137,13 +146,14 @@ class Recreation(Protocol):
         spec: ContainerSpec,
         *,
         announce: AnnounceFootprint = unannounced,
+        judge: JudgeImage = any_image,
         on_step: OnStep = ignore,
     ) -> CreatedContainer:
         """Put a container with this specification in place of one, and return the new one.
 
         An active container is stopped first, as a stop without options does that, and the new
         one is started. Nameless volumes are taken over. Either the new one is there alone, or
-        the old one as it was.
+        the old one as it was. Await `judge` before `announce`.
 
         Raises:
             CapabilityMissingError: the container would be gone with its stop.

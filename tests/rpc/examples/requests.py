@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from proad.drivers.memory import MemoryDriver
-from proad.ports import unannounced
+from proad.ports import any_image, unannounced
 from rpc.daemon import IMAGE, refusal, running
 from rpc.examples.registry import example
 
@@ -60,13 +60,13 @@ class Unfinished(MemoryDriver):
         super().__init__()
         self.announced = asyncio.Event()
 
-    async def create_container(self, spec, *, start=False, announce=unannounced):
+    async def create_container(self, spec, *, start=False, announce=unannounced, judge=any_image):
         async def hold(footprint):
             await announce(footprint)
             self.announced.set()
             await asyncio.Event().wait()
 
-        return await super().create_container(spec, start=start, announce=hold)
+        return await super().create_container(spec, start=start, announce=hold, judge=judge)
 
 
 @example("CreateContainer, repeated after the daemon was killed.")

@@ -38,8 +38,8 @@ from proad.errors import (
     InvalidArgumentError,
     ProaError,
 )
-from proad.model import ContainerSpec, CreatedContainer, Footprint, Lifetime
-from proad.ports import AnnounceFootprint
+from proad.model import ContainerSpec, CreatedContainer, Footprint, ImageDefaults, Lifetime
+from proad.ports import AnnounceFootprint, JudgeImage, any_image
 
 
 class ContainerCreator:
@@ -72,6 +72,7 @@ class ContainerCreator:
         *,
         start: bool,
         announce: AnnounceFootprint,
+        judge: JudgeImage = any_image,
         carried: frozenset[str] = frozenset(),
     ) -> CreatedContainer:
         """Create a container; with `start`, start it; see `ports.Containers`.
@@ -81,7 +82,7 @@ class ContainerCreator:
         check_name(spec.image, "spec.image")
         nonce = uuid4().hex
         body = creation(spec, nonce)
-        image_id, networks = await self._check(spec, start=start)
+        image_id, networks = await self._check(spec, start=start, judge=judge)
         body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
         if spec.env_secret:
             body["Labels"][SECRETS_LABEL] = secrets_label(spec.env_secret, image_id)
@@ -95,7 +96,7 @@ class ContainerCreator:
         self._under_way.add(footprint)
         # Shield the create: on cancellation the engine may be in the middle of a step, whose
         # outcome must be known before the step can be undone.
-        make = self._make(spec, body, nonce, start=start)
+        make = self._make(spec, body, nonce, start=start, judged=image_id)
         making = asyncio.create_task(make)
         try:
             created = await asyncio.shield(making)
@@ -108,7 +109,9 @@ class ContainerCreator:
         self._under_way.discard(footprint)
         return created
 
-    async def _check(self, spec: ContainerSpec, *, start: bool) -> tuple[str, tuple[str, ...]]:
+    async def _check(
+        self, spec: ContainerSpec, *, start: bool, judge: JudgeImage
+    ) -> tuple[str, tuple[str, ...]]:
         """Raise what the create would fail with, as far as that is cheap to know.
 
         Return the id of the image, and the names of the networks beyond the first.
@@ -118,6 +121,7 @@ class ContainerCreator:
         with findings.noted():
             if not image.ok:
                 raise await self._refused(spec, image)
+            await judge(_defaults(image))
         with findings.noted():
             check_container_name(spec.name, "spec.name")
             if spec.name and (owner := await self._reader.listed_id_of(spec.name)):
@@ -135,7 +139,13 @@ class ContainerCreator:
         return image.value()["Id"].text(), tuple(further)
 
     async def _make(
-        self, spec: ContainerSpec, body: dict[str, Any], nonce: str, *, start: bool
+        self,
+        spec: ContainerSpec,
+        body: dict[str, Any],
+        nonce: str,
+        *,
+        start: bool,
+        judged: str,
     ) -> CreatedContainer:
         for name in {m.volume.name for m in spec.mounts if m.volume and m.volume.name}:
             # Docker would create the volume, too, but without a label to find it by.
@@ -153,6 +163,13 @@ class ContainerCreator:
             connection = {"Container": id, "EndpointConfig": endpoint(attachment)}
             await self._step(spec, f"/networks/{quoted(attachment.network)}/connect", connection)
         resource = await self._reader.get(id)
+        if resource.container is None or resource.container.image_id != judged:
+            # Docker has resolved the name once more. The container has the labels of one of the
+            # image before, by which it would not be found again.
+            await self._remove(id)
+            raise EngineConflictError(
+                ENGINE, f"the image {spec.image!r} has become another one meanwhile; try again"
+            )
         if start:
             await self._step(spec, path(id, "/start"))
             now = await self._reader.find(id)
@@ -161,6 +178,11 @@ class ContainerCreator:
             # A TRANSIENT container that runs for a moment may be gone already.
             resource = now or replace(ended(resource), state_detail=resource.state_detail)
         return CreatedContainer(resource=resource, warnings=made["Warnings"].texts())
+
+    async def _remove(self, id: str) -> None:
+        answer = await self._engine.delete(path(id), params={"force": 1, "v": 1})
+        if not answer.ok and answer.status != HTTPStatus.NOT_FOUND:
+            raise await self._reader.failure(answer)
 
     async def _step(
         self, spec: ContainerSpec, step: str, body: dict[str, Any] | None = None
@@ -209,6 +231,16 @@ class ContainerCreator:
                     return
                 look_again = look_again and gone is None
             await asyncio.sleep(self._timing.retry_after.total_seconds())
+
+
+def _defaults(image: Answer) -> ImageDefaults:
+    told = image.value()
+    config = told["Config"]
+    return ImageDefaults(
+        id=told["Id"].text(),
+        working_dir=config["WorkingDir"].text(),
+        volumes=tuple(target for target, _ in config["Volumes"].entries()),
+    )
 
 
 def _unsure(error: ProaError) -> bool:

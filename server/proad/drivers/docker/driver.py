@@ -56,7 +56,17 @@ from proad.model import (
     Updated,
     UpdatePlan,
 )
-from proad.ports import AnnounceFootprint, Begin, OnEvent, OnStep, at_once, ignore, unannounced
+from proad.ports import (
+    AnnounceFootprint,
+    Begin,
+    JudgeImage,
+    OnEvent,
+    OnStep,
+    any_image,
+    at_once,
+    ignore,
+    unannounced,
+)
 from proad.ports.records import EngineIdentity
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -269,10 +279,15 @@ class DockerDriver:
         return await self._stats_collector.stats(ids)
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: ContainerSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeImage = any_image,
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
-        return await self._creator.create(spec, start=start, announce=announce)
+        return await self._creator.create(spec, start=start, announce=announce, judge=judge)
 
     async def recreate_container(
         self,
@@ -280,10 +295,13 @@ class DockerDriver:
         spec: ContainerSpec,
         *,
         announce: AnnounceFootprint = unannounced,
+        judge: JudgeImage = any_image,
         on_step: OnStep = ignore,
     ) -> CreatedContainer:
         """Put a container with this specification in place of one."""
-        return await self._recreator.recreate(id, spec, announce=announce, on_step=on_step)
+        return await self._recreator.recreate(
+            id, spec, announce=announce, judge=judge, on_step=on_step
+        )
 
     async def container_volumes(
         self, names: Collection[str] | None = None

@@ -46,7 +46,7 @@ from proad.model import (
     VolumeMount,
     refusal,
 )
-from proad.ports import AnnounceFootprint, OnStep
+from proad.ports import AnnounceFootprint, JudgeImage, OnStep
 
 
 class ContainerRecreator:
@@ -69,7 +69,13 @@ class ContainerRecreator:
         self._under_way = under_way
 
     async def recreate(
-        self, id: str, spec: ContainerSpec, *, announce: AnnounceFootprint, on_step: OnStep
+        self,
+        id: str,
+        spec: ContainerSpec,
+        *,
+        announce: AnnounceFootprint,
+        judge: JudgeImage,
+        on_step: OnStep,
     ) -> CreatedContainer:
         """Put a container with another specification in place of one; see `ports.Recreation`."""
         old = await self._reader.get(id)
@@ -114,6 +120,7 @@ class ContainerRecreator:
             replace(spec, name=f"{name}_proa-new-{token}"),
             start=False,
             announce=tell,
+            judge=judge,
             carried=carried,
         )
         (footprint,) = told

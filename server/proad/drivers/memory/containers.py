@@ -25,6 +25,7 @@ from proad.model import (
     EnvSecret,
     Footprint,
     Image,
+    ImageDefaults,
     Lifetime,
     NetworkAttachment,
     Resource,
@@ -35,7 +36,7 @@ from proad.model import (
     StopOptions,
     Verb,
 )
-from proad.ports import AnnounceFootprint, unannounced
+from proad.ports import AnnounceFootprint, JudgeImage, any_image, unannounced
 
 _SHM_BYTES = 64 * 2**20
 
@@ -49,7 +50,12 @@ class MemoryContainers:
         self._volumes: dict[str, ContainerVolume] = {}
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: ContainerSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeImage = any_image,
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
         self._engine.connection.check()
@@ -60,6 +66,7 @@ class MemoryContainers:
             self._refuse_taken(spec.name)
         findings.check()
         resource = workload.resource
+        await judge(_image_of(workload))
         await announce(
             Footprint(mark=resource.id, create_time=resource.create_time or now(), start=start)
         )
@@ -85,6 +92,7 @@ class MemoryContainers:
         spec: ContainerSpec,
         *,
         announce: AnnounceFootprint,
+        judge: JudgeImage,
         stop: Callable[[str, StopOptions], Awaitable[Resource]],
     ) -> CreatedContainer:
         """Put a container with this specification in place of one, which `stop` stops."""
@@ -99,6 +107,7 @@ class MemoryContainers:
         resource = workload.resource
         if resource.name != old.resource.name:
             self._refuse_taken(resource.name)
+        await judge(_image_of(workload))
         await announce(
             Footprint(
                 mark=resource.id,
@@ -161,6 +170,11 @@ class MemoryContainers:
         if other is None or other.resource.kind is not ResourceKind.CONTAINER:
             raise _no_network(0, f"no container {ref!r}")
         return (NetworkAttachment(network=f"{NETWORK_OF}{other.resource.id}"),)
+
+
+def _image_of(workload: Workload) -> ImageDefaults:
+    container = workload.resource.container
+    return ImageDefaults(id=container.image_id if container is not None else "")
 
 
 def _no_network(index: int, text: str) -> InvalidArgumentError:

@@ -62,9 +62,11 @@ from proad.model import (
 from proad.ports import (
     AnnounceFootprint,
     Begin,
+    JudgeImage,
     JudgeXml,
     OnEvent,
     OnStep,
+    any_image,
     at_once,
     ignore,
     unannounced,
@@ -226,10 +228,17 @@ class MemoryDriver:
         return await self._stats.stats(ids)
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
+        self,
+        spec: ContainerSpec,
+        *,
+        start: bool = False,
+        announce: AnnounceFootprint = unannounced,
+        judge: JudgeImage = any_image,
     ) -> CreatedContainer:
         """Create a container; with `start`, start it."""
-        return await self._containers.create_container(spec, start=start, announce=announce)
+        return await self._containers.create_container(
+            spec, start=start, announce=announce, judge=judge
+        )
 
     async def recreate_container(
         self,
@@ -237,11 +246,16 @@ class MemoryDriver:
         spec: ContainerSpec,
         *,
         announce: AnnounceFootprint = unannounced,
+        judge: JudgeImage = any_image,
         on_step: OnStep = ignore,
     ) -> CreatedContainer:
         """Put a container with this specification in place of one."""
         return await self._containers.recreate_container(
-            id, spec, announce=announce, stop=partial(self._stopper.stop, on_step=on_step)
+            id,
+            spec,
+            announce=announce,
+            judge=judge,
+            stop=partial(self._stopper.stop, on_step=on_step),
         )
 
     async def container_volumes(

@@ -9,6 +9,7 @@ request's field before them.
 from proad.policy.containers.defaults import with_defaults, with_joined
 from proad.policy.containers.judgement import judge
 from proad.policy.containers.live import judge_live
+from proad.policy.containers.mounts import judge_image_defaults
 from proad.policy.containers.surroundings import (
     BindOfAnother,
     HostPath,
@@ -29,6 +30,7 @@ __all__ = [
     "Surroundings",
     "Walk",
     "judge",
+    "judge_image_defaults",
     "judge_live",
     "spelled_out",
     "with_defaults",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from posixpath import normpath
 
 from proad.errors import Violation
-from proad.model import ContainerSpec, Mount
+from proad.model import ContainerSpec, ImageDefaults, Mount
 from proad.policy.bounds import is_listed
 from proad.policy.containers.binds import Neighbours, judge_bind
 from proad.policy.containers.surroundings import Surroundings
@@ -34,6 +34,18 @@ def judge_working_dir(
     """Return the violation of a working folder that leads through a process to the host."""
     if spec.working_dir is not None:
         yield from judge_place("working_dir", spec.working_dir, profile)
+
+
+def judge_image_defaults(
+    spec: ContainerSpec, image: ImageDefaults, profile: Profile
+) -> list[Violation]:
+    """Return the violations of what an image gives a container that does not ask for it."""
+    found: list[Violation] = []
+    if not spec.working_dir and image.working_dir:
+        found += judge_place("image", image.working_dir, profile)
+    for target in image.volumes:
+        found += judge_place("image", target, profile)
+    return found
 
 
 def judge_source(
