@@ -92,13 +92,7 @@ class LocalUsers:
         allowed = frozenset(Scope) if found.scopes is None else found.scopes
         grant = Grant(allowed, user.access).within(user.grant)
         grant = grant.narrowed(scopes, access, team_id=user.team_id)
-        return self._tokens.issue(
-            user.name,
-            grant.scopes,
-            user.token_version,
-            access=grant.access,
-            user_id=user.id,
-        )
+        return self._tokens.issue_to(user, grant)
 
     def _find(
         self, mapping: Sequence[LocalUserSettings], peer: Peer, username: str

@@ -127,15 +127,7 @@ class ServiceKeys:
         self._limiter.check(given.id, address)
         key, user = await self._queue.run(given.id, address, lambda: self._look_up(given, address))
         grant = key.grant.within(user.grant).narrowed(scopes, access, team_id=user.team_id)
-        return self._tokens.issue(
-            user.name,
-            grant.scopes,
-            user.token_version,
-            access=grant.access,
-            user_id=user.id,
-            session_id=key.id,
-            not_after=key.expire_time,
-        )
+        return self._tokens.issue_to(user, grant, session_id=key.id, not_after=key.expire_time)
 
     async def _look_up(self, given: KeyText, address: str) -> tuple[ServiceKey, User]:
         key = await self._store.get(given.id)

@@ -103,9 +103,7 @@ class Sessions:
                 _log.warning("login without a refresh token: the database takes no writes")
             else:
                 return self._issue(user, session)
-        return self._tokens.issue(
-            user.name, grant.scopes, user.token_version, access=grant.access, user_id=user.id
-        )
+        return self._tokens.issue_to(user, grant)
 
     async def refresh(self, token: str, *, address: str) -> IssuedToken:
         """Return a new token, and the next refresh token, for a refresh token.
@@ -179,13 +177,9 @@ class Sessions:
 
     def _issue(self, user: User, session: Session) -> IssuedToken:
         """Return a token that allows no more than the login did and the user may."""
-        grant = session.grant.within(user.grant)
-        issued = self._tokens.issue(
-            user.name,
-            grant.scopes,
-            user.token_version,
-            access=grant.access,
-            user_id=user.id,
+        issued = self._tokens.issue_to(
+            user,
+            session.grant.within(user.grant),
             session_id=session.id,
             not_after=session.create_time + self._limits.lifetime,
         )

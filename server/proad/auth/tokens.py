@@ -19,7 +19,9 @@ from proad.errors import (
     TokenInvalidError,
 )
 from proad.model import Access
+from proad.model.grant import Grant
 from proad.model.scope import Scope, read_scopes, write_scopes
+from proad.store.users import User
 
 # The only algorithm: a token does not choose its own.
 _ALGORITHM = "HS256"
@@ -144,6 +146,25 @@ class Tokens:
         self._verifiers = {self._sign({}, key).partition(".")[0]: key.secret for key in keys.keys}
         # Callers send the same token with each call, and a valid signature stays valid.
         self._verified: OrderedDict[str, Claims] = OrderedDict()
+
+    def issue_to(
+        self,
+        user: User,
+        grant: Grant,
+        *,
+        session_id: str = "",
+        not_after: datetime | None = None,
+    ) -> IssuedToken:
+        """Issue a token to a user, as the user is now; see `issue`."""
+        return self.issue(
+            user.name,
+            grant.scopes,
+            user.token_version,
+            access=grant.access,
+            user_id=user.id,
+            session_id=session_id,
+            not_after=not_after,
+        )
 
     def issue(
         self,
