@@ -11,7 +11,7 @@ from proad.model.scope import Scope
 from proad.store.users import fold_username
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
-_MOST_IDS = 2**32 - 2  # the highest is none
+_LARGEST_ID = 2**32 - 2  # 2**32 - 1 stands for no id
 
 
 class LocalUserSettings(BaseModel):
@@ -27,7 +27,7 @@ class LocalUserSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    uid: Annotated[int, Field(ge=0, le=_MOST_IDS)] | None = None
+    uid: Annotated[int, Field(ge=0, le=_LARGEST_ID)] | None = None
     name: _Name | None = None
     group: _Name | None = None
     user: Annotated[_Name, AfterValidator(fold_username)]
