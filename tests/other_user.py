@@ -3,7 +3,8 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from requirements import skip_or_fail
@@ -50,6 +51,40 @@ with socket.socket(socket.AF_UNIX) as one:
     with one.makefile("rb") as answers:
         sys.stdout.buffer.write(answers.read())
 """
+
+
+_IDLE = """
+import os, socket, sys
+path, first, users, each = sys.argv[1], *map(int, sys.argv[2:])
+open_ones = []
+for uid in range(first, first + users):
+    os.seteuid(uid)
+    for _ in range(each):
+        open_ones.append(socket.socket(socket.AF_UNIX))
+        open_ones[-1].connect(path)
+    os.seteuid(0)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def idle_connections(path: Path, *, first: int, users: int, each: int) -> Iterator[None]:
+    """Keep connections of some users open that say nothing: of ids from `first` on."""
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    if os.geteuid() != 0 or python is None:
+        skip_or_fail("it takes root and a Python for all users to act as another user")
+    with subprocess.Popen(
+        [python, "-I", "-S", "-c", _IDLE, path.name, *map(str, (first, users, each))],
+        cwd=path.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"\n"
+            yield
+        finally:
+            process.stdin.close()
 
 
 def ask_as(

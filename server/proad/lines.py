@@ -69,8 +69,9 @@ async def answering(
 ) -> AsyncIterator[None]:
     """Answer the callers of a bound socket, each with one line.
 
-    A caller beyond the limits is hung up on at once: who connects and says nothing keeps nobody
-    else out, whatever user that is.
+    A user beyond the user's own limit is hung up on at once. Where all connections are taken, the
+    one goes that has waited for its line the longest: one user may have many ids, in a namespace of
+    its own, and who connects and says nothing keeps nobody else out, with however many.
     """
     slots = _Slots(limits)
     serving: set[asyncio.Task[None]] = set()
@@ -85,7 +86,7 @@ async def answering(
             with slots.taken(peer.uid) as taken:
                 if not taken:
                     return
-                async with asyncio.timeout(limits.line_timeout):
+                async with slots.waiting():
                     line = await reader.readline()
                 if not line.endswith(b"\n"):
                     return  # the caller has gone away
@@ -108,19 +109,19 @@ async def answering(
 
 
 class _Slots:
-    """Counts connections, of all and of each user."""
+    """Counts connections, of all and of each user, and ends waits where there are too many."""
 
     def __init__(self, limits: LineLimits) -> None:
         self._limits = limits
         self._taken: Counter[int] = Counter()
+        # The oldest first.
+        self._waits: dict[asyncio.Timeout, None] = {}
 
     @contextmanager
     def taken(self, uid: int) -> Iterator[bool]:
         """Take a slot for the block; yield False if there is none."""
-        if (
-            self._taken.total() >= self._limits.connections
-            or self._taken[uid] >= self._limits.connections_of_user
-        ):
+        full = self._taken.total() >= self._limits.connections
+        if self._taken[uid] >= self._limits.connections_of_user or (full and not self._end_wait()):
             yield False
             return
         self._taken[uid] += 1
@@ -130,3 +131,26 @@ class _Slots:
             self._taken[uid] -= 1
             if not self._taken[uid]:
                 del self._taken[uid]
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Let the block wait for a line, for its time or until somebody else needs the slot.
+
+        Raises:
+            TimeoutError: no line has come.
+        """
+        async with asyncio.timeout(self._limits.line_timeout) as wait:
+            self._waits[wait] = None
+            try:
+                yield
+            finally:
+                self._waits.pop(wait, None)
+
+    def _end_wait(self) -> bool:
+        """End the wait that has lasted longest; return False if nobody waits."""
+        oldest = next(iter(self._waits), None)
+        if oldest is None:
+            return False
+        del self._waits[oldest]  # the next one to need a slot ends another
+        oldest.reschedule(asyncio.get_running_loop().time())
+        return True

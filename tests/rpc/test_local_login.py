@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import json_format
 
 from eventually import eventually
-from other_user import NOBODY, ask_as
+from other_user import NOBODY, ask_as, idle_connections
 from proa import v1
 from proad.model import Access
 from rpc.daemon import RPCS, refusal
@@ -173,6 +173,17 @@ async def test_hundred_idle_connections_of_one_user_keep_nobody_else_out(logins,
     finally:
         for connection in idle:
             connection.close()
+
+
+async def test_idle_connections_of_one_user_with_many_ids_keep_nobody_else_out(logins, ask, path):
+    """A user may have thousands, in a namespace of its own, and keeps the group of the socket."""
+    daemon = await logins({"name": "bin", "user": "ann"})
+    idle = idle_connections(path, first=100_000, users=20, each=8)
+    await asyncio.to_thread(idle.__enter__)
+    try:
+        assert (await caller(daemon, await ask(BIN))).username == "ann"
+    finally:
+        await asyncio.to_thread(idle.__exit__, None, None, None)
 
 
 @pytest.mark.parametrize(
