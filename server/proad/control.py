@@ -22,8 +22,8 @@ Command = Callable[..., Awaitable[Mapping[str, object]]]
 _NAME = "control.sock"
 # A reload takes as long as the files take to be read.
 _ANSWER_TIMEOUT = 60.0
-# All commands are of one user.
-_LIMITS = LineLimits(connections_of_user=64)
+# All commands are of one user, and have as many words as that user likes.
+_LIMITS = LineLimits(connections_of_user=64, line_bytes=2**20)
 
 
 class Control:
@@ -85,14 +85,17 @@ def ask(state_dir: Path, *command: str) -> dict[str, Any]:
 
     Raises:
         NotServedError: no daemon runs there.
-        SetupError: it does not answer.
+        SetupError: it does not answer, or the command is too long for it.
     """
     path = state_dir / _NAME
+    asked = json.dumps(command).encode() + b"\n"
+    if len(asked) > _LIMITS.line_bytes:
+        raise SetupError("the command is too long for the daemon; nothing changed")
     try:
         with short_address(path) as address, socket.socket(socket.AF_UNIX) as daemon:
             daemon.settimeout(_ANSWER_TIMEOUT)
             daemon.connect(address)
-            daemon.sendall(json.dumps(command).encode() + b"\n")
+            daemon.sendall(asked)
             with daemon.makefile("rb") as answers:
                 line = answers.readline()
     except (FileNotFoundError, ConnectionRefusedError):

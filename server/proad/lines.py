@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-_LONGEST_LINE = 4096
 # Of asm-generic/socket.h; the module socket has no name for it.
 _SO_PEERGROUPS = 59
 _CREDENTIALS = struct.Struct("3i")
@@ -52,11 +51,13 @@ class LineLimits:
             seconds.
         connections: connections at a time.
         connections_of_user: of these, those of one user of the host.
+        line_bytes: the longest line.
     """
 
     line_timeout: float = 10.0
     connections: int = 64
     connections_of_user: int = 8
+    line_bytes: int = 4096
 
 
 Answer = Callable[[bytes, Peer], Awaitable[bytes]]
@@ -98,7 +99,7 @@ async def answering(
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(serve, sock=listening, limit=_LONGEST_LINE)
+    server = await asyncio.start_unix_server(serve, sock=listening, limit=limits.line_bytes)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from integration.commands.in_process import give
 from integration.daemon.conftest import Daemon
 from proa import v1
 from proad.control import ask
+from proad.errors import SetupError
 
 
 def proad(daemon: Daemon, *arguments: str) -> str:
@@ -78,6 +79,21 @@ def test_commands_while_a_daemon_stops_and_starts_all_succeed_in_one_chain(
         restarting.result()
     assert {target for _, target, _ in commands(daemon)} == {*given}
     assert {outcome for *_, outcome in commands(daemon)} <= {"SUCCEEDED", "UNKNOWN"}
+    assert proad(daemon, "audit", "verify").startswith("intact: ")
+
+
+def test_command_with_long_words_is_in_the_log_whole_or_refused(
+    start_daemon: Callable[..., Daemon],
+) -> None:
+    daemon = start_daemon("--memory")
+    state = Path(daemon.environment["PROA_STATE_DIR"])
+    long = "crew" * 25_000  # a word of a command line may have as much
+    begun = ask(state, "audit-begin", "proad team add", "crew", long, "host:root")
+    ask(state, "audit-end", begun["call"], "OK", "")
+    assert commands(daemon) == [("proad team add", "crew", "SUCCEEDED")]
+    assert long in "".join(each.read_text() for each in (state / "audit").iterdir())
+    with pytest.raises(SetupError, match="too long"):
+        ask(state, "audit-begin", "proad team add", "crew", long * 20, "host:root")
     assert proad(daemon, "audit", "verify").startswith("intact: ")
 
 
