@@ -37,11 +37,11 @@ from proa.cli.text import duration, escaped
 
 @contextmanager
 def _escaped_usage_errors() -> Iterator[None]:
-    """Escape arguments in typer's own error messages."""
+    """Escape arguments in typer's own error messages, and leave pydantic's prefix out."""
     try:
         yield
     except TyperException as error:
-        error.message = escaped(error.message, keep="\n")
+        error.message = escaped(error.message.removeprefix("Value error, "), keep="\n")
         raise
 
 

@@ -3,11 +3,14 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from proad.commands import audit, daemon, key, owner, quota, team, user
 from proad.config import ConfigError, LogFormat, LogLevel
@@ -21,7 +24,28 @@ from proad.store.users import UserNotFoundError
 # Errors of commands on the host alone, which no RPC has.
 _OF_COMMANDS = (UserNotFoundError, TeamNotFoundError, TeamNotEmptyError, ServiceKeyNotFoundError)
 
+
+@contextmanager
+def _plain_usage_errors() -> Iterator[None]:
+    """Leave pydantic's prefix out of typer's own error messages."""
+    try:
+        yield
+    except TyperException as error:
+        error.message = error.message.removeprefix("Value error, ")
+        raise
+
+
+class Root(TyperGroup):
+    """The root command."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with _plain_usage_errors():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
+    cls=Root,
     name="proad",
     no_args_is_help=True,
     add_completion=False,

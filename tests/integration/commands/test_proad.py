@@ -231,6 +231,11 @@ def test_wrong_arguments_exit_with_2(proad, arguments):
     proad(*arguments, code=2)
 
 
+def test_unknown_choice_is_refused_in_plain_words(proad):
+    text = proad("user", "set-access", "ann", "owm", code=2)
+    assert "'access': 'owm' is not one of 'all', 'team', 'own'" in text
+
+
 @pytest.mark.parametrize("command", [["serve"], ["check-config"], ["user", "list"]])
 def test_wrong_settings_are_each_named(proad, command, tmp_path):
     config = tmp_path / "proa.toml"

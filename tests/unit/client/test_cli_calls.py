@@ -52,3 +52,9 @@ def test_ls_of_a_hostile_name_escapes_it(run, small_daemon):
     result = run("ls")
     assert "\x1b" not in result.stdout
     assert "gotcha" in result.stdout
+
+
+def test_unknown_choice_is_refused_in_plain_words(run):
+    result = run("ls", "-o", "jso")
+    assert result.exit_code == 2
+    assert "'-o': 'jso' is not one of 'table', 'json'" in result.stderr
