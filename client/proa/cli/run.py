@@ -156,6 +156,9 @@ def run(
         list[v1.Device] | None,
         typer.Option(parser=parse.device, metavar="PATH[:PATH[:rwm]]", help="Device of the host."),
     ] = None,
+    privileged: Annotated[  # noqa: ARG001 - only there to be refused
+        bool, typer.Option("--privileged", hidden=True, callback=parse.no_privileged)
+    ] = False,
     group_add: Annotated[Texts, typer.Option(help="Further group.")] = None,
     sysctl: Annotated[Texts, typer.Option(metavar="KEY=VALUE", help="Kernel parameter.")] = None,
     read_only: Annotated[

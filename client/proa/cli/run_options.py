@@ -35,6 +35,15 @@ _PORT = re.compile(
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
+def no_privileged(given: bool) -> None:  # noqa: FBT001 - typer's signature
+    """Refuse an option of `docker run` for which nothing else would be a good guess."""
+    if given:
+        raise typer.BadParameter(
+            "no call makes privileged containers; give one what it needs with --cap-add and "
+            "--device, as far as the daemon's policy allows"
+        )
+
+
 def port(text: str) -> v1.PublishedPort:
     """Parse [[IP:][HOST_PORT]:]PORT[/PROTOCOL]."""
     match = _PORT.fullmatch(text)

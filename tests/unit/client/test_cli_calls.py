@@ -58,3 +58,11 @@ def test_unknown_choice_is_refused_in_plain_words(run):
     result = run("ls", "-o", "jso")
     assert result.exit_code == 2
     assert "'-o': 'jso' is not one of 'table', 'json'" in result.stderr
+
+
+def test_run_privileged_is_refused_with_what_to_give_instead(run):
+    result = run("run", "--privileged", "debian:12")
+    assert result.exit_code == 2
+    assert "no call makes privileged containers" in result.stderr
+    assert "--cap-add and --device" in result.stderr
+    assert "--privileged" not in run("run", "--help").stdout
