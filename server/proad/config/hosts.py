@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from proad.config.paths import AbsolutePath
 from proad.config.secret_url import SecretUrl
@@ -22,7 +22,8 @@ class HostSettings(BaseModel):
 
     Attributes:
         name: name of the host in requests and resources.
-        docker_url: unix://, tcp:// or ssh:// address of a Docker Engine; None for no Docker.
+        docker_url: unix://, tcp:// or ssh:// address of a Docker Engine; None for no Docker. A
+            host has this or libvirt_uri, or both.
         docker_tls_dir: folder with ca.pem, cert.pem and key.pem for a tcp:// address.
         libvirt_uri: address of libvirt, such as qemu:///system; None for no libvirt.
         virt_type: acceleration of virtual machines on this host.
@@ -50,6 +51,12 @@ class HostSettings(BaseModel):
             return None
         _check_address(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _check_engines(self) -> Self:
+        if self.docker_url is None and self.libvirt_uri is None:
+            raise ValueError(f"{self.name!r} has no engine: set docker_url, libvirt_uri or both")
+        return self
 
 
 def _check_address(text: str) -> None:

@@ -183,7 +183,7 @@ def test_reload_names_what_needs_a_restart(start_daemon: Start, config: Path):
     config.write_text("")
     daemon = start_daemon("--memory", "--config", str(config))
     config.write_text(
-        'log_level = "debug"\ntoken_lifetime = "1h"\n[[host]]\nlibvirt_pool = "other"\n'
+        'log_level = "debug"\ntoken_lifetime = "1h"\n[[host]]\nlibvirt_uri = "qemu:///system"\n'
     )
 
     assert proad_reload(daemon).splitlines() == [

@@ -47,7 +47,13 @@ def test_variables_override_the_local_host(write, monkeypatch):
     monkeypatch.setenv("PROA_VIRT_TYPE", "")
     monkeypatch.setenv("PROA_MEDIA_DIRS", "")
     monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
-    tables = '[[host]]\nlibvirt_uri = "qemu:///session"\n[[host]]\nname = "other"\n'
+    tables = """
+        [[host]]
+        libvirt_uri = "qemu:///session"
+        [[host]]
+        name = "other"
+        docker_url = "tcp://other:2376"
+        """
     local, other = load_settings(write(tables)).hosts
     assert (local.name, local.libvirt_uri) == ("local", SecretUrl("test:///default"))
     assert (other.name, other.libvirt_uri) == ("other", None)
@@ -56,10 +62,18 @@ def test_variables_override_the_local_host(write, monkeypatch):
 
 def test_variables_without_a_local_host_are_refused(write, monkeypatch, refused):
     monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
-    text = refused(write('[[host]]\nname = "other"\n'))
+    text = refused(write('[[host]]\nname = "other"\nlibvirt_uri = "qemu:///system"\n'))
     assert text.startswith("PROA_LIBVIRT_URI: ")
 
 
 def test_invalid_hosts_are_not_reported_as_missing(write, refused):
     assert len(refused(write('[[host]]\nvirt_type = "xen"\n')).splitlines()) == 1
     assert "at least 1" in refused(write("host = []\n"))
+
+
+def test_host_without_an_engine_is_refused(write, monkeypatch, refused):
+    text = refused(write('[[host]]\nname = "other"\nlibvirt_uri = ""\n'))
+    assert text.endswith("host.0: 'other' has no engine: set docker_url, libvirt_uri or both")
+    for variable in ("PROA_DOCKER_URL", "PROA_LIBVIRT_URI"):
+        monkeypatch.setenv(variable, "")
+    assert "'local' has no engine" in refused(None)

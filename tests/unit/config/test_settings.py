@@ -269,7 +269,10 @@ def test_repr_of_settings_hides_credentials_in_urls(monkeypatch):
         ("[[host]]\ndocker = 'x'", "host.0.docker: unknown key"),
         ("host = 1", "host: "),
         ("host = []", "host: "),
-        ("[[host]]\nname = 'a'\n[[host]]\nname = 'a'", "host: two hosts have the same name: a"),
+        (
+            2 * "[[host]]\nname = 'a'\ndocker_url = 'tcp://a'\n",
+            "host: two hosts have the same name: a",
+        ),
         ("[[host]]\nname = ''", "host.0.name: "),
         ("[[host]]\ndocker_url = 'local'", "host.0.docker_url: "),
         ("[[host]]\nvirt_type = 'xen'", "host.0.virt_type: "),
