@@ -93,7 +93,8 @@ async def _serve(
         _reloading_at(hangup, reloader),
     ):
         Collector().tame()
-        _log.info("serving", addresses=addresses, version=version("proa"))
+        login = {"login_socket": str(settings.login_socket)} if settings.login_socket else {}
+        _log.info("serving", addresses=addresses, **login, version=version("proa"))
         await stop.wait()
         _log.info("stopping")
 

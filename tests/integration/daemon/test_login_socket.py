@@ -55,6 +55,7 @@ def refused(daemon: Daemon) -> str:
 
 def test_client_gets_and_renews_tokens(start: Callable[..., Daemon], path: Path):
     daemon = start()
+    assert [e["login_socket"] for e in daemon.log() if e["event"] == "serving"] == [str(path)]
     with proa.connect(daemon.address, local_login=path, scopes=["basic"]) as client:
         first = client.auth.GetCaller(CALLER)
         client.auth.RevokeToken(v1.RevokeTokenRequest())
