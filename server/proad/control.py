@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from proad.errors import ProaError, SetupError
+from proad.errors import NotFoundError, ProaError, SetupError
 from proad.lines import LineLimits, Peer, answering
 from proad.sockets import SocketAccess, bound, short_address
 
@@ -43,6 +43,8 @@ class Control:
             return {"error": "unknown command; are proad and the daemon of one version?"}
         try:
             return await command(*words)
+        except NotFoundError as error:
+            return {"error": error.on_host}
         except (SetupError, ProaError) as error:
             return {"error": str(error)}
 

@@ -122,7 +122,7 @@ class Handover:
             raise InvalidArgumentError.of(
                 "id",
                 f"the volume {name!r} was not made through Proa, which could not tell it from "
-                "another one in its place; make one with CreateVolume, and copy it there",
+                "another one in its place; make one with 'proa volumes create', and copy it there",
             )
         row = await self._volumes.owner_of(connection, volume.record_id)
         entry = self._inventory.entry(connection, row.domain) if row.domain else None

@@ -11,16 +11,21 @@ class NotFoundError(ProaError):
     Attributes:
         resource_type: "resource", "image", "snapshot", "volume" or "host".
         name: the name in the request.
+        hint: what shows those that exist, for callers.
+        hint_on_host: the same for commands on the host, whose users call no RPCs; empty: `hint`.
+        on_host: the message with `hint_on_host`.
     """
 
     resource_type: ClassVar[str]
     hint: ClassVar[str]
+    hint_on_host: ClassVar[str] = ""
 
     def __init__(self, name: str, *, detail: str = "", hint: str = "") -> None:
         what = f"no {self.resource_type} {name!r}{f' {detail}' if detail else ''}"
         text = f"{what}; {hint or self.hint}"
         super().__init__(text, metadata={self.resource_type: name})
         self.name = name
+        self.on_host = f"{what}; {hint or self.hint_on_host or self.hint}"
 
 
 class ResourceNotFoundError(NotFoundError):
@@ -29,6 +34,7 @@ class ResourceNotFoundError(NotFoundError):
     reason = Reason.RESOURCE_NOT_FOUND
     resource_type = "resource"
     hint = "ListResources shows what there is"
+    hint_on_host = "'proa ls --all' shows what there is"
 
 
 class ImageNotFoundError(NotFoundError):
@@ -37,6 +43,7 @@ class ImageNotFoundError(NotFoundError):
     reason = Reason.IMAGE_NOT_FOUND
     resource_type = "image"
     hint = "ListImages shows what is on the host, PullImage fetches it"
+    hint_on_host = "'proa images' shows what there is"
 
 
 class SnapshotNotFoundError(NotFoundError):
@@ -45,6 +52,7 @@ class SnapshotNotFoundError(NotFoundError):
     reason = Reason.SNAPSHOT_NOT_FOUND
     resource_type = "snapshot"
     hint = "ListSnapshots shows what there is"
+    hint_on_host = "'proa snapshot ls' shows what there is"
 
 
 class VolumeNotFoundError(NotFoundError):
@@ -53,13 +61,14 @@ class VolumeNotFoundError(NotFoundError):
     reason = Reason.VOLUME_NOT_FOUND
     resource_type = "volume"
     hint = "ListVolumes shows what there is"
+    hint_on_host = "'proa volumes ls' shows what there is"
 
 
 class PoolNotFoundError(VolumeNotFoundError):
     """The host has no such storage pool."""
 
     resource_type = "pool"
-    hint = "`virsh pool-list --all` shows those that the host has"
+    hint = hint_on_host = "`virsh pool-list --all` shows those that the host has"
 
 
 class HostNotFoundError(NotFoundError):
@@ -68,3 +77,4 @@ class HostNotFoundError(NotFoundError):
     reason = Reason.HOST_NOT_FOUND
     resource_type = "host"
     hint = "ListHosts shows what there is"
+    hint_on_host = "'proa host' shows what there is"

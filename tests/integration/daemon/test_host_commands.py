@@ -112,3 +112,10 @@ def test_words_that_no_database_takes_are_indexed_and_keep_no_daemon_from_its_st
     daemon.start()
     assert commands(daemon)[-1] == ("proad team add", "crew", "SUCCEEDED")
     assert proad(daemon, "audit", "verify").startswith("intact: ")
+
+
+def test_command_about_what_is_missing_names_commands(start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon("--memory")
+    for missing, shown in [("nothing", "proa ls --all"), ("volume/nothing", "proa volumes ls")]:
+        text = give(daemon.environment, "owner", "set", missing, "ada", code=1)
+        assert f"'nothing'; '{shown}' shows what there is" in text
