@@ -127,24 +127,29 @@ class ImageLedger:
     ) -> PrivatePull:
         """Note that the current user pulls an image with credentials.
 
+        An image that everybody has by that name stays so, however the pull ends.
+
         Args:
             connection: the engine.
             name: the name that is pulled.
             before: all images that the engine has.
         """
-        engine, me = await _identity(connection), current_user_id()
+        engine, me, plain = await _identity(connection), current_user_id(), plain_name(name)
         users = self._users(engine)
         pull = PrivatePull(
-            record=ImageRecord(engine, _PULL + plain_name(name), me),
+            record=ImageRecord(engine, _PULL + plain, me),
             name=name,
             ids={each.id for each in before if EVERYBODY in self._of(engine, each, users)},
             names={
                 each
                 for image in before
                 for each in names_of(image)
-                if _NAME + each not in users and _PULL + each not in users
+                if _known_by({EVERYBODY}, each, users)
             },
         )
+        had = [each.id for each in before if each.id in pull.ids and plain in names_of(each)]
+        if had and plain in pull.names:
+            await self._put(engine, [*had, _NAME + plain], EVERYBODY)
         await self._put(engine, [pull.record.image], me)
         return pull
 
@@ -178,8 +183,13 @@ class ImageLedger:
 
     async def fail_pull(self, pull: PrivatePull) -> None:
         """Forget a pull with credentials that is over."""
-        if not any(other.record == pull.record for other in self._pulls - {pull}):
-            await self._remove([pull.record])
+        if any(other.record == pull.record for other in self._pulls - {pull}):
+            return
+        engine, image = pull.record.engine, pull.record.image
+        gone = [pull.record]
+        if all(other == pull.record for other in self._having(engine, [image])):
+            gone.append(ImageRecord(engine, _NAME + image.removeprefix(_PULL), EVERYBODY))
+        await self._remove(gone)
 
     async def open(self, connection: EngineConnection, name: str, image: Image) -> bool:
         """Note that an image was pulled without credentials: everybody may have it.
@@ -220,7 +230,7 @@ class ImageLedger:
         free = [
             name
             for name in names
-            if name in image.tags and not users.get(_NAME + name, set()) - {me}
+            if name in image.tags and not users.get(_NAME + name, set()) - {EVERYBODY, me}
         ]
         gone = {prefix + name for name in dropped for prefix in (_NAME, _PULL)}
         mine = {_NAME + name for name in names_of(image) if me in users.get(_NAME + name, ())}
@@ -307,13 +317,15 @@ def _with_names_of(image: Image, users: Users, me: AbstractSet[str]) -> Image:
     """Return an image with those of its names that are everybody's or a user's."""
 
     def known(names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(
-            name
-            for name in names
-            if not (of := {*users.get(_NAME + name, ()), *users.get(_PULL + name, ())}) or of & me
-        )
+        return tuple(name for name in names if _known_by(me, name, users))
 
     return replace(image, tags=known(image.tags), digests=known(image.digests))
+
+
+def _known_by(some: AbstractSet[str], name: str, users: Users) -> bool:
+    """Return whether a name is everybody's, or one of some users'."""
+    of = {*users.get(_NAME + name, ()), *users.get(_PULL + name, ())}
+    return not of or bool(of & some)
 
 
 def _proves(users: Users, of: AbstractSet[str], name: str, image: Image) -> bool:

@@ -59,7 +59,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("s")
 
 
-async def test_image_is_its_pullers_after_a_kill_in_the_middle(
+@pytest.mark.parametrize("had", [False, True], ids=["new", "everybodys"])
+async def test_image_is_its_pullers_or_stays_everybodys_after_a_kill_in_the_middle(
+    *,
+    had: bool,
     start_daemon: Callable[..., Daemon],
     raw: docker.APIClient,
     registries: tuple[str, str],
@@ -69,6 +72,8 @@ async def test_image_is_its_pullers_after_a_kill_in_the_middle(
     closed = registries[1]
     name = f"{closed}/{cleaned}:1"
     id = upload_runnable(raw, name)
+    if had:
+        raw.pull(name, auth_config={"username": USER, "password": PASSWORD})
     async with Holding(engine_socket(), folder / "d.sock", name).serving() as engine:
         assert isinstance(engine, Holding)
         daemon = await asyncio.to_thread(
@@ -88,13 +93,21 @@ async def test_image_is_its_pullers_after_a_kill_in_the_middle(
     assert raw.inspect_image(name)["Id"] == id
 
     daemon.environment["PROA_DOCKER_URL"] = f"unix://{engine_socket()}"
+    tina.close()
+    toby.close()
     await asyncio.to_thread(daemon.start)
+    # Those of before may still wait before they connect again.
+    tina, toby = daemon.client("tina"), daemon.client("toby")
 
     for _ in range(2):
         assert id in await asyncio.to_thread(ids, tina)
-        assert id not in await asyncio.to_thread(ids, toby)
+        assert (id in await asyncio.to_thread(ids, toby)) == had
         for written in (name, id):
             request = v1.CreateContainerRequest(spec=v1.ContainerSpec(image=written))
+            if had:
+                request.validate_only = True
+                await asyncio.to_thread(toby.containers.CreateContainer, request)
+                continue
             with pytest.raises(proa.NotFound) as refused:
                 await asyncio.to_thread(toby.containers.CreateContainer, request)
             assert refused.value.reason == "IMAGE_NOT_FOUND"

@@ -71,6 +71,42 @@ async def test_image_that_was_everybodys_stays_so_while_it_is_pulled(ledger, con
     assert await names(ledger, connection, "ann", PUBLIC, PRIVATE) == (PUBLIC, PRIVATE)
 
 
+@pytest.mark.parametrize("ends", ["cancelled", "failed", "killed"])
+async def test_pull_that_fails_takes_nothing_from_everybody(ledger, connection, records, ends):
+    """The engine or the daemon died meanwhile, or ann went away: the image is the one of before."""
+    acting("ann")
+    pull = await ledger.begin_pull(connection, PUBLIC, [image(PUBLIC)])
+    with ledger.under_way(pull):
+        assert await names(ledger, connection, "bob", PUBLIC) == (PUBLIC,)
+    if ends == "failed":
+        await ledger.fail_pull(pull)
+        assert {record.image for record in await records.all()} == {ID}
+    if ends == "killed":
+        ledger = ImageLedger(records)
+        await ledger.load()
+    for user in ("bob", "ann"):
+        assert await names(ledger, connection, user, PUBLIC) == (PUBLIC,)
+        assert not await ledger.is_shared(connection, image(PUBLIC)) or user == "bob"
+    acting("ann")
+    again = await ledger.begin_pull(connection, PUBLIC, [image(PUBLIC)])
+    with ledger.under_way(again):
+        assert await ledger.end_pull(connection, again, image(PUBLIC))
+    assert await names(ledger, connection, "bob", PUBLIC) == (PUBLIC,)
+    assert {record.image for record in await records.all()} == {ID}
+
+
+async def test_pull_that_another_one_outlives_takes_no_name_from_everybody(ledger, connection):
+    acting("ann")
+    anns = await ledger.begin_pull(connection, PUBLIC, [image(PUBLIC)])
+    acting("bob")
+    bobs = await ledger.begin_pull(connection, PUBLIC, [image(PUBLIC)])
+    with ledger.under_way(bobs):
+        acting("ann")
+        with ledger.under_way(anns):
+            assert await ledger.end_pull(connection, anns, image(PUBLIC))
+        assert await names(ledger, connection, "eve", PUBLIC) == (PUBLIC,)
+
+
 async def test_pull_that_never_ended_leaves_a_lie_with_nothing(ledger, connection):
     """The daemon was killed: its database has that ann was pulling, and no more."""
     acting("ann")
