@@ -69,6 +69,20 @@ async def test_get_name_that_is_a_prefix_of_another_id_lists_candidates(daemon, 
     await settle(daemon, f"domain/{START[:7]}", named[1], other)
 
 
+async def test_name_like_the_short_id_of_another_catches_nothing_that_is_meant_for_it(daemon):
+    """Tools print twelve digits of an id, and operators copy them."""
+    web = await daemon.container("web")
+    bait = await daemon.container(web.id[:12]), await daemon.container(web.id[:20].upper())
+
+    await settle(daemon, web.id[:12], web, bait[0])
+    for verb in ("StopResource", "DeleteResource"):
+        refused = await refusal(daemon.call(verb, id=f"container/{bait[1].name}"))
+        assert refused.reason == "AMBIGUOUS_ID"
+    assert (await daemon.call("GetResource", id=web.id[:13])).resource.id == web.id
+    deadbeef = await daemon.container("deadbeef" * 5)
+    assert (await daemon.call("GetResource", id=deadbeef.name)).resource.id == deadbeef.id
+
+
 async def test_get_name_on_two_hosts_lists_both_candidates(two_hosts):
     them = [
         await getattr(two_hosts, kind)("web", host=host)

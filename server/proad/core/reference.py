@@ -11,6 +11,8 @@ from proad.model import Resource, ResourceKind, full_id
 _KINDS = {"container": ResourceKind.CONTAINER, "domain": ResourceKind.DOMAIN}
 
 _FEWEST_DIGITS = 4
+# As many as Docker prints of an id.
+_SHORT_ID_DIGITS = 12
 # A prefix may have hyphens anywhere: `starts` compares them with those of the id.
 _PREFIX = re.compile(r"[0-9a-f-]+")
 
@@ -65,6 +67,11 @@ class Reference:
         name = self.name.lower()
         digits = name.replace("-", "")
         return digits if len(digits) >= _FEWEST_DIGITS and _PREFIX.fullmatch(name) else ""
+
+    @property
+    def is_short_id(self) -> bool:
+        """Whether the name has as many digits of an id as tools print of one, or more."""
+        return len(self.digits) >= _SHORT_ID_DIGITS
 
     def covers(self, connection: EngineConnection) -> bool:
         """Return whether the resource may be one of this engine's."""

@@ -64,7 +64,8 @@ class Resolver:
     """Finds the one resource that an id, a prefix of one or a name means.
 
     A full id means itself, whatever other resources are called, and a name goes before the
-    prefix of an id. What fits two resources in the same way is refused, unless a refresh shows
+    prefix of an id that is shorter than those that tools print: who names a container by the short
+    id of another one does not get what is meant for that one. What fits two resources in the same way is refused, unless a refresh shows
     that only one of them is left: a name passes from one container to the next before the
     engine has told of either. The number of a running domain is asked of the engines each time:
     it is another domain's after the next start. For a full id or a name that is not in the inventory, the engines
@@ -191,11 +192,16 @@ class Resolver:
     ) -> list[ResolvedResource]:
         by_name = {connection.ref: connection for connection in connections}
         inventory = self._inventory
-        return (
-            _among(inventory.with_id(reference.full_id), reference.names, by_name)
-            or _among(inventory.named(reference.name), reference.names, by_name)
-            or self._starting(reference, connections)
-        )
+        if found := _among(inventory.with_id(reference.full_id), reference.names, by_name):
+            return found
+        found = _among(inventory.named(reference.name), reference.names, by_name)
+        if not found:
+            return self._starting(reference, connections)
+        if reference.is_short_id:
+            had = {(each.connection.ref, each.resource.id) for each in found}
+            starting = self._starting(reference, connections)
+            found += [e for e in starting if (e.connection.ref, e.resource.id) not in had]
+        return found
 
     def _starting(
         self, reference: Reference, connections: Sequence[EngineConnection]
