@@ -163,6 +163,7 @@ def test_walk_reaches_whole_model():
         "EngineInfo",
         "Footprint",
         "Found",
+        "ImageDefaults",
         "Intent",
         "PlannedVolume",
         "ResourceUpdate",
