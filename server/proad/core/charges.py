@@ -133,9 +133,10 @@ def _largest(recorded: Charge | None, resource: Resource | None) -> Charge:
 
     The size of a domain may change at its next start only: it counts from when it was asked for.
     """
+    asked = recorded or Charge()
     if resource is None or resource.domain is None:
-        return recorded or Charge()
-    shown, asked = _shown(resource), recorded or Charge()
+        return asked
+    shown = resource.domain.charge
     return Charge(
         cpus=max(shown.cpus or 0, asked.cpus or 0),
         memory_bytes=max(shown.memory_bytes or 0, asked.memory_bytes or 0),
@@ -144,8 +145,4 @@ def _largest(recorded: Charge | None, resource: Resource | None) -> Charge:
 
 def _shown(resource: Resource) -> Charge:
     """Return what a domain counts for as libvirt has it; nothing of a container is shown."""
-    domain = resource.domain
-    if domain is None:
-        return Charge()
-    # The balloon is in the hands of the guest, which may take the rest at any moment.
-    return Charge(cpus=domain.vcpus, memory_bytes=domain.max_memory_bytes)
+    return Charge() if resource.domain is None else resource.domain.charge

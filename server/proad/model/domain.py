@@ -19,6 +19,7 @@ from proad.model.checks import (
     spelled,
 )
 from proad.model.lifetime import Lifetime
+from proad.model.quota import Charge
 
 MIN_MEMORY_BYTES = 32 * 2**20
 DEFAULT_DISK_BYTES = 10 * 2**30
@@ -342,3 +343,9 @@ class Domain:
     has_saved_state: bool = False
     snapshot_count: int = 0
     runtime_id: int = 0
+
+    @property
+    def charge(self) -> Charge:
+        """What the domain counts for in quotas."""
+        # The balloon is in the hands of the guest, which may take the rest at any moment.
+        return Charge(cpus=self.vcpus, memory_bytes=self.max_memory_bytes)

@@ -19,7 +19,6 @@ from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.drivers.tolerant import Omissions
 from proad.errors import AlreadyExistsError, CapabilityMissingError, SnapshotNotFoundError
 from proad.model import (
-    Charge,
     Footprint,
     ResourceState,
     RevertState,
@@ -163,7 +162,7 @@ def view_of(
 ) -> Snapshot:
     """Convert libvirt's XML of a snapshot; without a name it is unreadable."""
     root = Node.of(xml, omissions, resource_id)
-    name = root.first("name").content().text()
+    name, machine = root.first("name").content().text(), root.first("domain").element
     has_memory = root.first("memory").attribute("snapshot").text() not in {"", "no"}
     state = _STATES.get(root.first("state").content().text(), ResourceState.STOPPED)
     return Snapshot(
@@ -175,15 +174,9 @@ def view_of(
         has_memory=has_memory,
         parent=root.first("parent/name").content().text(),
         current=name == current,
-        charge=_charge(root.first("domain").element),
+        # One of an old libvirt, or of another program, has no domain.
+        charge=None if machine is None else domain_of(machine).charge,
     )
-
-
-def _charge(machine: etree._Element | None) -> Charge | None:
-    if machine is None:  # a snapshot of an old libvirt, or of another program
-        return None
-    domain = domain_of(machine)
-    return Charge(cpus=domain.vcpus, memory_bytes=domain.max_memory_bytes)
 
 
 def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:

@@ -8,7 +8,6 @@ from proad.drivers.memory.views import on_machine
 from proad.drivers.memory.workload import TakenSnapshot, Workload
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
-    Charge,
     Footprint,
     Resource,
     ResourceState,
@@ -67,7 +66,7 @@ class MemorySnapshots:
             state=workload.resource.state if active else ResourceState.STOPPED,
             has_memory=active,
             parent=workload.current,
-            charge=Charge(cpus=domain.vcpus, memory_bytes=domain.max_memory_bytes),
+            charge=domain.charge,
         )
         workload.snapshots[name] = TakenSnapshot(snapshot, workload.resource)
         workload.current = name
