@@ -8,7 +8,13 @@ from proad.model.checks import (
     prepare,
     validate,
 )
-from proad.model.container import Container, ContainerSpec, HealthStatus, is_reserved
+from proad.model.container import (
+    Container,
+    ContainerSpec,
+    HealthStatus,
+    check_container_name,
+    is_reserved,
+)
 from proad.model.container_parts import (
     NETWORK_OF,
     BindMount,
@@ -306,6 +312,7 @@ __all__ = [
     "WatchEvent",
     "WatchOptions",
     "allowed_verbs",
+    "check_container_name",
     "check_image_name",
     "familiar_name",
     "full_id",

@@ -1,5 +1,6 @@
 """Containers: specification and view."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -44,15 +45,23 @@ class HealthStatus(StrEnum):
     OTHER = "OTHER"
 
 
-# Docker's own rule for names.
-ContainerName = Annotated[
-    str,
-    Field(max_length=250),
-    spelled(
-        r"([a-zA-Z0-9][a-zA-Z0-9_.-]+)?",
-        "must have two or more letters and digits of ASCII, and after the first also '_.-'",
-    ),
-]
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+def check_container_name(name: str) -> str:
+    """Return a name by Docker's own rule; an empty one is none.
+
+    Raises:
+        ValueError: no container can have the name.
+    """
+    if name and not _NAME.fullmatch(name):
+        raise ValueError(
+            "must have two or more letters and digits of ASCII, and after the first also '_.-'"
+        )
+    return name
+
+
+ContainerName = Annotated[str, Field(max_length=250), AfterValidator(check_container_name)]
 HostName = Annotated[str, spelled(r"[A-Za-z0-9.-]*", "must consist of letters, digits, '.', '-'")]
 _Env = TypeVar("_Env", Mapping[str, str], Mapping[str, EnvSecret])
 

@@ -21,7 +21,7 @@ from proad.drivers.docker.labels import (
     secrets_label,
     volumes_label,
 )
-from proad.drivers.docker.names import check_container_name
+from proad.drivers.docker.names import require_container_name
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
 from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.spec import creation, endpoint
@@ -123,7 +123,7 @@ class ContainerCreator:
                 raise await self._refused(spec, image)
             await judge(_defaults(image))
         with findings.noted():
-            check_container_name(spec.name, "spec.name")
+            require_container_name(spec.name, "spec.name")
             if spec.name and (owner := await self._reader.listed_id_of(spec.name)):
                 raise AlreadyExistsError("container", spec.name, existing_id=owner)
         further: list[str] = []

@@ -17,7 +17,7 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.labels import is_nameless
-from proad.drivers.docker.names import check_container_name
+from proad.drivers.docker.names import require_container_name
 from proad.drivers.docker.put_back import PutBack, aside
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.stop import ContainerStopper
@@ -89,7 +89,7 @@ class ContainerRecreator:
                 hint="Docker removes it as soon as it stops; create another one",
             )
         name = spec.name or old.name
-        check_container_name(name, "spec.name")
+        require_container_name(name, "spec.name")
         if name != old.name and (owner := await self._reader.listed_id_of(name)):
             raise AlreadyExistsError("container", name, existing_id=owner)
         if active:

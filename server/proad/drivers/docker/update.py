@@ -6,7 +6,7 @@ from typing import Any
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.names import check_container_name
+from proad.drivers.docker.names import require_container_name
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.spec import changes
 from proad.errors import (
@@ -71,7 +71,7 @@ class ContainerUpdater:
         plan = update.planned(_CHANGEABLE, driver=ENGINE, hint=_ANEW)
         plan = _with_lifted_limits(plan, _limits_of(resource), update, wanted)
         if "name" in update.paths and wanted.name != resource.name:
-            check_container_name(wanted.name, "container.name")
+            require_container_name(wanted.name, "container.name")
             if owner := await self._reader.listed_id_of(wanted.name):
                 raise AlreadyExistsError("container", wanted.name, existing_id=owner)
         return resource, plan
