@@ -12,7 +12,7 @@ from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
 from proad.core.lifecycle import Lifecycle
-from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwnerNames
+from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwners
 from proad.core.provisioning import Provisioning
 from proad.core.quotas import Quotas
 from proad.core.recreation import Recreator
@@ -46,7 +46,7 @@ class CoreHarness:
         gate = PolicyGate(policy, self.inventory)
         verbs = VerbRunner(resolver, self.inventory, tasks, gate)
         ledger = ImageLedger(LocalImageRecords())
-        tenancy = VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwnerNames())
+        tenancy = VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwners())
         quotas = Quotas(self.inventory, tenancy, gate)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas)
         self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas, ledger)

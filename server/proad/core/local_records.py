@@ -68,8 +68,8 @@ class LocalImageRecords:
         self._records.difference_update(records)
 
 
-class NoOwnerNames:
-    """The names of owners where there are none; implements `ports.records.Owners`."""
+class NoOwners:
+    """Owners where there are none; implements `ports.records.Owners`."""
 
     async def names(self, ids: Collection[str]) -> Mapping[str, str]:
         """Return no names."""

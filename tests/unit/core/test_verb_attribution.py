@@ -10,7 +10,7 @@ from proad.core.actor import act_for
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.image_ledger import ImageLedger
-from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwnerNames
+from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwners
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
@@ -251,7 +251,7 @@ async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inv
         ShieldedTasks(),
         inventory,
         gate,
-        VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwnerNames()),
+        VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwners()),
         unlimited(inventory, gate),
         ImageLedger(LocalImageRecords()),
     )

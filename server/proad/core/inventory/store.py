@@ -19,7 +19,7 @@ from proad.core.inventory.entry_table import EntryTable
 from proad.core.inventory.history import Change, ChangeHistory
 from proad.core.inventory.index import Key
 from proad.core.inventory.records import RecordCache
-from proad.core.local_records import LocalResourceRecords, NoOwnerNames
+from proad.core.local_records import LocalResourceRecords, NoOwners
 from proad.model import (
     ACTIVE,
     Activity,
@@ -50,7 +50,7 @@ class Store:
         records: RecordCache | None = None,
     ) -> None:
         self.history = history
-        self.records = records or RecordCache(LocalResourceRecords(), NoOwnerNames())
+        self.records = records or RecordCache(LocalResourceRecords(), NoOwners())
         self.attribution = Attribution()
         self.entries = EntryTable()
         self.now = now
