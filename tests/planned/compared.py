@@ -2,10 +2,10 @@
 
 import random
 from collections import Counter
-from typing import Any
 
 import proa
 from free_port import free_port
+from planned.cases import Cases
 from planned.containers import Containers, busy_port
 from planned.domains import Domains
 from planned.trial import Trials
@@ -29,7 +29,7 @@ def compare_domains(client: proa.Client, prefix: str, count: int, seed: int) -> 
     return _compared(client, Domains(random.Random(seed), prefix), count)
 
 
-def _compared(client: proa.Client, cases: Any, count: int) -> Counter[str]:
+def _compared(client: proa.Client, cases: Cases, count: int) -> Counter[str]:
     trials = Trials(client, cases.prefix)
     for request in cases.setting():
         trials.call(type(request).__name__.removesuffix("Request"))(request)

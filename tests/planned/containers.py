@@ -1,22 +1,18 @@
 """Random requests about containers, of which about half are wrong in some way."""
 
-import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from planned.trial import Case, Trials
-from planned.verbs import verb
+from planned.cases import BEYOND, MIB, Cases
+from planned.trial import Case
 from proa import v1
 
 IMAGE = "proa-test/busybox:1"
-MIB = 2**20
-QUOTA_MEMORY = 512 * MIB
-_BEYOND = 1024 * MIB
 _ENGINES = frozenset({"INVALID_ARGUMENT", "ENGINE_CONFLICT", "HOST_EXHAUSTED"})
 
 Draw = tuple[Any, frozenset[str]]
@@ -28,54 +24,24 @@ def _known(*values: Any) -> list[Draw]:
 
 
 @dataclass
-class Containers:
-    """Draws requests about the containers of a stage.
+class Containers(Cases):
+    """Draws requests about the containers of a stage; see `Cases`.
 
     Args:
-        chance: decides.
-        prefix: of all names.
         busy: a port of the host that is taken, on loopback.
         free: one that is free.
     """
 
-    chance: random.Random
-    prefix: str
+    kind = "container"
+
     busy: int
     free: int
-    number: int = 0
 
-    @property
-    def names(self) -> tuple[str, str]:
-        """The containers that the requests are about."""
-        return f"{self.prefix}-a", f"{self.prefix}-b"
+    def _plain(self, name: str, *, start: bool) -> v1.CreateContainerRequest:
+        return v1.CreateContainerRequest(spec=self._spec(name=name), start=start)
 
-    def setting(self) -> Iterator[v1.CreateContainerRequest]:
-        """Yield what makes them, and one whose name is taken."""
-        for name, start in zip(
-            (*self.names, f"{self.prefix}-taken"), (True, False, False), strict=True
-        ):
-            yield v1.CreateContainerRequest(spec=self._spec(name=name), start=start)
-
-    def case(self) -> Case:
-        """Draw a request."""
-        draw = self.chance.choices(
-            (self._update, self._recreation, self._create, self._verb), (6, 2, 3, 3)
-        )[0]
-        return draw()
-
-    def restore(self, trials: Trials, case: Case) -> None:
-        """Undo what a case has made: a new container goes, a renamed one gets its name back."""
-        for name in set(trials.there()) - {*self.names, f"{self.prefix}-taken"}:
-            if case.subject:
-                back = v1.UpdateResourceRequest(
-                    id=name,
-                    container=v1.ContainerSpec(name=case.subject),
-                    update_mask=FieldMask(paths=["name"]),
-                )
-                trials.client.resources.UpdateResource(back)
-            else:
-                delete = v1.DeleteResourceRequest(id=name, force=True)
-                trials.client.resources.DeleteResource(delete)
+    def _draws(self) -> Mapping[Callable[[], Case], int]:
+        return {self._update: 6, self._recreation: 2, self._create: 3, self._verb: 3}
 
     def _spec(self, **fields: Any) -> v1.ContainerSpec:
         usual: dict[str, Any] = {
@@ -86,10 +52,6 @@ class Containers:
         }
         return v1.ContainerSpec(**usual | fields)
 
-    def _new_name(self) -> str:
-        self.number += 1
-        return f"{self.prefix}-new{self.number}"
-
     def _draw(self, fields: dict[str, list[Draw]], most: int) -> tuple[dict[str, Any], set[str]]:
         """Draw values of up to so many fields; return them, and what only the engine may refuse."""
         chosen = self.chance.sample(sorted(fields), self.chance.randint(1, most))
@@ -99,14 +61,14 @@ class Containers:
 
     def _update(self) -> Case:
         limits = {
-            "resources.memory_bytes": [*_known(32 * MIB, 96 * MIB, 0, _BEYOND), (4096, _ENGINES)],
+            "resources.memory_bytes": [*_known(32 * MIB, 96 * MIB, 0, BEYOND), (4096, _ENGINES)],
             "resources.cpus": [*_known(0.25, 0.5), (4000.0, _ENGINES)],
             "resources.cpuset_cpus": [*_known("0"), ("4000", _ENGINES)],
             "resources.pids_limit": _known(50, 70),
         }
         policies = (v1.RESTART_POLICY_MODE_NO, v1.RESTART_POLICY_MODE_ON_FAILURE)
         whole = {
-            "name": _known(self._new_name(), f"{self.prefix}-taken", "-x", self._new_name()),
+            "name": _known(self._new_name(), self.taken, "-x", self._new_name()),
             "restart_policy": _known(*(v1.RestartPolicy(mode=mode) for mode in policies)),
             "labels": _known({"a": self.chance.choice("xyz")}),
             "env": _known({"A": "1"}),
@@ -155,12 +117,12 @@ class Containers:
             ),
             "resources": _known(
                 v1.ContainerResources(memory_bytes=32 * MIB),
-                v1.ContainerResources(memory_bytes=_BEYOND),
+                v1.ContainerResources(memory_bytes=BEYOND),
             ),
         }
 
     def _recreation(self) -> Case:
-        names = {"name": _known(self._new_name(), f"{self.prefix}-taken", "a/b")}
+        names = {"name": _known(self._new_name(), self.taken, "a/b")}
         values, unforeseen = self._draw(self._made() | names, 2)
         subject = self.chance.choice(self.names)
         request = v1.RecreateContainerRequest(
@@ -170,14 +132,11 @@ class Containers:
 
     def _create(self) -> Case:
         values, unforeseen = self._draw(self._made(), 2)
-        name = self.chance.choice([self._new_name()] * 3 + [f"{self.prefix}-taken", "-x"])
+        name = self.chance.choice([self._new_name()] * 3 + [self.taken, "-x"])
         request = v1.CreateContainerRequest(
             spec=self._spec(**{"name": name} | values), start=self.chance.random() < 0.5
         )
         return Case("CreateContainer", request, "", frozenset(unforeseen))
-
-    def _verb(self) -> Case:
-        return verb(self.chance, self.chance.choice(self.names))
 
 
 @contextmanager
