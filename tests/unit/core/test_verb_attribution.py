@@ -48,7 +48,7 @@ class Slow(Scripted):
         super().__init__(*resources)
         self.steps: asyncio.Queue[str] = asyncio.Queue()
 
-    async def create_container(self, spec, *, start=False, announce):
+    async def create_container(self, spec, *, start=False, announce, judge):
         await self.steps.get()
         await announce(Footprint(mark="nonce", create_time=datetime.now(UTC)))
         self.put(box("new", "a_name_of_dockers", S.STOPPED, creation="nonce"))
