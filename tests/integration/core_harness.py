@@ -50,7 +50,7 @@ class CoreHarness:
         quotas = Quotas(self.inventory, tenancy, gate)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas)
         self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas, ledger)
-        self.snapshots = SnapshotOperations(resolver, verbs, self.inventory, quotas)
+        self.snapshots = SnapshotOperations(resolver, verbs, self.inventory, gate, quotas)
         self.provisioning = Provisioning(
             hosts, resolver, tasks, self.inventory, gate, tenancy, quotas, ledger
         )

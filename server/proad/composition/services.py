@@ -105,7 +105,7 @@ def compose_server(
             ),
             domains=DomainService(core.provisioning),
             snapshots=SnapshotService(
-                SnapshotOperations(resolver, verbs, inventory, quotas), paginator
+                SnapshotOperations(resolver, verbs, inventory, gate, quotas), paginator
             ),
             volumes=VolumeService(
                 VolumeOperations(hosts, tasks, inventory, gate, tenancy, quotas), paginator

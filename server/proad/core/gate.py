@@ -6,7 +6,7 @@ changes nothing and is met by a request that is only checked, too. The rules are
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -203,6 +203,20 @@ class PolicyGate:
             found, prefix = domains.judge(spec, profile), "domain"
         self._deny(below(prefix, of_paths(found, update.paths)))
         return replace(update, spec=spec)
+
+    async def admit_snapshot(self, entry: Entry, count: Callable[[], Awaitable[int]]) -> None:
+        """Check that a domain may have one snapshot more.
+
+        Args:
+            entry: the domain.
+            count: returns how many it has; not asked where that does not matter.
+
+        Raises:
+            PolicyDeniedError: it may not.
+        """
+        profile = self._known_profile()
+        if profile is not None and profile.max_snapshots:
+            self._deny(domains.judge_snapshots(await count(), profile), path=entry.path)
 
     def admit_volume(self, spec: VolumeSpec) -> None:
         """Check a volume that is to be created.

@@ -7,6 +7,7 @@ from functools import partial
 
 from proad import ports
 from proad.core.charges import AfterRevert
+from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Entry, Inventory
 from proad.core.quotas import Quotas
@@ -71,8 +72,14 @@ class SnapshotOperations:
     """
 
     def __init__(
-        self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory, quotas: Quotas
+        self,
+        resolver: Resolver,
+        verbs: VerbRunner,
+        inventory: Inventory,
+        gate: PolicyGate,
+        quotas: Quotas,
     ) -> None:
+        self._gate = gate
         self._quotas = quotas
         self._resolver = resolver
         self._verbs = verbs
@@ -96,7 +103,17 @@ class SnapshotOperations:
     async def create(self, ref: str, spec: SnapshotSpec) -> Snapshot:
         """Take a snapshot."""
         resolved, driver = await self._find(ref)
-        async with self._verbs.run(resolved, Verb.CREATE_SNAPSHOT, announces=False) as run:
+
+        async def count() -> int:
+            there = partial(driver.list_snapshots, resolved.resource.id)
+            return len(await resolved.connection.read(there))
+
+        async def admit(entry: Entry) -> None:
+            await self._gate.admit_snapshot(entry, count)
+
+        async with self._verbs.run(
+            resolved, Verb.CREATE_SNAPSHOT, announces=False, prepare=admit
+        ) as run:
 
             async def begin(footprint: Footprint) -> None:
                 name = footprint.snapshot

@@ -91,6 +91,7 @@ class Profile(BaseModel):
         allowed_engine_settings: further settings of containers that were made outside Proa, as
             `spec_omits` names them.
 
+        max_snapshots: of one domain; those with memory take as much of its pool as it has.
         allowed_pools: storage pools of disks and volumes.
         shared_volumes: volumes of the host and of users with access to all that others may see, and
             use as a base or a medium.
@@ -170,6 +171,7 @@ class Profile(BaseModel):
     allow_fixed_addresses: Switch = False
     allowed_engine_settings: Names = ()
 
+    max_snapshots: Most = 0
     allowed_pools: Names = (ANY,)
     shared_volumes: VolumeNames = ()
     disk_roots: Roots = ()

@@ -29,6 +29,20 @@ def judge_live(domain: Domain | None, profile: Profile) -> list[Violation]:
     return judge(domain.spec, profile)
 
 
+def judge_snapshots(count: int, profile: Profile) -> list[Violation]:
+    """Return what a profile denies of one more snapshot of a domain that has so many."""
+    most = profile.max_snapshots
+    if not most or count < most:
+        return []
+    return [
+        Violation(
+            rule="beyond the limit",
+            setting="max_snapshots",
+            message=f"the domain has {count} snapshots, and {most} are allowed",
+        )
+    ]
+
+
 def judge_volume(spec: VolumeSpec, profile: Profile) -> list[Violation]:
     """Return what a profile denies of the specification of a volume."""
     return list(pools.judge_volume(spec, profile))
