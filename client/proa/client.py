@@ -80,8 +80,7 @@ def connect(
         OSError: a TLS file cannot be read.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
-    chosen = None if isinstance(local_login, bool) else local_login
-    path = login_socket(endpoint, chosen) if local_login else None
+    path = login_socket(endpoint, chosen=local_login)
     source: Source = source_of(token, username, password, scopes, service_key, path)
     if source is not None:
         endpoint.check_secret("the token, password or key")

@@ -60,19 +60,27 @@ class LocalLogin:
                 return answers.readline()
 
 
-def login_socket(endpoint: Endpoint, chosen: str | os.PathLike[str] | None) -> str:
-    """Return the path of a login socket.
+def login_socket(endpoint: Endpoint, *, chosen: bool | str | os.PathLike[str]) -> str | None:
+    """Return the path of a login socket; None: none is wanted.
 
     Args:
         endpoint: the daemon.
-        chosen: the path; None for `login.sock` beside the daemon's own Unix socket, and for
-            the usual one with a daemon on loopback.
+        chosen: the path; True for the usual one; False for none.
+
+    Raises:
+        ValueError: the daemon is not on this host, and has no usual one.
+    """
+    if not isinstance(chosen, bool):
+        return os.fspath(chosen)
+    return usual_socket(endpoint) if chosen else None
+
+
+def usual_socket(endpoint: Endpoint) -> str:
+    """Return `login.sock` beside a daemon's own Unix socket, or the default with one on loopback.
 
     Raises:
         ValueError: the daemon is not on this host.
     """
-    if chosen is not None:
-        return os.fspath(chosen)
     where = address(endpoint.target)
     if isinstance(where, str):
         return str(Path(where).with_name(_NAME))

@@ -67,6 +67,8 @@ class ServiceKey:
         return v1.CreateTokenRequest(service_key=self.key, scopes=self.scopes)
 
 
+Login: TypeAlias = Password | ServiceKey | LocalLogin
+"""What a client gets and renews tokens with by itself."""
 TokenResponse: TypeAlias = v1.CreateTokenResponse | v1.RefreshTokenResponse
 Refresh: TypeAlias = Callable[[v1.RefreshTokenRequest], v1.RefreshTokenResponse]
 
@@ -94,7 +96,7 @@ def source_of(
     scopes: Iterable[ScopeName] | None,
     service_key: str | None = None,
     login_socket: str | None = None,
-) -> Password | ServiceKey | LocalLogin | TokenT | None:
+) -> Login | TokenT | None:
     """Return the source of tokens from the arguments of `connect`.
 
     Raises:
@@ -215,7 +217,7 @@ class TokenSource:
         source = self._source
         if source is None or isinstance(source, str):
             return source
-        if isinstance(source, Password | ServiceKey | LocalLogin):
+        if isinstance(source, Login):
             with self._lock:
                 cached = self._cached
                 if cached is None or cached.needs_renewal(now=self._clock(), refused=refused):
@@ -226,9 +228,7 @@ class TokenSource:
                 return cached.token
         return source() if callable(source) else source.token(refused, self._refresh)
 
-    def _renewed(
-        self, cached: CachedToken | None, source: Password | ServiceKey | LocalLogin
-    ) -> TokenResponse:
+    def _renewed(self, cached: CachedToken | None, source: Login) -> TokenResponse:
         """Renew the login, or log in anew where that is over."""
         if isinstance(source, LocalLogin):
             return source.log_in(self._timing)
@@ -240,7 +240,5 @@ class TokenSource:
         return self._login(source.request())
 
 
-Source: TypeAlias = (
-    Password | ServiceKey | LocalLogin | StoredLogin | Callable[[], str] | str | None
-)
+Source: TypeAlias = Login | StoredLogin | Callable[[], str] | str | None
 """Where a client has its tokens from; see `TokenSource`."""

@@ -19,10 +19,10 @@ from proa.aio.watching import AsyncWatchStream, Watch
 from proa.channels import TLS, Endpoint, Options
 from proa.client import seconds
 from proa.interceptors import Settings
-from proa.local_login import LocalLogin, login_socket
+from proa.local_login import login_socket
 from proa.paging import async_pages
 from proa.timing import ClientTiming
-from proa.tokens import Password, ScopeName, ServiceKey, source_of
+from proa.tokens import Login, ScopeName, source_of
 from proa.watch_state import WatchState
 
 
@@ -50,9 +50,8 @@ def connect(
     in which the client is used.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
-    chosen = None if isinstance(local_login, bool) else local_login
-    path = login_socket(endpoint, chosen) if local_login else None
-    source: Password | ServiceKey | LocalLogin | TokenFunction | str | None = source_of(
+    path = login_socket(endpoint, chosen=local_login)
+    source: Login | TokenFunction | str | None = source_of(
         token, username, password, scopes, service_key, path
     )
     if source is not None:
@@ -93,7 +92,7 @@ class Client:
     def __init__(
         self,
         channel: Callable[[Sequence[aio.ClientInterceptor]], aio.Channel],
-        source: Password | ServiceKey | LocalLogin | TokenFunction | str | None = None,
+        source: Login | TokenFunction | str | None = None,
         *,
         timeout: timedelta | float | None = None,
         request_ids: bool = True,

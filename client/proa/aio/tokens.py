@@ -9,7 +9,7 @@ from proa import v1
 from proa.errors import Unauthenticated
 from proa.local_login import LocalLogin
 from proa.timing import ClientTiming
-from proa.tokens import CachedToken, Password, ServiceKey, TokenResponse
+from proa.tokens import CachedToken, Login, TokenResponse
 
 TokenFunction = Callable[[], str | Awaitable[str]]
 
@@ -19,7 +19,7 @@ class AsyncTokenSource:
 
     def __init__(
         self,
-        source: Password | ServiceKey | LocalLogin | TokenFunction | str | None,
+        source: Login | TokenFunction | str | None,
         login: Callable[[v1.CreateTokenRequest], Awaitable[v1.CreateTokenResponse]],
         refresh: Callable[[v1.RefreshTokenRequest], Awaitable[v1.RefreshTokenResponse]],
         *,
@@ -47,7 +47,7 @@ class AsyncTokenSource:
         source = self._source
         if source is None or isinstance(source, str):
             return source
-        if not isinstance(source, Password | ServiceKey | LocalLogin):
+        if not isinstance(source, Login):
             token = source()
             return await token if isawaitable(token) else token
         async with self._lock:
@@ -59,9 +59,7 @@ class AsyncTokenSource:
                 )
             return cached.token
 
-    async def _renewed(
-        self, cached: CachedToken | None, source: Password | ServiceKey | LocalLogin
-    ) -> TokenResponse:
+    async def _renewed(self, cached: CachedToken | None, source: Login) -> TokenResponse:
         if isinstance(source, LocalLogin):
             return await asyncio.to_thread(source.log_in, self._timing)
         if cached is not None and cached.refresh_token:

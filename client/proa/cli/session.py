@@ -19,7 +19,7 @@ from proa.cli.changing import DryRun, Wish
 from proa.cli.invocation import Invocation
 from proa.cli.output import Format, as_dict, write_json, write_line
 from proa.cli.tokens import FileLogin, TokenFile
-from proa.local_login import login_socket
+from proa.local_login import usual_socket
 
 Output = Annotated[
     Format | None, typer.Option("--output", "-o", help="Form of the output.", show_default=False)
@@ -82,7 +82,7 @@ class Session:
     def login_socket(self, path: str) -> str:
         """Return the path of the daemon's login socket; `path` if it is not empty."""
         endpoint = Endpoint(self.target, self.tls, self.insecure)
-        return login_socket(endpoint, path or None)
+        return path or usual_socket(endpoint)
 
     @property
     def tokens(self) -> TokenFile:
