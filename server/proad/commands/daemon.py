@@ -9,10 +9,9 @@ from proad.auth.keys import KeyRing
 from proad.commands.audited import audited_by_daemon
 from proad.commands.database import change_database, run_on_database
 from proad.commands.options import Config
-from proad.config import example, load_settings
+from proad.config import as_toml, example, load_settings
 from proad.control import ask_to_reload
 from proad.logs import configure_logs
-from proad.policy import Policy
 from proad.store.database import Database
 from proad.tls import read_client_trust, read_tls
 
@@ -93,7 +92,7 @@ def check_config(
         bool, typer.Option("--example", help="Print a commented file with all settings instead.")
     ] = False,
 ) -> None:
-    """Read the settings and print them as they count, or say what is wrong with them."""
+    """Read the settings and print them as they count, as a file, or say what is wrong with them."""
     if show_example:
         typer.echo(example(), nl=False)
         return
@@ -101,31 +100,4 @@ def check_config(
     if settings.tls is not None:
         read_tls(settings.tls)
         read_client_trust(settings.tls)
-    addresses = {"listen", "tls_client_listen"}
-    tables = {
-        "hosts": "host",
-        "client_certificates": "client_certificate",
-        "local_users": "local_user",
-    }
-    plain = settings.model_dump(mode="json", exclude=addresses | tables.keys() | {"policy"})
-    for name, value in plain.items():
-        if value is not None:
-            typer.echo(f"{name} = {value}")
-    for name in sorted(addresses):
-        typer.echo(f"{name} = {', '.join(map(str, getattr(settings, name)))}")
-    for name, table in tables.items():
-        for each in getattr(settings, name):
-            fields = each.model_dump(mode="json", exclude_none=True)
-            typer.echo(f"{table} " + ", ".join(f"{key} = {value}" for key, value in fields.items()))
-    _print_policy(settings.policy)
-
-
-def _print_policy(policy: Policy) -> None:
-    """Print the ceiling, and of each profile what it does not have from the ceiling."""
-    ceiling = policy.model_dump(mode="json", exclude={"profiles"})
-    for name, value in ceiling.items():
-        typer.echo(f"policy {name} = {value}")
-    for profile, settings in policy.effective().items():
-        for name, value in settings.model_dump(mode="json").items():
-            if value != ceiling[name]:
-                typer.echo(f"policy.profiles.{profile} {name} = {value}")
+    typer.echo(as_toml(settings), nl=False)

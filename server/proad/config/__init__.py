@@ -18,6 +18,7 @@ from proad.config.settings import (
     LogLevel,
     Settings,
 )
+from proad.config.writing import as_toml
 
 __all__ = [
     "DEFAULT_HOST",
@@ -39,6 +40,7 @@ __all__ = [
     "TlsFiles",
     "UnixAddress",
     "VirtTypeSetting",
+    "as_toml",
     "example",
     "load_settings",
     "parse_listen_address",

@@ -4,6 +4,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 # Size of sockaddr_un.sun_path, without the closing NUL.
 _UNIX_PATH_BYTES = 107
@@ -54,7 +57,7 @@ class UnixAddress:
         return True
 
 
-ListenAddress = TcpAddress | UnixAddress
+ListenAddress = Annotated[TcpAddress | UnixAddress, PlainSerializer(str)]
 
 
 def parse_listen_address(text: str) -> ListenAddress:
