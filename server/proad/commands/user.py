@@ -14,9 +14,11 @@ from proad.config import Settings, load_settings
 from proad.errors import InvalidArgumentError
 from proad.model import DEFAULT_PROFILE, Access
 from proad.model.scope import Scope, write_scopes
+from proad.policy.containers.networks import own_networks as own_container_networks
+from proad.policy.domains.networks import own_networks as own_domain_networks
 from proad.store.database import Database
 from proad.store.teams import TeamStore
-from proad.store.users import UserNotFoundError, UserStore, check_username, fold_username
+from proad.store.users import User, UserNotFoundError, UserStore, check_username, fold_username
 
 app = typer.Typer(no_args_is_help=True, help="Manage users.")
 
@@ -85,6 +87,7 @@ def add(
     detail = f"{added}, profile {profile}"
     change_database(settings, "proad user add", name, change, detail=detail)
     _say(name, added)
+    _note_networks(name, access, profile, settings)
 
 
 @app.command("list")
@@ -151,11 +154,14 @@ def set_profile(
     settings = load_settings(config)
     _check_profile(profile, settings)
 
+    changed: list[User] = []
+
     async def change(users: UserStore) -> None:
-        await users.set_profile(name, profile)
+        changed.append(await users.set_profile(name, profile))
 
     _change(settings, "set-profile", name, change, f"now has profile {profile}")
     _say(name, f"now has profile {profile}; tokens given before are no longer good")
+    _note_networks(name, changed[0].access, profile, settings)
 
 
 @app.command("set-access")
@@ -166,14 +172,18 @@ def set_access(
     config: Config = None,
 ) -> None:
     """Set whose resources a user sees and changes, and the user's team. Ends the user's tokens."""
+    settings = load_settings(config)
     _check_access(access, team)
+    changed: list[User] = []
 
     async def change(database: Database) -> None:
-        await UserStore(database).set_access(name, access, await _team_id(database, team))
+        team_id = await _team_id(database, team)
+        changed.append(await UserStore(database).set_access(name, access, team_id))
 
     detail = f"now has {_access(access, team)}"
-    change_database(load_settings(config), "proad user set-access", name, change, detail=detail)
+    change_database(settings, "proad user set-access", name, change, detail=detail)
     _say(name, f"now has {_access(access, team)}; tokens given before are no longer good")
+    _note_networks(name, access, changed[0].profile, settings)
 
 
 @app.command()
@@ -225,6 +235,38 @@ def _check_profile(profile: str, settings: Settings) -> None:
             "profile",
             f"{profile!r} is not configured; there are {', '.join(sorted(known))}; a file with "
             f"[policy.profiles.{profile}] is named by --config or PROA_CONFIG",
+        )
+
+
+def _note_networks(name: str, access: Access, profile: str, settings: Settings) -> None:
+    """Say so if a user can create nothing without a word about networks.
+
+    The engines' default networks are everybody's, and the shipped profiles name no others.
+    """
+    chosen = settings.policy.effective().get(profile)
+    if access is Access.ALL or chosen is None or not chosen.of_tenant().keeps_apart:
+        return
+    unset = [
+        setting
+        for setting, used, own in (
+            (
+                "allowed_container_networks",
+                any(host.docker_url for host in settings.hosts),
+                own_container_networks(chosen),
+            ),
+            (
+                "allowed_domain_networks",
+                any(host.libvirt_uri for host in settings.hosts),
+                own_domain_networks(chosen),
+            ),
+        )
+        if used and not own
+    ]
+    if unset:
+        typer.echo(
+            f"note: {' and '.join(unset)} of profile {profile} name no network: until they do, each "
+            f"create of {name} must name one that is not everybody's, or none",
+            err=True,
         )
 
 

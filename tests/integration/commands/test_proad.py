@@ -12,6 +12,7 @@ import tomllib
 import pytest
 
 from integration.commands.conftest import PROAD
+from integration.commands.in_process import give
 from proad.auth.keys import KeyRing
 from proad.config import Settings
 from proad.errors import BadCredentialsError, TokenInvalidError
@@ -188,6 +189,27 @@ def test_team_commands_administrate_teams_and_access(proad, state):
     assert "removed" in proad("team", "remove", "crimson")
     assert "no team 'red'" in proad("user", "set-access", "tim", "team", "--team", "red", code=1)
     assert "--team" in proad("user", "set-access", "tim", "team", code=1)
+
+
+def test_user_commands_say_that_a_tenant_has_no_network(proad, environment, tmp_path):
+    config = tmp_path / "proa.toml"
+    config.write_text(
+        '[policy.profiles.red]\nallowed_container_networks = ["red"]\n'
+        'allowed_domain_networks = ["red"]\n'
+        '[policy.profiles.half]\nallowed_container_networks = ["red"]\n'
+    )
+    environment["PROA_CONFIG"] = str(config)
+
+    def noted(*arguments):
+        return give(environment, "user", *arguments, stdin="password one\n").partition("note: ")[2]
+
+    both = "allowed_container_networks and allowed_domain_networks of profile default name no"
+    assert noted("add", "ann", "--password-stdin") == ""
+    assert noted("set-access", "ann", "own").startswith(both)
+    assert noted("set-profile", "ann", "half").startswith("allowed_domain_networks of profile half")
+    assert noted("set-profile", "ann", "red") == ""
+    assert noted("add", "bob", "--access", "own", "--password-stdin").startswith(both)
+    assert noted("add", "cay", "--access=own", "--profile=red", "--password-stdin") == ""
 
 
 def test_user_commands_that_fail_print_one_line(proad, state):
