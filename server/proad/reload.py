@@ -94,6 +94,10 @@ class Reloader:
             except SetupError as error:
                 _log.error("not reloaded", cause=str(error))
                 raise
+            except Exception as error:
+                # Whatever a file has in it, the next reload must still be possible.
+                _log.exception("not reloaded")
+                raise SetupError("a fault of the daemon; its log has more") from error
             differing = {
                 name
                 for name in Settings.model_fields

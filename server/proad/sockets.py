@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +91,8 @@ def bound(path: Path, access: SocketAccess) -> Iterator[socket.socket]:
             access.open(path)
             yield made
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # somebody has put something else there
+                path.unlink(missing_ok=True)
 
 
 @contextmanager

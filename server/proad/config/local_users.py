@@ -10,7 +10,7 @@ from proad.config.paths import AbsolutePath
 from proad.model.scope import Scope
 from proad.store.users import fold_username
 
-_Name = Annotated[str, Field(min_length=1, max_length=64)]
+_Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 _LARGEST_ID = 2**32 - 2  # 2**32 - 1 stands for no id
 
 

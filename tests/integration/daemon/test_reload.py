@@ -233,6 +233,22 @@ def test_sighup_reloads_the_log_level(start_daemon: Start, config: Path):
         assert daemon.log()[-1]["event"] == "reloaded"
 
 
+def test_sighup_reloads_after_one_that_met_what_nobody_expects(start_daemon: Start, config: Path):
+    config.write_text("")
+    daemon = start_daemon("--memory", "--config", str(config))
+    assert daemon.process is not None
+
+    def told(event: str) -> bool:
+        return bool(daemon.log()[-1]["event"] == event)
+
+    config.write_text(f"log_level = {'[' * 100_000}")  # deeper than the parser can go
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: told("not reloaded"))
+    config.write_text("")
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: told("reloaded"))
+
+
 def test_control_socket_refuses_other_users(start_daemon: Start):
     daemon = start_daemon("--memory")
     state = Path(daemon.environment["PROA_STATE_DIR"])

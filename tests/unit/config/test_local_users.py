@@ -28,6 +28,8 @@ def test_local_user_has_a_folded_user_and_all_scopes_by_default():
         ({"uid": -1, "user": "ann"}, "uid"),
         ({"uid": 2**32 - 1, "user": "ann"}, "uid"),
         ({"name": "", "user": "ann"}, "name"),
+        ({"name": "b\0n", "user": "ann"}, "name"),
+        ({"group": "b\0n", "user": "ann"}, "group"),
         ({**BIN, "surprise": 1}, "surprise"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from proad.errors import SetupError
 from proad.locks import locked
-from proad.sockets import claimed
+from proad.sockets import SocketAccess, bound, claimed
 
 
 @pytest.fixture
@@ -98,3 +98,10 @@ def test_locked_file_that_cannot_be_written_is_refused_and_freed(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     with locked(tmp_path / "lock", "taken"):
         pass
+
+
+def test_bound_socket_in_whose_place_is_something_else_ends_without_a_failure(path):
+    with bound(path, SocketAccess(mode=0o600)):
+        path.unlink()
+        path.mkdir()
+    assert path.is_dir()
