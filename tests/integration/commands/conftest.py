@@ -19,6 +19,15 @@ def environment(state):
     return clean | {"PROA_STATE_DIR": str(state)}
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, state, environment):
+    """The database of the daemon."""
+    if request.param == "sqlite":
+        return f"sqlite:///{state}/proa.db"
+    environment["PROA_DATABASE_URL"] = request.getfixturevalue("postgres_url")
+    return environment["PROA_DATABASE_URL"]
+
+
 @pytest.fixture
 def proad(environment):
     """Run the command, and return its output, or its standard error if it failed."""

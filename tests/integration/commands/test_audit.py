@@ -12,15 +12,6 @@ from proad.store.audit import AuditStore
 from proad.store.database import Database
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, state, environment):
-    """The database of the daemon."""
-    if request.param == "sqlite":
-        return f"sqlite:///{state}/proa.db"
-    environment["PROA_DATABASE_URL"] = request.getfixturevalue("postgres_url")
-    return environment["PROA_DATABASE_URL"]
-
-
 @pytest.fixture
 def log(url, proad, state):
     """The files of a log whose head the database knows."""

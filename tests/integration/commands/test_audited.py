@@ -22,14 +22,6 @@ from proad.timing import DaemonTiming
 PASSWORD = "canary-of-a-password"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, state, environment):
-    """The database of the daemon."""
-    if request.param == "postgresql":
-        environment["PROA_DATABASE_URL"] = request.getfixturevalue("postgres_url")
-    return environment.get("PROA_DATABASE_URL", f"sqlite:///{state}/proa.db")
-
-
 @pytest.fixture
 def proad(environment, url):
     return partial(give, environment)

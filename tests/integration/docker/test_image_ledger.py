@@ -30,6 +30,14 @@ def private(raw: docker.APIClient, registries: tuple[str, str], cleaned: str) ->
     return name, upload_runnable(raw, name)
 
 
+@pytest.fixture
+def given(raw: docker.APIClient, registries: tuple[str, str], cleaned: str) -> tuple[str, str, str]:
+    """The public and the private name of an image in both registries, and its id."""
+    opened, closed = registries
+    public, private = f"{opened}/{cleaned}:1", f"{closed}/{cleaned}/secret:1"
+    return public, private, upload_runnable(raw, private, public)
+
+
 @pytest.fixture(autouse=True)
 def swept(raw: docker.APIClient, cleaned: str, token: str) -> Iterator[None]:
     """Removes the containers of the test at its end, before their images."""
@@ -210,11 +218,14 @@ async def test_registry_that_names_the_id_of_an_image_does_not_give_it(
 
 
 async def test_image_that_a_registry_gives_everybody_is_everybodys_without_private_names(
-    raw: docker.APIClient, tmp_path: Path, registries: tuple[str, str], cleaned: str
+    raw: docker.APIClient,
+    tmp_path: Path,
+    registries: tuple[str, str],
+    given: tuple[str, str, str],
+    cleaned: str,
 ):
     opened, closed = registries
-    public, private = f"{opened}/{cleaned}:1", f"{closed}/{cleaned}/secret:1"
-    id = upload_runnable(raw, private, public)
+    public, private, id = given
     async with pullers(tmp_path / "state", *registries) as (ann, bob, _):
         await ann.login(closed)
         await ann.pull(private)
@@ -234,14 +245,12 @@ async def test_image_that_a_registry_gives_everybody_is_everybodys_without_priva
 
 
 async def test_image_that_everybody_had_stays_everybodys_without_private_names(
-    raw: docker.APIClient, tmp_path: Path, registries: tuple[str, str], cleaned: str
+    tmp_path: Path, registries: tuple[str, str], given: tuple[str, str, str]
 ):
-    opened, closed = registries
-    public, private = f"{opened}/{cleaned}:1", f"{closed}/{cleaned}/secret:1"
-    id = upload_runnable(raw, private, public)
+    public, private, id = given
     async with pullers(tmp_path / "state", *registries) as (ann, bob, _):
         await bob.pull(public)
-        await ann.login(closed)
+        await ann.login(registries[1])
         await ann.pull(private)
 
         assert private in await ann.names_of(id)
