@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from proad.errors import Violation
 from proad.model import NETWORK_OF, ContainerSpec
+from proad.policy import shared_networks
 from proad.policy.bounds import ANY, is_listed
 from proad.policy.containers.surroundings import Surroundings
 from proad.policy.profile import Profile
@@ -111,10 +112,9 @@ def _judge_name(
     elif profile.keeps_apart and (network in _DEFAULTS or (known is not None and known.is_default)):
         yield Violation(
             field=field,
-            rule="shared network",
-            setting="allow_shared_networks",
-            message=f"the network {network or DEFAULT_NETWORK!r} is everybody's on this host; "
-            f"name one of your own ({', '.join(own_networks(profile)) or 'the profile has none'})",
+            rule=shared_networks.RULE,
+            setting=shared_networks.SETTING,
+            message=shared_networks.refusal(network or DEFAULT_NETWORK, own_networks(profile)),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proad.policy import shared_networks
 from proad.policy.domains.networks import DEFAULT_NETWORK, own_networks
 from proad.policy.domains.xml.grammar import (
     DocumentContext,
@@ -32,9 +33,8 @@ class _Network:
             return fault
         if text != DEFAULT_NETWORK or not around.profile.keeps_apart:
             return None
-        own = ", ".join(own_networks(around.profile)) or "the profile has none"
-        message = f"the network {text!r} is everybody's on this host; name one of your own ({own})"
-        return Fault("shared network", "allow_shared_networks", message)
+        message = shared_networks.refusal(text, own_networks(around.profile))
+        return Fault(shared_networks.RULE, shared_networks.SETTING, message)
 
 
 _NETWORK = _Network()
