@@ -14,6 +14,11 @@ from contract.domains import DomainsContract
 from contract.events import DomainEventsContract, EventsContract
 from contract.external_actor import DomainExternalActor, LibvirtExternalActor
 from contract.external_changes import DomainExternalChangesContract
+from contract.foreign_volumes import (
+    ForeignVolumes,
+    ForeignVolumesContract,
+    LibvirtForeignVolumes,
+)
 from contract.harness import PREFIX, SOON, DriverHarness
 from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
@@ -89,6 +94,14 @@ class TestLibvirtQemuSnapshots(OnQemu, SnapshotsContract): ...
 
 
 class TestLibvirtQemuVolumes(OnQemu, VolumesContract): ...
+
+
+class TestLibvirtQemuForeignVolumes(OnQemu, ForeignVolumesContract):
+    @pytest.fixture
+    def foreign(self, pool: str) -> Iterator[ForeignVolumes]:
+        connection = libvirt.open(URI)
+        yield LibvirtForeignVolumes(connection, pool)
+        connection.close()
 
 
 class TestLibvirtQemuUpdates(OnQemu, DomainUpdatesContract): ...

@@ -8,6 +8,11 @@ from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domain_xml import DomainXmlContract
 from contract.domains import MEMORY, DomainsContract, new_disk
 from contract.events import DomainEventsContract, EventsContract, SnapshotEventsContract
+from contract.foreign_volumes import (
+    ForeignVolumes,
+    ForeignVolumesContract,
+    MemoryForeignVolumes,
+)
 from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
 from contract.judged_xml import JudgedXmlContract
@@ -197,6 +202,13 @@ class TestMemoryVolumes(OnMemoryDomains, VolumesContract):
                 VolumeSpec(name="big", capacity_bytes=2**41, preallocate=True)
             )
         assert await harness.volumes.list_volumes() == []
+
+
+class TestMemoryForeignVolumes(OnMemoryDomains, ForeignVolumesContract):
+    @pytest.fixture
+    def foreign(self, harness: DriverHarness) -> ForeignVolumes:
+        assert isinstance(harness.driver, MemoryDriver)
+        return MemoryForeignVolumes(harness.driver)
 
 
 class TestMemoryDomainUpdates(OnMemoryDomains, DomainUpdatesContract): ...

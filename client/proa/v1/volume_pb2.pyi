@@ -40,8 +40,8 @@ class Volume(_message.Message):
     path: _builtins.str
     """Path on the host. Shown with SCOPE_ADVANCED alone."""
     format: _disk_format_pb2.DiskFormat.ValueType
-    """How it is stored: as Proa made it, else as it looks like to libvirt, which a guest
-    can make it look like.
+    """How it is stored: as Proa made it or gave it an owner, else as it looks like to libvirt, which
+    a guest can make it look like.
     """
     capacity_bytes: _builtins.int
     """Size that a guest sees, in bytes."""
@@ -55,7 +55,8 @@ class Volume(_message.Message):
     """Host connection that it is on."""
     owner: _builtins.str
     """Name of the user or the team that it belongs to: that whose call made it, or whose domain it was
-    made for. Empty: it was not made through this daemon, or the owner is no more.
+    made for, or to whom it was handed over. Empty: it was made past this daemon, or the owner is no
+    more.
     """
     read_only: _builtins.bool
     """The caller does not own it, and may use it as the base of new volumes and as a medium alone: the

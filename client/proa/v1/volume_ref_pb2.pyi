@@ -37,7 +37,7 @@ class VolumeRef(_message.Message):
     format: _disk_format_pb2.DiskFormat.ValueType
     """What it is stored in, where it is a base or a disk. Required for a volume that Proa
     did not make: what is in it does not tell, since a guest may have written that. Of
-    one that Proa made it is known, and a different value is INVALID_ARGUMENT.
+    one that Proa made, or gave an owner, it is known, and a different value is INVALID_ARGUMENT.
     """
     def __init__(
         self,

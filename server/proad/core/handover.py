@@ -9,6 +9,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Entry, Inventory
 from proad.core.resolver import Resolver
+from proad.core.tenancy import Visibility
 from proad.core.volume_owner_cache import id_of_container_volume
 from proad.core.volume_tenancy import VolumeTenancy
 from proad.errors import InvalidArgumentError, ResourceNotFoundError, VolumeNotFoundError
@@ -95,11 +96,12 @@ class Handover:
 
         Raises:
             VolumeNotFoundError: there is no such volume.
-            InvalidArgumentError: it belongs to a domain, or Proa has no record of it.
+            InUseError: others use it.
+            InvalidArgumentError: it belongs to a domain, or cannot have an owner.
         """
         pool, _, name = ref.rpartition("/")
         if pool:
-            connection, row = await self._of_pool(host, pool, name)
+            connection, row = await self._of_pool(host, pool, name, owner)
         else:
             connection, driver = self._hosts.offering(ContainerAttachments, host)
             if not await connection.read(lambda: driver.container_volumes({name})):
@@ -110,20 +112,20 @@ class Handover:
         return {"path": path, "name": name, "before": before}
 
     async def _of_pool(
-        self, host: str, pool: str, name: str
+        self, host: str, pool: str, name: str, owner: str
     ) -> tuple[EngineConnection, VolumeOwner]:
-        """Return the engine of a volume, and what is recorded of the volume."""
+        """Return the engine of a volume, and what is recorded of the volume.
+
+        The new owner may write to it, and so into what others have on top of it: unless trusted
+        with everything anyway, the new owner must have all that uses it.
+        """
         connection, driver = self._hosts.offering(Volumes, host)
-        listed = await connection.read(lambda: driver.list_volumes(pool))
-        volume = next((each for each in listed if each.name == name), None)
-        if volume is None:
-            raise VolumeNotFoundError(name)
-        if not volume.record_id:
-            raise InvalidArgumentError.of(
-                "id",
-                f"the volume {name!r} was not made through Proa, which could not tell it from "
-                "another one in its place; make one with 'proa volumes create', and copy it there",
-            )
+        ours = await self._volumes.uses_of(connection, driver, owner)
+        if ours is not None:
+            of_owner = self._inventory.all(connection, Visibility(owners=frozenset({owner})))
+            ours = {*ours, *(f"domain {each.name}" for each in of_owner)}
+        with connection.call():
+            volume = await driver.record_volume(pool, name, ours=ours)
         row = await self._volumes.owner_of(connection, volume.record_id)
         entry = self._inventory.entry(connection, row.domain) if row.domain else None
         if entry is not None:

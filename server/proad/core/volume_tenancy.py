@@ -35,10 +35,11 @@ from proad.ports.records import Owners, VolumeOwner
 
 
 class VolumeTenancy:
-    """The owners of the volumes that Proa made, by the ids of their records.
+    """The owners of volumes, by the ids of their records.
 
     A volume belongs to the owner of the domain that it was made for, or else to the user whose call
-    made it, or to that user's team. One that Proa did not make belongs to nobody.
+    made it, or to that user's team. One that Proa did not make belongs to nobody until it is handed
+    over.
 
     Args:
         owners: the owners.
@@ -342,6 +343,22 @@ class VolumeTenancy:
         ]
         if rows:
             await self._owners.put(connection, rows)
+
+    async def uses_of(
+        self, connection: EngineConnection, driver: Volumes, owner: str
+    ) -> Collection[str] | None:
+        """Return the volumes of an owner, as drivers name them where they use another volume.
+
+        None: the owner has access to all.
+        """
+        if await self._names.unrestricted({owner}):
+            return None
+        _identity, known = await self._owners.load(connection)
+        return {
+            f"volume {each.pool}/{each.name}"
+            for each in await _listed(connection, driver, "")
+            if each.record_id in known and known[each.record_id].owner == owner
+        }
 
     async def owner_of(self, connection: EngineConnection, volume: str) -> VolumeOwner:
         """Return whose a volume is; with an empty owner, nobody's.

@@ -13,8 +13,8 @@ from proad.model.domain import Capacity, DiskFormat, VolumeRef
 class Volume:
     """A volume. `format` is None for formats other than qcow2 and raw, such as iso.
 
-    A driver leaves `owner` and `read_only` to the core, and gives the id of its record of a volume
-    that Proa made, which callers never see.
+    A driver leaves `owner` and `read_only` to the core, and gives the id of its record of the
+    volume, which callers never see; empty: Proa neither made it nor gave it an owner.
     """
 
     pool: str

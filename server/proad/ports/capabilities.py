@@ -329,11 +329,32 @@ class Volumes(Protocol):
             InUseError: something needs the volume, or may need it.
         """
 
-    async def recorded_volumes(self) -> Collection[str]:
-        """Return the ids of the records of all volumes that Proa made and that are not deleted.
+    async def record_volume(
+        self, pool: str, name: str, *, ours: Collection[str] | None = None
+    ) -> Volume:
+        """Return a volume that is to have an owner; record it if Proa did not make it.
 
-        An id is that of the `PlannedVolume` in the footprint of the create, and the `record_id` of
-        the volume.
+        The record is of this volume alone: another one in its place, under the same name, has none.
+        It says in which format the volume is used from now on, whatever is written into it.
+
+        Args:
+            pool: name of the pool.
+            name: name of the volume.
+            ours: names of what may use the volume, such as "domain web" or "volume default/web.qcow2";
+                None: whatever does may.
+
+        Raises:
+            VolumeNotFoundError: the volume does not exist.
+            InUseError: something else uses the volume, or may use it.
+            InvalidArgumentError: nothing tells the volume from another one in its place, or it
+                needs other files.
+        """
+
+    async def recorded_volumes(self) -> Collection[str]:
+        """Return the ids of the records of all volumes that are not deleted.
+
+        An id is the `record_id` of the volume, and that of the `PlannedVolume` in the footprint of
+        its create.
         """
 
 

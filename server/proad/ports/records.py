@@ -1,4 +1,4 @@
-"""Records of resources and of the volumes that Proa made, which outlive the daemon.
+"""Records of resources and of the volumes that Proa answers for, which outlive the daemon.
 
 A note on the engine itself can be changed by anyone who may use the engine. What a delete may
 remove, which format a volume was made in, and whose a resource is, is therefore kept in the
@@ -24,7 +24,7 @@ class RecordState(StrEnum):
     PLANNED = "PLANNED"
     # Made for a domain, and deleted with that domain.
     OWNED = "OWNED"
-    # Made by Proa for no domain: only DeleteVolume deletes it.
+    # Made by Proa for no domain, or handed over: only DeleteVolume deletes it.
     ORDINARY = "ORDINARY"
 
 
@@ -64,7 +64,9 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRecord:
-    """The record of a volume that Proa made. No caller and no guest can write it.
+    """The record of a volume that Proa made, or that was handed over to an owner.
+
+    No caller and no guest can write it.
 
     Attributes:
         id: a UUID of the record.
@@ -74,10 +76,11 @@ class VolumeRecord:
         name: name of the volume in the pool.
         path: path of the volume; empty while PLANNED.
         key: the engine's key of the volume; empty while PLANNED.
-        format: the format that the volume was made in, whatever its content looks like now.
+        format: the format that the volume was made or handed over in, whatever its content looks
+            like now.
         base_chain: the images below the volume when it was made, the nearest first.
-        file: the file that was made; None: the volume is on another host, or no file.
-        create_time: when the volume was planned.
+        file: the file; None: the volume is on another host, or no file.
+        create_time: when the volume was planned, or handed over.
     """
 
     id: str
@@ -104,7 +107,7 @@ def name_digits(id: str) -> str:
 
 
 class VolumeRecords(Protocol):
-    """The records of the volumes that Proa made, by engine.
+    """The records of volumes, by engine.
 
     Every method raises DatabaseUnreachableError if the records cannot be read or written.
     """
@@ -153,7 +156,7 @@ class ImageRecords(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeOwner:
-    """Whose a volume is that Proa made.
+    """Whose a volume is.
 
     Attributes:
         id: the id of the volume's record, by which the driver tells the volume from others.

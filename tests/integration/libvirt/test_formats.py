@@ -114,11 +114,11 @@ async def test_create_with_another_format_than_was_made_is_refused(
     volume = await driver.create_volume(spec)
     ref = VolumeRef(name=volume.name)
     disk = DiskSpec(volume=replace(ref, format=DiskFormat.QCOW2))
-    with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW") as caught:
+    with pytest.raises(InvalidArgumentError, match=r"the volume .* is recorded as RAW") as caught:
         await driver.create_domain(guests.blank(disks=(disk,)))
     assert fields(caught) == ["spec.disks[0].volume.format"]
     base = VolumeRef(name=volume.name, format=DiskFormat.QCOW2)
-    with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW") as caught:
+    with pytest.raises(InvalidArgumentError, match=r"the volume .* is recorded as RAW") as caught:
         await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-x", base=base))
     assert fields(caught) == ["spec.base.format"]
     for disk in (DiskSpec(volume=ref), DiskSpec(volume=replace(ref, format=DiskFormat.RAW))):
@@ -128,7 +128,7 @@ async def test_create_with_another_format_than_was_made_is_refused(
     for other in ('type="qcow2"', "type='qcow2'"):
         changed = xml.replace('type="raw"', other).replace(made.name, f"{guests.prefix}-other")
         changed = changed.replace(made.id, secrets.token_hex(16))
-        with pytest.raises(InvalidArgumentError, match="Proa made it as RAW") as caught:
+        with pytest.raises(InvalidArgumentError, match="it is recorded as RAW") as caught:
             await driver.create_domain_from_xml(DomainXml(xml=changed))
         assert fields(caught) == ["xml"]
 
@@ -270,11 +270,13 @@ async def test_raw_volume_reached_by_other_pool_stays_raw(
         for name in (volume.name, alias.name, hard.name):
             ref = VolumeRef(pool=pool.name(), name=name)
             disk = DiskSpec(volume=replace(ref, format=DiskFormat.QCOW2))
-            with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW") as caught:
+            with pytest.raises(
+                InvalidArgumentError, match=r"the volume .* is recorded as RAW"
+            ) as caught:
                 await driver.create_domain(guests.blank(disks=(disk,)))
             assert fields(caught) == ["spec.disks[0].volume.format"]
             base = VolumeRef(pool=pool.name(), name=name, format=DiskFormat.QCOW2)
-            with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW"):
+            with pytest.raises(InvalidArgumentError, match=r"the volume .* is recorded as RAW"):
                 await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-x", base=base))
             xml = (
                 f"<domain type='qemu'><name>{guests.prefix}-xml</name><memory>32768</memory>"
@@ -282,14 +284,14 @@ async def test_raw_volume_reached_by_other_pool_stays_raw(
                 f"<driver name='qemu' type='qcow2'/><source pool='{pool.name()}' volume='{name}'/>"
                 "<target dev='vda'/></disk></devices></domain>"
             )
-            with pytest.raises(InvalidArgumentError, match="Proa made it as RAW"):
+            with pytest.raises(InvalidArgumentError, match="it is recorded as RAW"):
                 await driver.create_domain_from_xml(DomainXml(xml=xml))
         for link_ in (alias, hard):  # only one name of the file is deleted
             await driver.delete_volume(pool.name(), link_.name)
         raw.storagePoolLookupByName(folder.name).refresh()
         (shown,) = (each for each in await driver.list_volumes(folder.name) if each == volume)
         assert shown.format is DiskFormat.RAW
-        with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW"):
+        with pytest.raises(InvalidArgumentError, match=r"the volume .* is recorded as RAW"):
             await driver.create_domain(guests.blank(disks=(disk_of(volume),)))
     finally:
         pool.destroy()

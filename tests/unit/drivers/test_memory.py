@@ -95,6 +95,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "list_volumes": lambda d, _: d.list_volumes(),
     "create_volume": lambda d, _: d.create_volume(VOLUME),
     "delete_volume": lambda d, _: d.delete_volume("default", "disk"),
+    "record_volume": lambda d, _: d.record_volume("default", "disk"),
     "recorded_volumes": lambda d, _: d.recorded_volumes(),
     "find_created": lambda d, id: d.find_created(Footprint(mark=id, create_time=datetime.now(UTC))),
     "undo_created": lambda d, id: d.undo_created(Footprint(mark=id, create_time=datetime.now(UTC))),

@@ -282,8 +282,14 @@ class LibvirtDriver:
         """Delete a volume that is not in use."""
         await self._parts.volumes.delete(VolumeRef(pool=pool, name=name), ignore_unreadable, begin)
 
+    async def record_volume(
+        self, pool: str, name: str, *, ours: Collection[str] | None = None
+    ) -> Volume:
+        """Return a volume that is to have an owner; record it if Proa did not make it."""
+        return await self._parts.volumes.record(VolumeRef(pool=pool, name=name), ours)
+
     async def recorded_volumes(self) -> Collection[str]:
-        """Return the ids of the records of all volumes that Proa made."""
+        """Return the ids of the records of all volumes."""
         return await self._parts.volumes.recorded()
 
     # Recovery

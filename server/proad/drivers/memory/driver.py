@@ -57,6 +57,7 @@ from proad.model import (
     Updated,
     UpdatePlan,
     Volume,
+    VolumeRef,
     VolumeSpec,
 )
 from proad.ports import (
@@ -135,6 +136,10 @@ class MemoryDriver:
         traceback: TracebackType | None,
     ) -> None:
         """Do nothing: the imitated engine is the driver's own memory."""
+
+    def put_volume(self, name: str, capacity_bytes: int, *, base: VolumeRef | None = None) -> None:
+        """Make a volume past Proa, or make it anew: it has no record, and so no owner."""
+        self._volumes.put(name, capacity_bytes, base)
 
     def lose(self) -> None:
         """Lose the engine: calls and subscriptions end in EngineUnreachableError."""
@@ -395,8 +400,14 @@ class MemoryDriver:
             pool, name, ignore_unreadable=ignore_unreadable, begin=begin
         )
 
+    async def record_volume(
+        self, pool: str, name: str, *, ours: Collection[str] | None = None
+    ) -> Volume:
+        """Return a volume that is to have an owner; record it if it has no record."""
+        return await self._volumes.record_volume(pool, name, ours=ours)
+
     async def recorded_volumes(self) -> Collection[str]:
-        """Return the ids of all volumes."""
+        """Return the ids of all records."""
         return await self._volumes.recorded_volumes()
 
     async def find_created(self, footprint: Footprint) -> Found | None:

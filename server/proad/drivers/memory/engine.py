@@ -48,7 +48,8 @@ class ImitatedEngine:
         workloads: by full id.
         images: by id.
         volumes: by pool and name.
-        volume_ids: `PlannedVolume.id` of each volume that a create made last by that pool and name.
+        volume_ids: ids of the records of volumes by pool and name: `PlannedVolume.id` of those that
+            a create made.
 
     Args:
         clock: returns the time in seconds.
@@ -161,13 +162,18 @@ class ImitatedEngine:
         if self.workloads.pop(resource.id, None) is not None:  # a kill forgets a TRANSIENT one
             del self._names[resource.kind, resource.name]
         for key in workload.owned_volumes:
-            self.volumes.pop(key, None)
+            self.remove_volume(key)
         self.connection.publish(EngineEvent(id=workload.resource.id, removed=True))
 
     def add_volume(self, volume: Volume, id: str) -> None:
         """Add a volume, which its create knows by `id`."""
         self.volumes[volume.pool, volume.name] = volume
         self.volume_ids[volume.pool, volume.name] = id
+
+    def remove_volume(self, key: tuple[str, str]) -> None:
+        """Remove a volume by its pool and name, with its record, if it is there."""
+        self.volumes.pop(key, None)
+        self.volume_ids.pop(key, None)
 
     def _new_run(self, workload: Workload) -> Run:
         container, domain = workload.resource.container, workload.resource.domain

@@ -51,7 +51,7 @@ class MemoryRecovery:
         if not footprint.mark:
             for each in footprint.volumes:
                 if self._volume(each) is not None:
-                    del self._engine.volumes[each.pool, each.name]
+                    self._engine.remove_volume((each.pool, each.name))
             return ()
         workload = self._engine.workloads.get(footprint.mark)
         if workload is None or await self.find(footprint) is None:

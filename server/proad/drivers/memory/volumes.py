@@ -33,14 +33,30 @@ class MemoryVolumes:
         if pool:
             self._pool(pool)
         return [
-            replace(volume, record_id=self._engine.volume_ids[key])
+            replace(volume, record_id=self._engine.volume_ids.get(key, ""))
             for key, volume in self._engine.volumes.items()
         ]
 
     async def recorded_volumes(self) -> Collection[str]:
-        """Return the ids of all volumes."""
+        """Return the ids of all records."""
         self._engine.connection.check()
-        return [self._engine.volume_ids[key] for key in self._engine.volumes]
+        return [*self._engine.volume_ids.values()]
+
+    async def record_volume(
+        self, pool: str, name: str, *, ours: Collection[str] | None = None
+    ) -> Volume:
+        """Return a volume that is to have an owner; record it if it has no record."""
+        self._engine.connection.check()
+        volume = self.find(VolumeRef(pool=pool, name=name))
+        others = [] if ours is None else [each for each in self._users(volume) if each not in ours]
+        if others:
+            raise InUseError("volume", name, others, hint="hand that over first, or delete it")
+        if volume.base_path and (volume.pool, name) not in self._engine.volume_ids:
+            raise InvalidArgumentError.of(
+                "id", f"the volume {name!r} cannot have an owner: it needs {volume.base_path!r}"
+            )
+        id = self._engine.volume_ids.setdefault((volume.pool, name), secrets.token_hex(8))
+        return replace(volume, record_id=id)
 
     async def create_volume(
         self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
@@ -64,19 +80,30 @@ class MemoryVolumes:
         """Delete a volume that nothing uses."""
         self._engine.connection.check()
         volume = self.find(VolumeRef(pool=pool, name=name))
+        if users := self._users(volume):
+            raise InUseError("volume", name, users)
+        await begin()
+        self._engine.remove_volume((volume.pool, volume.name))
+
+    def put(self, name: str, capacity_bytes: int, base: VolumeRef | None = None) -> None:
+        """Make a volume, or make it anew, as others do: without a record."""
+        key = POOL, name
+        self._engine.remove_volume(key)
+        spec = VolumeSpec(name=name, capacity_bytes=capacity_bytes, base=base)
+        self._engine.volumes[key] = self.planned(spec)
+
+    def _users(self, volume: Volume) -> list[str]:
         users = [
-            workload.resource.name
+            f"domain {workload.resource.name}"
             for workload in self._engine.workloads.values()
             for disk in (workload.resource.domain.disks if workload.resource.domain else ())
             if disk.path == volume.path
         ]
-        users += [
-            other.name for other in self._engine.volumes.values() if other.base_path == volume.path
+        return users + [
+            f"volume {other.pool}/{other.name}"
+            for other in self._engine.volumes.values()
+            if other.base_path == volume.path
         ]
-        if users:
-            raise InUseError("volume", name, users)
-        await begin()
-        del self._engine.volumes[volume.pool, volume.name]
 
     def existing(self, ref: VolumeRef, field: str) -> Volume:
         """Return a volume that a disk is to be put on."""
@@ -146,6 +173,6 @@ def _check_format(volume: Volume, stated: DiskFormat | None, field: str) -> None
     if stated not in {None, volume.format}:
         raise InvalidArgumentError.of(
             f"{field}.format",
-            f"is {stated}, but Proa made the volume {volume.name!r} as {volume.format}; "
+            f"is {stated}, but the volume {volume.name!r} is recorded as {volume.format}; "
             "say that or nothing",
         )

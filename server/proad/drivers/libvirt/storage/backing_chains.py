@@ -65,7 +65,7 @@ class BackingChains:
         if stated not in {None, record.format}:
             raise InvalidArgumentError.of(
                 field,
-                f"is {stated}, but Proa made the volume {name!r} as {record.format}; "
+                f"is {stated}, but the volume {name!r} is recorded as {record.format}; "
                 "say that or nothing",
             )
         return record.format
@@ -225,5 +225,5 @@ def _check_format(
     if record is not None and taken != record.format.lower():
         raise InvalidArgumentError.of(
             "xml",
-            f"takes the volume {record.name!r} for {taken}, but Proa made it as {record.format}",
+            f"takes the volume {record.name!r} for {taken}, but it is recorded as {record.format}",
         )

@@ -44,6 +44,7 @@ class References:
         paths: all referenced paths.
         volumes: volumes that are referenced by pool and name.
         raw: paths of images that are used as raw.
+        raw_volumes: those of `volumes` that are used as raw.
         complete: paths of images whose whole backing chain is in the XML.
         images: images whose backing chain has to be read from their headers.
         chains: those backing chains.
@@ -56,6 +57,7 @@ class References:
     paths: set[str] = field(default_factory=set)
     volumes: set[VolumeRef] = field(default_factory=set)
     raw: set[str] = field(default_factory=set)
+    raw_volumes: set[VolumeRef] = field(default_factory=set)
     complete: set[str] = field(default_factory=set)
     images: set[ImageFile] = field(default_factory=set)
     chains: list[BackingChain] = field(default_factory=list)
@@ -76,9 +78,12 @@ class References:
         source = disk.find("source")
         if source is None:
             return
-        if pool := source.get("pool"):
-            self.volumes.add(VolumeRef(pool=pool, name=source.get("volume", "?")))
         top = ImageFile(path=_path_of(source), format=_format_of(disk.find("driver")))
+        if pool := source.get("pool"):
+            volume = VolumeRef(pool=pool, name=source.get("volume", "?"))
+            self.volumes.add(volume)
+            if top.format == "raw":
+                self.raw_volumes.add(volume)
         if top.format == "raw":
             self.raw.add(top.path)
             return

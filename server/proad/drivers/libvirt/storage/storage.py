@@ -18,6 +18,7 @@ from proad.drivers.libvirt.storage.catalog import VolumeCatalog, created_record
 from proad.drivers.libvirt.storage.delete import VolumeDeleter
 from proad.drivers.libvirt.storage.finder import Finder
 from proad.drivers.libvirt.storage.media import check_written
+from proad.drivers.libvirt.storage.recorder import VolumeRecorder
 from proad.drivers.libvirt.storage.reservations import Reservations
 from proad.drivers.libvirt.storage.volume_view import view_of, volume_xml
 from proad.drivers.libvirt.xml.domain_xml import Source
@@ -92,6 +93,7 @@ class Storage:
         self.chains = BackingChains(catalog)
         self.reservations = Reservations()
         self.deleter = VolumeDeleter(finder, catalog, self.reservations)
+        self.recorder = VolumeRecorder(finder, catalog, self.reservations)
         # Pools whose unreadable volume names have been logged.
         self._logged: set[str] = set()
 
@@ -121,7 +123,7 @@ class Storage:
         return found
 
     def recorded(self, connection: libvirt.virConnect) -> set[str]:
-        """Return the ids of the records of all volumes that Proa made.
+        """Return the ids of the records of all volumes.
 
         Raises:
             DatabaseUnreachableError: the records are unreadable.

@@ -65,6 +65,7 @@ class Usage:
         for domain, references in found:
             followed = {ImageFile(path=p) for ref in references.volumes if (p := places.get(ref))}
             references.paths |= {layer.path for layer in followed}
+            references.raw |= {p for ref in references.raw_volumes if (p := places.get(ref))}
             chains = [
                 images.chain(layer.path, layer.format)
                 for layer in references.images | followed
@@ -115,6 +116,10 @@ class Usage:
             ):
                 unreadable[references.by] = why
         return Users(names=tuple(sorted(names)), unreadable=tuple(sorted(unreadable.items())))
+
+    def is_raw(self, path: str) -> bool:
+        """Return whether a domain uses a file as raw, and so writes what it likes at its begin."""
+        return self._images.identity(path) in self._raw
 
     def of_some(
         self, candidates: Collection[Candidate], *, but: str, ignore: Collection[str] = ()

@@ -58,8 +58,15 @@ class VolumeCalls:
             self._connection, make, announce=announce, under_way=self._under_way
         )
 
+    async def record(self, ref: VolumeRef, ours: Collection[str] | None) -> Volume:
+        """Return a volume that is to have an owner; record it if Proa did not make it."""
+        record = partial(self._storage.recorder.record, ref=ref, ours=ours)
+        return await self._connection.call(
+            record, timeout=self._connection.timing.long_call_timeout
+        )
+
     async def recorded(self) -> set[str]:
-        """Return the ids of the records of all volumes that Proa made."""
+        """Return the ids of the records of all volumes."""
         return await self._connection.call(self._storage.recorded, bulkhead=Bulkhead.READ)
 
     async def delete(self, ref: VolumeRef, ignore: Collection[str], begin: Begin) -> None:
