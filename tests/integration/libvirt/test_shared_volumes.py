@@ -9,13 +9,9 @@ from typing import Any
 import libvirt
 import pytest
 
-from integration.libvirt.conftest import TIMING, URI
-from proad.config import Settings
-from proad.drivers.libvirt import LibvirtDriver
+from integration.libvirt.served import served
 from proad.model import Access
-from proad.store.database import Database
 from relaxed_policy import RELAXED
-from rpc.daemon import running
 from rpc.tenants import Tenant, tenant
 
 pytestmark = pytest.mark.libvirt
@@ -59,27 +55,10 @@ class Shared:
 @pytest.fixture
 async def shared(raw: libvirt.virConnect, folder: Path, tmp_path: Path) -> AsyncIterator[Shared]:
     prefix = f"{folder.name}-shared"
-    state = tmp_path / "state"
-    state.mkdir(mode=0o700)
     share = {"shared_volumes": [f"{folder.name}/golden-*"]}
     default: Any = RELAXED["profiles"]
-    values: dict[str, Any] = {
-        "listen": "127.0.0.1:0",
-        "drain_timeout": "5s",
-        "policy": {**RELAXED, **share, "profiles": {"default": {**default["default"], **share}}},
-    }
-    settings = Settings(state_dir=state, **values)
-    driver = LibvirtDriver(
-        URI,
-        virt_type="qemu",
-        default_pool=folder.name,
-        default_pool_path=str(folder),
-        timing=TIMING,
-    )
-    async with (
-        Database.open(settings.database_url.get_secret_value()),
-        running(settings, [("local", driver)]) as daemon,
-    ):
+    policy = {**RELAXED, **share, "profiles": {"default": {**default["default"], **share}}}
+    async with served(folder, tmp_path, policy) as daemon:
         tina, toby = await tenant(daemon, "tina"), await tenant(daemon, "toby")
         olga = await tenant(daemon, "olga", Access.ALL)
         made = {"name": "made-by-proa.qcow2", "capacity_bytes": BYTES}

@@ -11,14 +11,9 @@ from typing import Any
 import libvirt
 import pytest
 
-from integration.libvirt.conftest import TIMING, URI
-from proad.config import Settings
+from integration.libvirt.served import served
 from proad.control import Control
-from proad.drivers.libvirt import LibvirtDriver
-from proad.store.database import Database
-from proad.store.volumes import VolumeStore
 from relaxed_policy import RELAXED
-from rpc.daemon import running
 from rpc.tenants import Tenant, tenant
 
 pytestmark = pytest.mark.libvirt
@@ -65,33 +60,16 @@ class Host:
 
 @pytest.fixture
 async def host(raw: libvirt.virConnect, folder: Path, tmp_path: Path) -> AsyncIterator[Host]:
-    state = tmp_path / "state"
-    state.mkdir(mode=0o700)
-    values: dict[str, Any] = {
-        "listen": "127.0.0.1:0",
-        "drain_timeout": "5s",
-        "policy": RELAXED,
-    }
-    settings = Settings(state_dir=state, **values)
     control = Control()
-    async with Database.open(settings.database_url.get_secret_value()) as database:
-        driver = LibvirtDriver(
-            URI,
-            virt_type="qemu",
-            default_pool=folder.name,
-            default_pool_path=str(folder),
-            timing=TIMING,
-            records=VolumeStore(database),
-        )
-        async with running(settings, [("local", driver)], control=control) as daemon:
-            tina, toby = await tenant(daemon, "tina"), await tenant(daemon, "toby")
-            spec = {"name": "first.qcow2", "capacity_bytes": BYTES}
-            await tina.call("CreateVolume", spec=spec)  # makes the pool
-            await tina.call("DeleteVolume", pool=folder.name, name="first.qcow2")
-            yield Host(tina, toby, folder, raw, control)
-            for user in (tina, toby):
-                for each in (await user.call("ListResources")).resources:
-                    await user.call("DeleteResource", id=each.id, force=True)
+    async with served(folder, tmp_path, RELAXED, control=control) as daemon:
+        tina, toby = await tenant(daemon, "tina"), await tenant(daemon, "toby")
+        spec = {"name": "first.qcow2", "capacity_bytes": BYTES}
+        await tina.call("CreateVolume", spec=spec)  # makes the pool
+        await tina.call("DeleteVolume", pool=folder.name, name="first.qcow2")
+        yield Host(tina, toby, folder, raw, control)
+        for user in (tina, toby):
+            for each in (await user.call("ListResources")).resources:
+                await user.call("DeleteResource", id=each.id, force=True)
     for file in folder.glob("own-*"):
         file.unlink()
     raw.storagePoolLookupByName(folder.name).refresh()

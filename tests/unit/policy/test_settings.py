@@ -11,7 +11,7 @@ ELSEWHERE = {
     "foreign": "integration/daemon/test_policy.py",
     "allow_shared_networks": "integration/docker/test_shared_networks.py",
     "shared_volumes": "integration/libvirt/test_shared_volumes.py",
-    "max_snapshots": "rpc/test_snapshot_limits.py",
+    "max_snapshots": "integration/libvirt/test_snapshot_limits.py",
     "quota_resources": "rpc/test_quotas.py",
     "quota_running": "rpc/test_quotas.py",
     "quota_cpus": "rpc/test_quotas.py",
