@@ -28,6 +28,9 @@ _log = structlog.get_logger(__name__)
 # Bytes by which a request may be too large and still get an error of ours, not of gRPC.
 _SLACK = 64 * 1024
 
+# Calls at one address that wait to be begun, of 12 KiB each.
+_MOST_PENDING = 16_384
+
 # Bytes of all headers of a call. A token has about 450.
 _METADATA_BYTES = 8 * 1024
 
@@ -71,6 +74,10 @@ class RpcServer:
             # that grow with a connection's throughput, it would be 128 MiB of each call.
             ("grpc.http2.bdp_probe", 0),
             ("grpc.max_concurrent_streams", max_concurrent_streams),
+            # Beyond 1000 calls that wait to be begun, gRPC would cancel some at random, and
+            # beyond 3000 all: strangers with four connections would keep everybody else out.
+            ("grpc.server.max_pending_requests", _MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
             # One announced limit in place of a range in which gRPC refuses at random.
             ("grpc.max_metadata_size", _METADATA_BYTES),
             ("grpc.absolute_max_metadata_size", _METADATA_BYTES),

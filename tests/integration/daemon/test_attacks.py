@@ -17,7 +17,18 @@ from integration.daemon.conftest import Daemon
 from proa import v1
 from proad.rpc.encodings import embedded
 from proad.rpc.methods import largest_request
-from rpc.raw_http2 import DATA, END_STREAM, Connection, Windows, frame, message
+from rpc.raw_http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    RST_STREAM,
+    Connection,
+    Windows,
+    frame,
+    headers,
+    message,
+)
 
 LIST = "/proa.v1.ResourceService/ListResources"
 CREATE = "/proa.v1.ContainerService/CreateContainer"
@@ -181,6 +192,42 @@ def test_attack_thousands_of_connections_leave_others_served(
                 assert time.monotonic() - began < 10
 
     asyncio.run(both())
+
+
+def test_attack_more_calls_at_once_than_can_be_begun_fail_no_call_of_others(daemon: Daemon) -> None:
+    """Six connections, each with all the calls that it may have, at once and again."""
+    streams = range(1, 2 * STALLED, 2)
+    data = b"".join(
+        frame(HEADERS, END_HEADERS, stream, headers(LIST))
+        + frame(DATA, END_STREAM, stream, message(b""))
+        for stream in streams
+    )
+
+    async def attack() -> None:
+        connection = await Connection.open(daemon.address, source="127.0.0.2")
+        await connection.heard()
+        connection.send(data)
+        left = len(streams)
+        while left and (got := await connection.next_frame()) is not None:
+            kind, flags, _stream, _payload = got
+            left -= kind == RST_STREAM or bool(flags & END_STREAM)
+        connection.close()
+        assert not left
+
+    once = (("grpc.enable_retries", 0),)
+    with daemon.client(options=once) as client:
+        client.resources.ListResources(v1.ListResourcesRequest())
+
+        async def both() -> None:
+            for _ in range(3):
+                attacking = asyncio.gather(*(attack() for _ in range(6)))
+                while not attacking.done():
+                    await asyncio.to_thread(
+                        client.resources.ListResources, v1.ListResourcesRequest(), timeout=30
+                    )
+                await attacking
+
+        asyncio.run(both())
 
 
 def test_attack_stalled_lists_of_a_user_cost_bounded_memory(daemon: Daemon) -> None:
