@@ -1,8 +1,10 @@
 """Structured logs on standard error: events with fields."""
 
+import io
 import json
 import logging
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -52,14 +54,35 @@ def _stamp(
     return event
 
 
+@dataclass(frozen=True, slots=True)
+class _Quoted:
+    """A text that is shown as Python writes it."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return repr(self.text)
+
+
 def _visible(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Escape control characters in messages of libraries; fields are escaped anyway."""
-    told = event.get("event")
-    if isinstance(told, str) and not told.isprintable():
-        event["event"] = told.encode("unicode_escape").decode()
+    """Escape control characters in texts: structlog does so only where it sets quotes itself."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = _escaped(value) if name == "event" else _Quoted(value)
     return event
+
+
+def _visible_traceback(stream: TextIO, failure: structlog.typing.ExcInfo) -> None:
+    """Write a traceback, with the control characters in its messages escaped."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, failure)
+    stream.write("\n".join(map(_escaped, plain.getvalue().split("\n"))))
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _redact(_logger: object, _method: str, line: Any) -> str:
@@ -108,9 +131,7 @@ def configure_logs(form: LogFormat, level: LogLevel) -> LogThreshold:
     if form is LogFormat.CONSOLE or (form is LogFormat.AUTO and terminal):
         final = [
             _visible,
-            structlog.dev.ConsoleRenderer(
-                colors=terminal, exception_formatter=structlog.dev.plain_traceback
-            ),
+            structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=_visible_traceback),
         ]
     final.append(_redact)
     handler = logging.StreamHandler(stream)
