@@ -147,8 +147,10 @@ async def test_foreign_resource_under_full_is_as_any_other(policed, foreign, nam
 async def test_prune_under_view_leaves_foreign_containers(policed, engines, foreign):
     daemon = await policed(foreign="view")
 
+    planned = (await daemon.call("PruneContainers", validate_only=True)).plan
     pruned = await daemon.call("PruneContainers")
 
+    assert (list(planned.removals), planned.removal_count) == ([], 0)
     assert list(pruned.container_ids) == []
     assert set(engines[0].asked) <= READS
 

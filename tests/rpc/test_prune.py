@@ -48,6 +48,42 @@ async def test_prune_only_checked_removes_nothing(daemon):
     assert await prune(daemon, validate_only=True) == ["idle"]
 
 
+async def test_plan_of_a_prune_is_what_the_prune_removes(daemon):
+    """Among what runs, is paused, protected, labelled otherwise, or no container."""
+    pool = {"labels": {"pool": "old"}}
+    for name in ("one", "two", "three"):
+        await daemon.container(name, start=False, **pool)
+    await daemon.container("runs", **pool)
+    await daemon.container("paused", **pool)
+    await daemon.call("PauseResource", id="paused")
+    await daemon.container("safe", start=False, deletion_protection=True, **pool)
+    await daemon.container("other", start=False, labels={"pool": "new"})
+    await daemon.container("hidden", start=False, **pool)
+    await daemon.call("UpdateResource", id="hidden", **changing("container", labels={}))
+    await daemon.domain("vm", start=False, **pool)
+    there = await daemon.names()
+
+    plan = (await daemon.call("PruneContainers", validate_only=True, **pool)).plan
+    assert await daemon.names() == there
+    pruned = await daemon.call("PruneContainers", **pool)
+
+    assert {each.name for each in plan.removals} == {"one", "two", "three"}
+    assert [each.id for each in plan.removals] == list(pruned.container_ids)
+    assert plan.removal_count == 3
+    assert plan.reclaimed_bytes == pruned.reclaimed_bytes
+    assert sum(each.reclaimed_bytes for each in plan.removals) == plan.reclaimed_bytes
+    assert {each.name for each, _ in plan.ListFields()} <= {
+        *("removals", "removal_count", "reclaimed_bytes")
+    }
+
+
+async def test_plan_of_a_prune_of_nothing_says_so(daemon):
+    await daemon.container("runs")
+    answer = await daemon.call("PruneContainers", validate_only=True)
+    assert answer.HasField("plan")
+    assert (answer.plan.removal_count, len(answer.plan.removals)) == (0, 0)
+
+
 async def test_prune_is_told_as_the_callers(daemon):
     await daemon.container("idle", start=False)
     watcher = await Watcher(daemon).begin()

@@ -201,6 +201,9 @@ async def test_prune_removes_own_containers_alone(daemon, alice, bella):
     await bella.container("hers", start=False)
     mine = await alice.container("mine", start=False)
     await outside(daemon)
+    planned = (await alice.call("PruneContainers", validate_only=True)).plan
+    assert [(each.id, each.path) for each in planned.removals] == [(mine.id, mine.path)]
+    assert planned.removal_count == 1
     pruned = await alice.call("PruneContainers")
     assert list(pruned.container_ids) == [mine.id]
     assert set(await daemon.names()) == {"hers", "outside"}

@@ -18,7 +18,7 @@ from proa import v1
 from proa.cli.exits import Exit
 from proa.cli.output import as_dict, leaves, write_json, write_line, write_table, write_warning
 from proa.cli.tables import Column
-from proa.cli.text import word
+from proa.cli.text import human_size, word
 
 _KEY = "proa.cli.changing"
 _SERVICES = ("resources", "containers", "images", "domains", "snapshots", "volumes")
@@ -52,6 +52,7 @@ _EFFECTS: Mapping[v1.ChangeEffect.ValueType, str] = {
     v1.CHANGE_EFFECT_RECREATE: "when it is made again",
 }
 _COLUMNS = (Column("FIELD"), Column("TAKES EFFECT"))
+_REMOVALS = (Column("NAME"), Column("ID"), Column("SIZE"))
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,16 @@ class DryRun(Exception):  # noqa: N818 - no error, but the end of a command
         if self.plan.changes:
             rows = ((each.field, _EFFECTS.get(each.effect, "")) for each in self.plan.changes)
             write_table(_COLUMNS, rows)
+        if self.plan.removals:
+            removals = (
+                (each.name, each.id[:12], human_size(each.reclaimed_bytes))
+                for each in self.plan.removals
+            )
+            write_table(_REMOVALS, removals)
+            if (more := self.plan.removal_count - len(self.plan.removals)) > 0:
+                write_line(f"and {more} more")
+        if self.method == "PruneContainers":
+            write_line(f"It would free {human_size(self.plan.reclaimed_bytes)}.", err=True)
         for field, value in self._filled_in().items():
             write_line(f"  {field}: {value}  (filled in)")
         if self.plan.may_fail:

@@ -357,6 +357,7 @@ from proa.v1.plan_pb2 import (
     ChangeEffect,
     Plan,
     PlannedChange,
+    PlannedRemoval,
 )
 from proa.v1.quota_pb2 import (
     QUOTA_NAME_CPUS,
@@ -841,6 +842,7 @@ __all__ = [
     "PauseResourceResponse",
     "Plan",
     "PlannedChange",
+    "PlannedRemoval",
     "PortProtocol",
     "PruneContainersRequest",
     "PruneContainersResponse",

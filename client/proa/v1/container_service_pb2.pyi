@@ -254,8 +254,9 @@ class PruneContainersRequest(_message.Message):
     At most 64 characters.
     """
     validate_only: _builtins.bool
-    """Only check the request, as far as that can be done without effect. The response is empty. The
-    error is the one of the call, and its PreconditionFailure has what else is known to be wrong.
+    """Only check the request, as far as that can be done without effect. The response has the plan
+    alone. The error is the one of the call, and its PreconditionFailure has what else is known to be
+    wrong.
     """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -292,21 +293,27 @@ class PruneContainersResponse(_message.Message):
 
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
     RECLAIMED_BYTES_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     reclaimed_bytes: _builtins.int
     """Bytes on disk that were freed: of the containers' own layers."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the containers that were removed."""
 
+    @_builtins.property
+    def plan(self) -> _plan_pb2.Plan:
+        """What the call would remove, when the request is only checked; everything else is empty then."""
+
     def __init__(
         self,
         *,
         container_ids: _abc.Iterable[_builtins.str] | None = ...,
         reclaimed_bytes: _builtins.int = ...,
+        plan: _plan_pb2.Plan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "reclaimed_bytes", b"reclaimed_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "plan", b"plan", "reclaimed_bytes", b"reclaimed_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

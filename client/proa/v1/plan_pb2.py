@@ -26,7 +26,7 @@ from proa.v1 import container_spec_pb2 as proa_dot_v1_dot_container__spec__pb2
 from proa.v1 import error_reason_pb2 as proa_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12proa/v1/plan.proto\x12\x07proa.v1\x1a\x1cproa/v1/container_spec.proto\x1a\x1aproa/v1/error_reason.proto\"E\n\rPlannedChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12%\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x15.proa.v1.ChangeEffect\"\x82\x01\n\x04Plan\x12\'\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x16.proa.v1.PlannedChange\x12&\n\x08may_fail\x18\x02 \x03(\x0e\x32\x14.proa.v1.ErrorReason\x12)\n\tcontainer\x18\x03 \x01(\x0b\x32\x16.proa.v1.ContainerSpec*|\n\x0c\x43hangeEffect\x12\x1d\n\x19\x43HANGE_EFFECT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANGE_EFFECT_LIVE\x10\x01\x12\x19\n\x15\x43HANGE_EFFECT_RESTART\x10\x02\x12\x1a\n\x16\x43HANGE_EFFECT_RECREATE\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12proa/v1/plan.proto\x12\x07proa.v1\x1a\x1cproa/v1/container_spec.proto\x1a\x1aproa/v1/error_reason.proto\"E\n\rPlannedChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12%\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x15.proa.v1.ChangeEffect\"Q\n\x0ePlannedRemoval\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x17\n\x0freclaimed_bytes\x18\x04 \x01(\x03\"\xdd\x01\n\x04Plan\x12\'\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x16.proa.v1.PlannedChange\x12&\n\x08may_fail\x18\x02 \x03(\x0e\x32\x14.proa.v1.ErrorReason\x12)\n\tcontainer\x18\x03 \x01(\x0b\x32\x16.proa.v1.ContainerSpec\x12)\n\x08removals\x18\x04 \x03(\x0b\x32\x17.proa.v1.PlannedRemoval\x12\x15\n\rremoval_count\x18\x05 \x01(\x03\x12\x17\n\x0freclaimed_bytes\x18\x06 \x01(\x03*|\n\x0c\x43hangeEffect\x12\x1d\n\x19\x43HANGE_EFFECT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANGE_EFFECT_LIVE\x10\x01\x12\x19\n\x15\x43HANGE_EFFECT_RESTART\x10\x02\x12\x1a\n\x16\x43HANGE_EFFECT_RECREATE\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.plan_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
-  _globals['_CHANGEEFFECT']._serialized_start=293
-  _globals['_CHANGEEFFECT']._serialized_end=417
+  _globals['_CHANGEEFFECT']._serialized_start=467
+  _globals['_CHANGEEFFECT']._serialized_end=591
   _globals['_PLANNEDCHANGE']._serialized_start=89
   _globals['_PLANNEDCHANGE']._serialized_end=158
-  _globals['_PLAN']._serialized_start=161
-  _globals['_PLAN']._serialized_end=291
+  _globals['_PLANNEDREMOVAL']._serialized_start=160
+  _globals['_PLANNEDREMOVAL']._serialized_end=241
+  _globals['_PLAN']._serialized_start=244
+  _globals['_PLAN']._serialized_end=465
 # @@protoc_insertion_point(module_scope)

@@ -84,6 +84,40 @@ class PlannedChange(_message.Message):
 Global___PlannedChange: _TypeAlias = PlannedChange  # noqa: Y015
 
 @_typing.final
+class PlannedRemoval(_message.Message):
+    """A resource that a call would remove."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    RECLAIMED_BYTES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Full id."""
+    path: _builtins.str
+    """Path, as Resource.path."""
+    name: _builtins.str
+    """Name."""
+    reclaimed_bytes: _builtins.int
+    """Bytes on disk that its removal would free."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        path: _builtins.str = ...,
+        name: _builtins.str = ...,
+        reclaimed_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "path", b"path", "reclaimed_bytes", b"reclaimed_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedRemoval: _TypeAlias = PlannedRemoval  # noqa: Y015
+
+@_typing.final
 class Plan(_message.Message):
     """What a call would do that was only checked and has passed all checks."""
 
@@ -92,6 +126,13 @@ class Plan(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     MAY_FAIL_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
+    REMOVALS_FIELD_NUMBER: _builtins.int
+    REMOVAL_COUNT_FIELD_NUMBER: _builtins.int
+    RECLAIMED_BYTES_FIELD_NUMBER: _builtins.int
+    removal_count: _builtins.int
+    """How many the prune would remove."""
+    reclaimed_bytes: _builtins.int
+    """Bytes on disk that all of that would free."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedChange]:
         """The fields that the call changes, in the order of their paths."""
@@ -108,16 +149,25 @@ class Plan(_message.Message):
         in. Secrets have no values.
         """
 
+    @_builtins.property
+    def removals(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedRemoval]:
+        """Of a prune: what it would remove, in the order of its removal; the first 5000 of them. What is
+        changed meanwhile may stay, and what stops meanwhile may go.
+        """
+
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___PlannedChange] | None = ...,
         may_fail: _abc.Iterable[_error_reason_pb2.ErrorReason.ValueType] | None = ...,
         container: _container_spec_pb2.ContainerSpec | None = ...,
+        removals: _abc.Iterable[Global___PlannedRemoval] | None = ...,
+        removal_count: _builtins.int = ...,
+        reclaimed_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "container", b"container", "may_fail", b"may_fail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "container", b"container", "may_fail", b"may_fail", "reclaimed_bytes", b"reclaimed_bytes", "removal_count", b"removal_count", "removals", b"removals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,7 +5,7 @@ import structlog
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Entry, Inventory
-from proad.core.requests import announce, part
+from proad.core.requests import announce, is_only_checked, part, passing_over, tell_plan
 from proad.core.resolver import ResolvedResource
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.slices import TimeSlicer
@@ -21,7 +21,17 @@ from proad.errors import (
     ResourceNotFoundError,
     StateError,
 )
-from proad.model import Action, DeleteOptions, Pruned, PruneFilter, Resource, Verb, refusal
+from proad.model import (
+    Action,
+    DeleteOptions,
+    Plan,
+    PlannedRemoval,
+    Pruned,
+    PruneFilter,
+    Resource,
+    Verb,
+    refusal,
+)
 from proad.ports import Containers
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +50,8 @@ _PASSED_OVER = (
 class ContainerPruner:
     """Removes stopped containers, one by one, each as DeleteResource does it.
 
-    The engine's own prune knows neither protection nor labels that were changed here.
+    The engine's own prune knows neither protection nor labels that were changed here. A request that
+    is only checked goes the same way, up to the removal of each.
     """
 
     def __init__(
@@ -67,15 +78,17 @@ class ContainerPruner:
         """
         connection, driver = self._hosts.offering(Containers, host)
         connection.check()
-        await announce(connection.intent(Action.PRUNE_CONTAINERS))
-        removed: list[str] = []
-        reclaimed = 0
+        intent, checked = connection.intent(Action.PRUNE_CONTAINERS), is_only_checked()
+        if not checked:
+            await announce(intent)
+        removals: list[PlannedRemoval] = []
         listed = await connection.read(connection.driver.list_resources)
         async for observed in self._slicer.each(listed):
             if (entry := await self._matching(connection, observed, which)) is None:
                 continue
             try:
-                size = await self._remove(connection, driver, entry, which)
+                with passing_over():
+                    size = await self._remove(connection, driver, entry, which)
             except _PASSED_OVER:
                 continue
             except (EngineUnreachableError, EngineTimedOutError):
@@ -84,9 +97,20 @@ class ContainerPruner:
                 _log.warning("container not pruned", id=observed.id, cause=error.message)
                 continue
             if size is not None:
-                removed.append(observed.id)
-                reclaimed += size
-        return Pruned(container_ids=tuple(removed), reclaimed_bytes=reclaimed)
+                removal = PlannedRemoval(
+                    id=observed.id,
+                    path=entry.path,
+                    name=entry.published.name,
+                    reclaimed_bytes=size,
+                )
+                removals.append(removal)
+        if checked:
+            tell_plan(Plan.of_prune(removals))
+            await announce(intent)
+        return Pruned(
+            container_ids=tuple(each.id for each in removals),
+            reclaimed_bytes=sum(each.reclaimed_bytes for each in removals),
+        )
 
     async def _matching(
         self, connection: EngineConnection, observed: Resource, which: PruneFilter
@@ -104,12 +128,17 @@ class ContainerPruner:
     async def _remove(
         self, connection: EngineConnection, driver: Containers, entry: Entry, which: PruneFilter
     ) -> int | None:
-        """Remove a container and return the bytes freed; None: it matches no more."""
+        """Remove a container and return the bytes freed; None: it matches no more.
+
+        One that is only checked is left, with the same answer.
+        """
         resolved = ResolvedResource(connection, entry.published, entry.published.path)
         async with self._verbs.run(resolved, Verb.DELETE, announces=False) as run:
             if not which.matches(run.entry.published):
                 return None
             size = await driver.layer_size(run.id)
+            if is_only_checked():
+                return size
             async with part(run.intent):
                 # Without force: the engine refuses to remove what was started meanwhile.
                 run.observed = await run.driver.delete(run.id, DeleteOptions(keep_volumes=True))

@@ -248,7 +248,8 @@ class VerbRunner:
                     try:
                         with connection.call(), cancellable() if waits else nullcontext():
                             yield run
-                        await self._apply(run)
+                        if not checked:
+                            await self._apply(run)
                     except (Exception, CancelledError) as error:
                         await self._fail(run, error)
                         raise

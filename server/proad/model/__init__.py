@@ -91,7 +91,7 @@ from proad.model.intent import (
 from proad.model.lifetime import (
     Lifetime,
 )
-from proad.model.plan import ChangeEffect, Plan, PlannedChange, UpdatePlan
+from proad.model.plan import ChangeEffect, Plan, PlannedChange, PlannedRemoval, UpdatePlan
 from proad.model.quota import Amounts, Charge, Limits, Quota, QuotaName
 from proad.model.registries import (
     DOCKER_HUB,
@@ -259,6 +259,7 @@ __all__ = [
     "NewDisk",
     "Plan",
     "PlannedChange",
+    "PlannedRemoval",
     "PlannedVolume",
     "PortProtocol",
     "PruneFilter",

@@ -1,6 +1,6 @@
 """Plans: what a call would do that is only checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -27,6 +27,18 @@ class PlannedChange:
     effect: ChangeEffect
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRemoval:
+    """A resource that a call would remove."""
+
+    id: str
+    path: str
+    name: str
+    reclaimed_bytes: int
+
+
+# With the longest names, a plan stays below what clients take in one message.
+_MOST_REMOVALS = 5000
 _NAME = ("ALREADY_EXISTS",)
 _ROOM = ("HOST_EXHAUSTED", "ENGINE_CONFLICT")
 # A TRANSIENT domain has no next start to wait for, should its guest not follow.
@@ -62,11 +74,17 @@ class Plan:
         changes: the fields that the call changes, in the order of their paths.
         may_fail: the reasons why the call may fail all the same.
         container: what a create makes a container from; None: it is no such create.
+        removals: the first of what a prune removes.
+        removal_count: how many a prune removes.
+        reclaimed_bytes: bytes on disk that a prune frees.
     """
 
     changes: tuple[PlannedChange, ...] = ()
     may_fail: tuple[str, ...] = ()
     container: ContainerSpec | None = None
+    removals: tuple[PlannedRemoval, ...] = ()
+    removal_count: int = 0
+    reclaimed_bytes: int = 0
 
     @classmethod
     def of_container(cls, spec: ContainerSpec) -> "Plan":
@@ -96,6 +114,15 @@ class Plan:
         """Return the plan of a recreation that changes these paths."""
         effects = dict.fromkeys(paths, ChangeEffect.RECREATE)
         return cls(changes=_changes(effects), may_fail=tuple(sorted(_MAY_FAIL_ANEW)))
+
+    @classmethod
+    def of_prune(cls, removals: Sequence[PlannedRemoval]) -> "Plan":
+        """Return the plan of a prune, which leaves what it cannot remove and does not fail for it."""
+        return cls(
+            removals=tuple(removals[:_MOST_REMOVALS]),
+            removal_count=len(removals),
+            reclaimed_bytes=sum(each.reclaimed_bytes for each in removals),
+        )
 
 
 def _changes(effects: Mapping[str, ChangeEffect]) -> tuple[PlannedChange, ...]:

@@ -149,6 +149,14 @@ def test_update_and_rename_change_the_resource(ann, container, vm):
 def test_prune_deletes_stopped_containers(ann, container, name):
     ann.ok("stop", container)
     ann.fails(1, "prune", "--label", f"test={name}", input="n\n")
+    dry = ann.ok("prune", "--dry-run", "--label", f"test={name}")
+    id = ann.json("get", container)["id"]
+    would, headings, row = (line.split() for line in dry.splitlines())
+    assert would[:2] == ["would", "delete"]
+    assert headings == ["NAME", "ID", "SIZE"]
+    assert row[:2] == [container, id[:12]]
+    plan = ann.json("prune", "--dry-run", "--label", f"test={name}")["plan"]
+    assert [each["id"] for each in plan["removals"]] == [id]
     pruned = ann.json("prune", "--force", "--label", f"test={name}")
     assert len(pruned["container_ids"]) == 1
     ann.fails(3, "get", container)

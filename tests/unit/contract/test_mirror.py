@@ -20,7 +20,7 @@ SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.CreateContainerResponse, model.CreatedContainer): {"plan"},
     (v1.RecreateContainerResponse, model.CreatedContainer): {"plan"},
     (v1.PruneContainersRequest, model.PruneFilter): {"host"},
-    (v1.PruneContainersResponse, model.Pruned): set(),
+    (v1.PruneContainersResponse, model.Pruned): {"plan"},
     (v1.ListRequestsRequest, model.RequestFilter): {"page_size", "page_token"},
     (v1.ListImagesRequest, model.ImageFilter): {"page_size", "page_token", "host"},
     (v1.DeleteImageResponse, model.DeletedImage): set(),

@@ -42,6 +42,7 @@ _witness_part: ContextVar[WitnessPart] = ContextVar("witness part", default=_unh
 _on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
 _findings: ContextVar[list[ProaError] | None] = ContextVar("findings", default=None)
 _plans: ContextVar[list[Plan] | None] = ContextVar("plans", default=None)
+_passes_over: ContextVar[bool] = ContextVar("passes over", default=False)
 
 
 def announce_to(
@@ -88,9 +89,22 @@ def refuse(error: ProaError) -> None:
     The checks that follow then find what else is wrong, and the caller hears of all at once.
     """
     findings = _findings.get()
-    if findings is None:
+    if findings is None or _passes_over.get():
         raise error
     findings.append(error)
+
+
+@contextmanager
+def passing_over() -> Iterator[None]:
+    """Let `refuse` raise within the block, though the request is only checked.
+
+    The block is one of several changes of the request, which goes on with the others.
+    """
+    token = _passes_over.set(True)
+    try:
+        yield
+    finally:
+        _passes_over.reset(token)
 
 
 @contextmanager
