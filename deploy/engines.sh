@@ -23,7 +23,7 @@ cd "$(dirname "$0")"
 readonly DOCKER_SOCKET=unix:///var/run/docker.sock LIBVIRT_URI=qemu:///system
 readonly DOCKER_PACKAGES=(docker.io iptables curl)
 readonly LIBVIRT_PACKAGES=(libvirt-daemon-system libvirt-clients
-    libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils ovmf dnsmasq-base)
+    libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils ovmf dnsmasq-base tini)
 readonly BUILD_PACKAGES=(libvirt-dev pkg-config gcc libc6-dev python3-dev python3-venv)
 
 systemd_runs() { [[ -d /run/systemd/system ]]; }

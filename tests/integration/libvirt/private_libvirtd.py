@@ -1,5 +1,7 @@
 """A private libvirtd, which a test may kill."""
 
+import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,7 +26,7 @@ if [ -e /dev/kvm ]; then
     mount --bind {folder}/no-kvm /dev/kvm
     mount -o remount,bind,ro /dev/kvm
 fi
-exec libvirtd --config {folder}/libvirtd.conf --pid-file {folder}/pid
+exec {reaper} libvirtd --config {folder}/libvirtd.conf --pid-file {folder}/pid
 """
 SOCKETS = """
 unix_sock_dir = "{folder}/sock"
@@ -58,14 +60,19 @@ class PrivateLibvirtd:
         (folder / "etc/qemu.conf").write_text(QEMU)
 
     def start(self) -> None:
-        """Start libvirtd unless it runs."""
+        """Start libvirtd unless it runs.
+
+        libvirt takes a QEMU for running until it is reaped. The first process of the host may be
+        slow at that; tini, where it is, does it at once.
+        """
         if self._process is not None and self._process.poll() is None:
             return
         command = ["unshare", "--mount", "--net", "--propagation", "private", "bash", "-c"]
+        script = SCRIPT.format(
+            folder=self._folder, reaper="tini -s --" if shutil.which("tini") else ""
+        )
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, SCRIPT.format(folder=self._folder)], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([*command, script], stdout=log, stderr=log)
 
     def connected(self) -> libvirt.virConnect:
         """Connect as soon as libvirtd answers."""
@@ -85,8 +92,9 @@ class PrivateLibvirtd:
         return subprocess.Popen([*entered, *map(str, command)])
 
     def signal(self, number: signal.Signals) -> None:
+        """Send a signal to libvirtd, which has answered since it was started."""
         assert self._process is not None
-        self._process.send_signal(number)
+        os.kill(int((self._folder / "pid").read_text()), number)
         if number in {signal.SIGKILL, signal.SIGTERM}:
             self._process.wait(60)
 
