@@ -92,6 +92,7 @@ def _revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
     lists = re.findall(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", data, re.DOTALL)
     try:
         if lists:
+            _check_whole(path, data, b"X509 CRL", len(lists))
             return [x509.load_pem_x509_crl(each) for each in lists]
     except ValueError:
         pass
@@ -158,12 +159,27 @@ def _read_key(path: Path) -> tuple[bytes, PublicKeyTypes]:
 
 def _certificates(path: Path, data: bytes) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(data)
+        found = x509.load_pem_x509_certificates(data)
     except ValueError:
         what = "holds a private key" if b"PRIVATE KEY-----" in data else "holds none"
         raise SetupError(
             f"{path}: {what}; it must have certificates in PEM (-----BEGIN CERTIFICATE-----)"
         ) from None
+    _check_whole(path, data, b"CERTIFICATE", len(found))
+    return found
+
+
+def _check_whole(path: Path, data: bytes, label: bytes, found: int) -> None:
+    """Check that all that is in a file was found: what is cut in the middle goes unseen.
+
+    Raises:
+        SetupError: there is more, such as while somebody writes the file.
+    """
+    if not (
+        data.count(b"-----BEGIN ") == data.count(b"-----END ")
+        and data.count(label + b"-----") == 2 * found
+    ):
+        raise SetupError(f"{path}: something in it is not whole; write it anew")
 
 
 def _check_time(path: Path, certificate: x509.Certificate) -> None:

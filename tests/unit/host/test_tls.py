@@ -88,6 +88,18 @@ def test_read_tls_of_a_key_in_either_format_succeeds(write, key, form):
     assert read_tls(write(pem_key(key, form=form), certificate(key))).client_ca is None
 
 
+@pytest.mark.parametrize(
+    "cut", [slice(-40), slice(40, None), slice(30), slice(15), slice(-3)], ids=str
+)
+@pytest.mark.parametrize("file", ["cert", "ca"])
+def test_read_tls_of_a_file_that_is_cut_in_the_middle_is_refused(write, key, file, cut):
+    """Of those that follow each other in it, the others would count alone."""
+    whole = certificate(key)
+    part = whole + certificate(KINDS["ec"](), name="another")[cut]
+    files = write(pem_key(key), part if file == "cert" else whole, part)
+    assert f"{file}.pem: something in it is not whole" in refused(files)
+
+
 def test_read_tls_of_an_expired_certificate_names_the_time(write, key):
     end = datetime.now(UTC) - DAY
     message = refused(write(pem_key(key), certificate(key, -3 * DAY, -DAY)))
