@@ -43,11 +43,16 @@ class Issued:
 class Authority:
     """An authority, by default one that nobody stands above."""
 
-    def __init__(self, name: str = "authority", above: "Authority | None" = None) -> None:
+    def __init__(
+        self,
+        name: str = "authority",
+        above: "Authority | None" = None,
+        end: timedelta = 2 * DAY,
+    ) -> None:
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._above: Sequence[x509.Certificate] = ()
-        builder = self._builder(self.name, self._key, -DAY, DAY).add_extension(
+        builder = self._builder(self.name, self._key, -DAY, end).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
         issuer, signing = (above.name, above._key) if above else (self.name, self._key)
@@ -65,8 +70,13 @@ class Authority:
         *alternatives: x509.GeneralName,
         begin: timedelta = -DAY,
         end: timedelta = DAY,
+        odd_names: bytes = b"",
     ) -> Issued:
-        """Issue a certificate whose common name is `name`."""
+        """Issue a certificate whose common name is `name`.
+
+        Args:
+            odd_names: alternative names in DER, in place of others.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         builder = self._builder(subject, key, begin, end).issuer_name(self.name)
@@ -74,7 +84,20 @@ class Authority:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(alternatives), critical=False
             )
+        if odd_names:
+            kind = x509.SubjectAlternativeName.oid
+            builder = builder.add_extension(x509.UnrecognizedExtension(kind, odd_names), False)
         return Issued(builder.sign(self._key, hashes.SHA256()), key, self._above)
+
+    def signed_by(self, other: Issued) -> x509.Certificate:
+        """Return a certificate of this authority's own key, by one who is no authority."""
+        builder = self._builder(self.name, self._key, -DAY, DAY).issuer_name(
+            other.certificate.subject
+        )
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        return builder.sign(other.key, hashes.SHA256())
 
     def server(self) -> Issued:
         """Issue a certificate for a server on this host."""

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
 
@@ -137,6 +138,28 @@ async def test_certificate_with_another_name_stands_for_nobody(edge, mapped, nam
     async with edge.connected(edge.authority.issue(name, *alternatives)) as channel:
         assert await edge.reason(channel) == "TOKEN_MISSING"
         assert await edge.reason(channel, token=edge.daemon.token(*BOTH)) is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(b"\x30\x02\xa3\x00", id="of X.400"),
+        pytest.param(b"\x30\x02\xa5\x00", id="of EDI"),
+        pytest.param(b"\x30\x11\x82\x0fbackend\0.example", id="with NUL"),
+        pytest.param(b"\x30\x05\x82\x03\xff\xfe\xfd", id="no ASCII"),
+        pytest.param(b"\x30\x00", id="none"),
+        pytest.param(b"\x05\x00", id="nothing"),
+    ],
+)
+async def test_certificate_with_odd_names_stands_for_nobody(edge, names):
+    await edge.start(*MAPPED, {"subject": "CN=backend.example", "user": "ann"})
+    issued = edge.authority.issue("backend.example", odd_names=names)
+    async with edge.connected(issued) as channel:
+        refused = await refusal(edge.call(channel))
+    assert (refused.code, refused.reason) in {
+        ("UNAUTHENTICATED", "TOKEN_MISSING"),
+        ("UNAVAILABLE", None),  # the handshake failed
+    }
 
 
 async def test_certificate_of_two_users_stands_for_nobody(edge):
@@ -288,6 +311,32 @@ async def test_certificate_below_a_revoked_one_is_revoked(edge, tmp_path):
         assert await edge.reason(channel) == "TOKEN_INVALID"
 
 
+async def test_certificate_below_one_that_is_of_no_authority_stands_for_nobody(edge):
+    """Who has a certificate of the newer authority signs, for the key of the older one, another."""
+    older, newer = edge.authority, Authority("newer")
+    lender = newer.issue("lender")
+    issued = older.issue("x", DNS)
+    shown = replace(issued, above=(older.signed_by(lender), lender.certificate))
+    await edge.start(*MAPPED)
+    edge.trust(older, newer)
+    await edge.reload()
+    async with edge.connected(shown) as channel:
+        assert (await edge.call(channel)).username == "ann"
+        edge.trust(newer)
+        await edge.reload()
+        assert await edge.reason(channel) == "TOKEN_MISSING"
+
+
+async def test_certificate_below_one_that_expires_on_an_open_connection_is_refused(edge):
+    between = Authority("between", above=edge.authority, end=timedelta(seconds=4))
+    await edge.start(*MAPPED)
+    async with edge.connected(between.issue("x", DNS)) as channel:
+        watch = edge.call(channel, "WatchResources")
+        assert (await watch.read()).events
+        assert (await refusal(_end(watch))).code == "UNAUTHENTICATED"
+        assert await edge.reason(channel) == "TOKEN_INVALID"
+
+
 async def test_certificate_that_expires_on_an_open_connection_is_refused(edge):
     await edge.start(*MAPPED)
     async with edge.connected(edge.authority.issue("x", DNS, end=timedelta(seconds=4))) as channel:
@@ -336,6 +385,8 @@ async def test_address_that_demands_no_certificate_asks_for_none(edge, tmp_path)
         (lambda _ours: b"nothing", "lists of revoked certificates in PEM"),
         (lambda _ours: Authority().revoke(), "of none of the clients' authorities"),
         (lambda ours: ours.revoke(end=-DAY / 2), "out of date since"),
+        (lambda ours: ours.revoke() + ours.revoke()[:-40], "not whole"),
+        (lambda ours: ours.revoke() + ours.revoke()[40:], "not whole"),
     ],
 )
 def test_read_client_trust_of_a_bad_list_is_refused(tmp_path, made, cause):

@@ -19,6 +19,12 @@ _log = structlog.get_logger(__name__)
 
 _MAX_KNOWN = 1000
 _MAX_CHAIN = 8
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _KINDS: Mapping[type, str] = {
     x509.DNSName: "dns",
     x509.RFC822Name: "email",
@@ -116,12 +122,13 @@ class ClientCertificates:
                 for each in path or (certificate,)
             ):
                 return _Verdict(revoked=True)
-            return _Verdict(self._claims(certificate, shown) if path else None)
-        except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+            return _Verdict(self._claims(path, shown) if path else None)
+        except _UNREADABLE as error:
             _log.warning("client certificate cannot be read", cause=str(error))
             return _Verdict()
 
-    def _claims(self, certificate: x509.Certificate, shown: ShownCertificate) -> Claims | None:
+    def _claims(self, path: Sequence[x509.Certificate], shown: ShownCertificate) -> Claims | None:
+        certificate = path[0]
         found = [
             each
             for each in self._mapping
@@ -138,7 +145,8 @@ class ClientCertificates:
             scopes=frozenset().union(*(frozenset(Scope) if w is None else w for w in wanted)),
             token_id=f"certificate-{hashlib.sha256(shown.certificate).hexdigest()[:32]}",
             version=None,
-            expire_time=certificate.not_valid_after_utc,
+            # Handshakes from then on fail.
+            expire_time=min(each.not_valid_after_utc for each in path),
             certificate=shown,
         )
 
@@ -155,12 +163,27 @@ def _path(
         if last in authorities:
             return path
         for each in (*authorities, *above):
-            if each not in path and _issued(last, each):
+            if each not in path and _may_issue(each, authorities) and _issued(last, each):
                 path.append(each)
                 break
         else:
             return []
     return []
+
+
+def _may_issue(certificate: x509.Certificate, authorities: Sequence[x509.Certificate]) -> bool:
+    """Return whether a certificate is one of an authority, as handshakes check it, too."""
+    of = certificate.extensions.get_extension_for_class
+    try:
+        if not of(x509.BasicConstraints).value.ca:
+            return False
+    except x509.ExtensionNotFound:
+        if certificate not in authorities:  # an old one may lack what tells
+            return False
+    try:
+        return of(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
