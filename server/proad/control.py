@@ -62,7 +62,7 @@ async def controlled(state_dir: Path, control: Control) -> AsyncIterator[None]:
     async def answer(line: bytes, _peer: Peer) -> bytes:
         try:
             return json.dumps(await control.run(line)).encode()
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
             raise ValueError("no command of ours") from error
 
     with bound(state_dir / _NAME, SocketAccess(mode=0o600)) as listening:
