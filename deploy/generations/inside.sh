@@ -27,9 +27,9 @@ mount --rbind /dev "$root/dev"
 # That of this network, with the control groups of the host.
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
-# Where tests have their sockets, pools and media.
-mount --bind /tmp "$root/tmp"
-mount --bind /var/tmp "$root/var/tmp"
+# Where tests have their sockets, pools and media, and what containers bind.
+mkdir -p "$root/srv"
+for shared in /tmp /var/tmp /srv; do mount --bind "$shared" "$root$shared"; done
 mkdir -p "$root"/var/lib/{docker,libvirt} "$root"/var/log/libvirt/qemu
 mount --bind "$run/docker" "$root/var/lib/docker"
 cp -a "$root/var/lib/libvirt/." "$run/libvirt/"
