@@ -8,7 +8,7 @@ import pytest
 
 from contract.domain_harness import HypervisorHarness
 from contract.domain_xml import DomainXmlContract
-from contract.domains import DomainsContract
+from contract.domains import MIB, DomainsContract
 from contract.events import DomainEventsContract, EventsContract
 from contract.external_actor import DomainExternalActor, LibvirtExternalActor
 from contract.external_changes import DomainExternalChangesContract
@@ -23,8 +23,8 @@ from contract.volumes import VolumesContract
 from event_queue import EventQueue
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.timing import LibvirtTiming
-from proad.errors import EngineUnreachableError
-from proad.model import Resource, ResourceState
+from proad.errors import EngineUnreachableError, InvalidArgumentError
+from proad.model import Resource, ResourceState, VolumeSpec
 
 # States that a guest enters by itself, by libvirt's numbers.
 _PRESET = {ResourceState.STOPPING: 4, ResourceState.FAILED: 6, ResourceState.SUSPENDED: 7}
@@ -90,7 +90,21 @@ class TestLibvirtTestJudgedXml(OnTestHypervisor, JudgedXmlContract): ...
 class TestLibvirtTestSnapshots(OnTestHypervisor, SnapshotsContract): ...
 
 
-class TestLibvirtTestVolumes(OnTestHypervisor, VolumesContract): ...
+class TestLibvirtTestVolumes(OnTestHypervisor, VolumesContract):
+    async def test_record_volume_without_a_file_is_refused(self, harness: DriverHarness):
+        own = await harness.volumes.create_volume(
+            VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
+        )
+        name = harness.new_name()
+        connection = libvirt.open("test:///default")
+        pool = connection.storagePoolLookupByName(own.pool)
+        made = pool.createXML(f"<volume><name>{name}</name><capacity>{MIB}</capacity></volume>")
+        with pytest.raises(InvalidArgumentError, match="no regular file of this host"):
+            await harness.volumes.record_volume(own.pool, name)
+        assert await harness.volumes.record_volume(own.pool, own.name) == own
+        made.delete()
+        connection.close()
+        await harness.volumes.delete_volume(own.pool, own.name)
 
 
 class TestLibvirtTestUpdates(OnTestHypervisor, DomainUpdatesContract): ...
