@@ -1,8 +1,6 @@
 """The reference driver: both kinds in this process, for developers without engines."""
 
 import asyncio
-import os
-import platform
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +17,7 @@ from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.lifecycle import MemoryLifecycle
 from proad.drivers.memory.recovery import MemoryRecovery
 from proad.drivers.memory.snapshots import MemorySnapshots
-from proad.drivers.memory.stats import HOST_MEMORY_BYTES, MemoryStats
+from proad.drivers.memory.stats import MemoryStats
 from proad.drivers.memory.stop import MemoryStopper
 from proad.drivers.memory.timing import MemoryTiming
 from proad.drivers.memory.update import MemoryUpdater
@@ -74,8 +72,6 @@ from proad.ports import (
     unjudged,
 )
 from proad.ports.records import EngineIdentity
-
-_LISTED_AT_ONCE = 32
 
 
 class MemoryDriver:
@@ -151,15 +147,7 @@ class MemoryDriver:
 
     async def probe(self) -> EngineInfo:
         """Describe this host as the engine's own."""
-        self._engine.connection.check()
-        return EngineInfo(
-            version="1",
-            hostname=platform.node(),
-            cpus=os.cpu_count() or 1,
-            memory_bytes=HOST_MEMORY_BYTES,
-            architecture=platform.machine(),
-            warnings=("nothing here is real: the memory driver imitates an engine",),
-        )
+        return self._engine.describe()
 
     async def identity(self) -> EngineIdentity:
         """Return an identity that no other imitated engine has."""
@@ -168,13 +156,7 @@ class MemoryDriver:
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Return all resources."""
-        self._engine.connection.check()
-        found: list[Resource] = []
-        for workload in list(self._engine.workloads.values()):
-            if len(found) % _LISTED_AT_ONCE == 0:
-                await asyncio.sleep(0)  # the event loop serves others in between
-            found.append(workload.shown(view))
-        return found
+        return await self._engine.show_all(view)
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Return one resource."""
@@ -182,9 +164,7 @@ class MemoryDriver:
 
     async def find_id(self, name: str) -> str:
         """Return the id of the resource of that name."""
-        self._engine.connection.check()
-        named = (self._engine.named(kind, name) for kind in ResourceKind)
-        return next((workload.resource.id for workload in named if workload is not None), "")
+        return self._engine.find_id(name)
 
     def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
         """Call `on_event` for each event of a workload."""

@@ -5,6 +5,8 @@ Nothing changes across an await, so that one event loop needs no locks.
 
 import asyncio
 import itertools
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,10 +24,13 @@ from proad.errors import (
 from proad.model import (
     Domain,
     EngineEvent,
+    EngineInfo,
     Image,
     Lifetime,
+    Resource,
     ResourceKind,
     ResourceState,
+    ResourceView,
     StateReason,
     Verb,
     Volume,
@@ -36,6 +41,8 @@ _START_REASONS = {
     ResourceState.STARTING: StateReason.RESTARTING,
     ResourceState.FAILED: StateReason.CRASHED,
 }
+HOST_MEMORY_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+_LISTED_AT_ONCE = 32
 FROZEN = frozenset({ResourceState.PAUSED, ResourceState.SUSPENDED})
 
 
@@ -66,6 +73,34 @@ class ImitatedEngine:
         self._numbers = itertools.count(1)
         self._ports = HostPorts()
         self._clock = clock
+
+    def describe(self) -> EngineInfo:
+        """Describe this host as the engine's own. Raises EngineUnreachableError."""
+        self.connection.check()
+        return EngineInfo(
+            version="1",
+            hostname=platform.node(),
+            cpus=os.cpu_count() or 1,
+            memory_bytes=HOST_MEMORY_BYTES,
+            architecture=platform.machine(),
+            warnings=("nothing here is real: the memory driver imitates an engine",),
+        )
+
+    async def show_all(self, view: ResourceView) -> list[Resource]:
+        """Return all resources. Raises EngineUnreachableError."""
+        self.connection.check()
+        found: list[Resource] = []
+        for workload in list(self.workloads.values()):
+            if len(found) % _LISTED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # the event loop serves others in between
+            found.append(workload.shown(view))
+        return found
+
+    def find_id(self, name: str) -> str:
+        """Return the id of the workload of a name; empty: there is none."""
+        self.connection.check()
+        named = (self.named(kind, name) for kind in ResourceKind)
+        return next((workload.resource.id for workload in named if workload is not None), "")
 
     def workload(self, id: str) -> Workload:
         """Return a workload. Raises ResourceNotFoundError, EngineUnreachableError."""

@@ -1,14 +1,11 @@
 """What the imitated workloads seem to use: made up, from how long they have run."""
 
-import os
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from proad.drivers.memory.engine import ImitatedEngine, now
+from proad.drivers.memory.engine import HOST_MEMORY_BYTES, ImitatedEngine, now
 from proad.drivers.memory.workload import Workload
 from proad.model import BlockStats, NetworkStats, ResourceStats
-
-HOST_MEMORY_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 _CPU_SHARE = 0.05
 _MIB = 2**20
