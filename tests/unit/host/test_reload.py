@@ -108,6 +108,17 @@ async def _asked(folder):
     return await asyncio.to_thread(ask_to_reload, folder)
 
 
+async def test_control_socket_hangs_up_on_a_line_that_is_no_command(loaded, reloader, caplog):
+    folder = loaded["state_dir"]
+    async with controlled(folder, _control(reloader)):
+        for line in (b"[" * 900_000, b'[["reload"]]', b'["reload", 1]', b"5", b"\0"):
+            reader, writer = await asyncio.open_unix_connection(folder / "control.sock")
+            writer.write(line + b"\n")
+            assert await reader.read() == b""
+            writer.close()
+    assert not caplog.records
+
+
 def _control(reloader):
     control = Control()
     control.add("reload", reloader.command)
