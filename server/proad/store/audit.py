@@ -22,8 +22,10 @@ from proad.model import AuditEntry, AuditFilter, AuditOutcome
 from proad.store.database import Database
 from proad.store.schema import audit_entries, audit_heads
 
-# Entries of removed files that one transaction removes: others wait for it.
+# Lines whose entries one transaction removes: others wait for it. More go with more that come, each
+# of which may be of two lines: a flood must not be faster than the removal.
 _MOST_REMOVED = 2000
+_REMOVED_FOR_EACH = 4
 _FIELDS = tuple(field.name for field in fields(AuditEntry))
 _END = ("path", "outcome", "end_time", "code", "reason", "rule")
 _INSERT = insert(audit_entries)
@@ -122,10 +124,11 @@ class AuditStore:
                 oldest = select(func.min(audit_entries.c.sequence)).where(self._ours)
                 last = await connection.scalar(oldest)
                 if last is not None and last < first:
+                    most = max(_MOST_REMOVED, _REMOVED_FOR_EACH * statements)
                     await connection.execute(
                         delete(audit_entries).where(
                             self._ours,
-                            audit_entries.c.sequence < min(first, last + _MOST_REMOVED),
+                            audit_entries.c.sequence < min(first, last + most),
                         )
                     )
             values = {"sequence": head.sequence, "value": head.value, "time": datetime.now(UTC)}

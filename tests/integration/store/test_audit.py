@@ -109,6 +109,17 @@ async def test_save_removes_entries_of_lines_that_are_not_kept(store):
     assert await sequences(store) == [9, 8]
 
 
+async def test_save_removes_as_fast_as_entries_come(store):
+    """Each call has two lines, and in a flood there are thousands between two saves."""
+    each, rounds = 3000, 5
+    for done in range(rounds):
+        numbers = range(2 * each * done + 1, 2 * each * (done + 1), 2)
+        entries = [entry(number) for number in numbers]
+        await store.save(head(numbers[-1] + 1), entries, [], first=numbers[0])
+    kept = await store.page(AuditFilter(), most=rounds * each)
+    assert len(kept) == each
+
+
 async def test_daemons_that_share_a_database_have_logs_of_their_own(store, database):
     other = AuditStore(database, OTHER)
     await store.save(head(1), [entry(1)], [])
