@@ -149,7 +149,7 @@ async def serving(
         await server.start()
         stack.push_async_callback(_drain, server, core.tasks, settings.drain_timeout)
         if settings.login_socket is not None:
-            logins = compose_local_login(authenticator, auditor, timing.rpc)
+            logins = compose_local_login(authenticator, auditor, users, timing.rpc)
             await stack.enter_async_context(logins.listening(settings.login_socket, access))
         yield addresses
 

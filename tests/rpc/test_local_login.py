@@ -61,6 +61,15 @@ async def caller(daemon, answer):
     return await daemon.send(rpc, rpc.request(), token=response.token)
 
 
+async def test_logins_over_the_rate_of_the_daemons_user_are_refused(logins, ask):
+    await logins({"name": "bin", "user": "ann"}, user_calls_per_second=2)
+    answers = [await ask(BIN) for _ in range(6)]
+    refused = [reason(each) for each in answers if "error" in each]
+    assert "token" in answers[0]
+    assert refused
+    assert set(refused) == {"TOO_MANY_CALLS"}
+
+
 async def test_mapped_user_gets_a_token_that_is_audited(logins, ask):
     daemon = await logins({"name": "bin", "user": "Ann", "scopes": ["basic"]})
 

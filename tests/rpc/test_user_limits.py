@@ -52,6 +52,20 @@ async def test_second_token_of_a_user_shares_the_limit(serve):
     assert reasons == ["TOO_MANY_CALLS"]
 
 
+async def test_logins_count_and_those_over_the_rate_are_in_no_audit_log(serve):
+    daemon = await serve(user_calls_per_second=1)
+    login = v1.CreateTokenRequest(username="ann", password="correct horse")
+    await daemon.send(RPCS["CreateToken"], login)
+
+    async def refused():
+        return (await refusal(daemon.send(RPCS["CreateToken"], login))).reason
+
+    assert "TOO_MANY_CALLS" in [await refused() for _ in range(2)]
+    rpc, token = RPCS["ListEntries"], daemon.token("audit", username="eve")
+    entries = (await daemon.send(rpc, rpc.request(), token=token)).entries
+    assert len(entries) < 3
+
+
 async def test_client_waits_and_repeats_calls_that_were_too_many(serve):
     daemon = await serve(user_calls_per_second=2)
     async with proa.aio.connect(daemon.address, token=daemon.token(*BOTH)) as client:

@@ -83,7 +83,7 @@ def compose_server(
         ),
         health=Health(hosts, service_names()),
         servicers=Servicers(
-            auth=AuthService(authenticator, core.owners, quotas),
+            auth=AuthService(authenticator, core.owners, quotas, users),
             resources=ResourceService(
                 ResourceLister(hosts, inventory, slicer),
                 Lifecycle(resolver, verbs, inventory, gate, quotas),
@@ -122,11 +122,11 @@ def compose_server(
 
 
 def compose_local_login(
-    authenticator: Authenticator, auditor: CallAuditor, timing: RpcTiming
+    authenticator: Authenticator, auditor: CallAuditor, users: UserLimiter, timing: RpcTiming
 ) -> LocalLogin:
     """Compose what answers on the login socket."""
     access_log = AccessLog(authenticator.client_address, timing)
-    return LocalLogin(authenticator.local_users, auditor, access_log)
+    return LocalLogin(authenticator.local_users, auditor, access_log, users)
 
 
 def _server_info(settings: Settings, inventory: Inventory) -> ServerInfo:

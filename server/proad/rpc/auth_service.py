@@ -21,6 +21,7 @@ from proad.rpc.authorizer import forwarded, headers
 from proad.rpc.decode import required_text
 from proad.rpc.encode import encode
 from proad.rpc.methods import SCOPES
+from proad.rpc.user_limiter import UserLimiter
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -37,7 +38,14 @@ ACCESS_OF = {number: access for access, number in _ACCESSES.items()}
 class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     """Converts, delegates to the authenticator, converts."""
 
-    def __init__(self, authenticator: Authenticator, owners: OwnerNames, quotas: Quotas) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        owners: OwnerNames,
+        quotas: Quotas,
+        users: UserLimiter,
+    ) -> None:
+        self._users = users
         self._quotas = quotas
         self._authenticator = authenticator
         self._owners = owners
@@ -65,6 +73,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
                 forwarded=addresses,
             )
         act_for_user_of(issued)
+        self._users.pace(issued.user_id)
         return v1.CreateTokenResponse(**token_fields(issued))
 
     async def RefreshToken(
@@ -76,6 +85,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             forwarded=forwarded(headers(context)),
         )
         act_for_user_of(issued)
+        self._users.pace(issued.user_id)
         return v1.RefreshTokenResponse(**token_fields(issued))
 
     async def GetCaller(

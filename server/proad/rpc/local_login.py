@@ -27,6 +27,7 @@ from proad.rpc.call_auditor import CallAuditor
 from proad.rpc.limits import FieldLimits
 from proad.rpc.methods import methods
 from proad.rpc.status import failure_of, internal_failure
+from proad.rpc.user_limiter import UserLimiter
 from proad.sockets import SocketAccess, bound
 
 _log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class LocalLogin:
         users: knows whom users of this host stand for.
         auditor: writes logins to the audit log.
         access_log: the log of calls.
+        limiter: limits the logins of each user of the daemon.
         limits: what callers may take.
     """
 
@@ -50,11 +52,13 @@ class LocalLogin:
         users: LocalUsers,
         auditor: CallAuditor,
         access_log: AccessLog,
+        limiter: UserLimiter,
         limits: LineLimits = LineLimits(),
     ) -> None:
         self._users = users
         self._auditor = auditor
         self._access_log = access_log
+        self._limiter = limiter
         self._limits = limits
 
     @asynccontextmanager
@@ -115,6 +119,7 @@ class LocalLogin:
             access=ACCESS_OF.get(request.access),
         )
         act_for_user_of(issued)
+        self._limiter.pace(issued.user_id)
         return v1.CreateTokenResponse(**token_fields(issued))
 
 

@@ -77,26 +77,38 @@ class UserLimiter:
             UserLimitError: the user has begun too many calls in this time, has too many under
                 way, or too many answers unread.
         """
-        limits = self.limits
-        share = self._shares.get(user_id)
-        if share is None:
-            share = self._shares[user_id] = _Share()
+        limits, share = self.limits, self._share(user_id)
         if share.calls >= limits.concurrent_calls:
             raise UserLimitError(
                 f"{limits.concurrent_calls} calls at a time", "user_concurrent_calls", _NEXT_TRY
             )
         if share.unread >= limits.unread_bytes or read_method in share.refused:
             raise _unread_error(limits)
-        now = self._clock()
-        due = max(share.due, now) + 1 / limits.calls_per_second
-        if due > now + 1:
-            pause = max(timedelta(seconds=due - now - 1), _SHORTEST_PAUSE)
-            raise UserLimitError(
-                f"{limits.calls_per_second} calls in a second", "user_calls_per_second", pause
-            )
-        share.due = due
+        self._pace(share)
         share.calls += 1
         return LimitedCall(self, share, read_method)
+
+    def pace(self, user_id: str) -> None:
+        """Count a login among the calls that the user begins in a second, and for nothing else.
+
+        Raises:
+            UserLimitError: there were too many in this time.
+        """
+        self._pace(self._share(user_id))
+
+    def _share(self, user_id: str) -> _Share:
+        share = self._shares.get(user_id)
+        if share is None:
+            share = self._shares[user_id] = _Share()
+        return share
+
+    def _pace(self, share: _Share) -> None:
+        now, rate = self._clock(), self.limits.calls_per_second
+        due = max(share.due, now) + 1 / rate
+        if due > now + 1:
+            pause = max(timedelta(seconds=due - now - 1), _SHORTEST_PAUSE)
+            raise UserLimitError(f"{rate} calls in a second", "user_calls_per_second", pause)
+        share.due = due
 
     def check_room(self, user_id: str, read_method: str) -> None:
         """Check that the answer of a call would be sent, before there is any work for it.

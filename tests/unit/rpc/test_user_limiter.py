@@ -56,6 +56,16 @@ def test_begin_admits_a_second_of_calls_at_once_and_then_the_rate(limiter, clock
     assert begun(limiter) == 4
 
 
+def test_pace_counts_for_the_rate_alone(limiter, clock):
+    limiter.begin("ann").answer(100)  # nothing more would be begun
+    for _ in range(3):
+        limiter.pace("ann")
+    with pytest.raises(UserLimitError) as caught:
+        limiter.pace("ann")
+    assert caught.value.metadata == {"setting": "user_calls_per_second"}
+    limiter.pace("bob")
+
+
 def test_begin_of_one_user_takes_nothing_from_another(limiter):
     begun(limiter)
     assert begun(limiter, "bob") == 4
