@@ -13,6 +13,7 @@ import pytest
 
 from integration.libvirt.served import served
 from proad.control import Control
+from proad.model import Access
 from relaxed_policy import RELAXED
 from rpc.tenants import Tenant, tenant
 
@@ -173,3 +174,15 @@ async def test_header_that_a_guest_may_write_decides_nothing(host: Host):
     stated["disks"][0]["volume"]["format"] = "DISK_FORMAT_QCOW2"
     refused = await host.tina.refused("CreateDomain", spec={"name": name, **stated})
     assert refused.reason == "INVALID_ARGUMENT"
+
+
+async def test_volume_that_an_unreadable_image_may_need_is_for_those_who_have_all(host: Host):
+    host.make("own-disk.qcow2")
+    (host.folder / "own-torn.qcow2").write_bytes(b"QFI\xfb\0\0\0\3")
+    refused = (await host.hand_over("own-disk.qcow2", host.tina))["error"]
+    assert f"volume {host.pool}/own-torn.qcow2 perhaps" in refused
+    assert await host.tina.volumes() == {}
+    olga = await tenant(host.tina.daemon, "olga", Access.ALL)
+    assert "error" not in await host.hand_over("own-disk.qcow2", olga)
+    (host.folder / "own-torn.qcow2").unlink()
+    assert (await host.hand_over("own-disk.qcow2", host.tina))["before"] == "olga"
