@@ -43,6 +43,7 @@ class TLS:
 
         Raises:
             OSError: a file cannot be read.
+            ValueError: one is empty, as while somebody writes it.
         """
         return grpc.ssl_channel_credentials(
             root_certificates=_read(self.ca_file),
@@ -52,7 +53,12 @@ class TLS:
 
 
 def _read(file: str | os.PathLike[str] | None) -> bytes | None:
-    return None if file is None else Path(file).read_bytes()
+    """Read a file. gRPC would end the process for a key that is empty."""
+    if file is None:
+        return None
+    if not (data := Path(file).read_bytes()):
+        raise ValueError(f"{file}: is empty")
+    return data
 
 
 @dataclass(frozen=True)

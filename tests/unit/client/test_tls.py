@@ -114,6 +114,14 @@ def test_tls_with_a_certificate_without_key_raises_value_error():
         proa.TLS(cert_file="client.pem")
 
 
+def test_connect_with_an_empty_key_raises_value_error(pki, tmp_path):
+    """Somebody writes it at this very moment: gRPC would end the process."""
+    (tmp_path / "key.pem").touch()
+    half = proa.TLS(cert_file=pki / "client.pem", key_file=tmp_path / "key.pem")
+    with pytest.raises(ValueError, match="is empty"):
+        proa.connect("127.0.0.1:1", tls=half)
+
+
 def test_connect_with_a_missing_tls_file_raises_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         proa.connect("127.0.0.1:1", tls=proa.TLS(ca_file=tmp_path / "none.pem"))
