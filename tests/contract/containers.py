@@ -364,4 +364,7 @@ class ContainersContract:
     async def test_transient_container_not_started_stays(self, harness: DriverHarness):
         made = await harness.make(lifetime=Lifetime.TRANSIENT)
         assert made.state is ResourceState.STOPPED
-        assert not await harness.is_gone(made.id)
+        ran = await harness.running(lifetime=Lifetime.TRANSIENT)
+        await harness.driver.stop(ran.id, FORCE)
+        assert await harness.is_gone(ran.id)  # the engine has removed what it removes
+        await harness.check(made)
