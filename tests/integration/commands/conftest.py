@@ -2,8 +2,11 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+
+from integration.commands.in_process import give
 
 PROAD = [sys.executable, "-m", "proad"]
 
@@ -26,6 +29,15 @@ def url(request, state, environment):
         return f"sqlite:///{state}/proa.db"
     environment["PROA_DATABASE_URL"] = request.getfixturevalue("postgres_url")
     return environment["PROA_DATABASE_URL"]
+
+
+@pytest.fixture
+def given(environment):
+    """Give the command in this process, and return its output, or its message if it failed.
+
+    For what a test needs, and for what differs in nothing but the command's words.
+    """
+    return partial(give, environment)
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from proad.store.database import Database
 
 
 @pytest.fixture
-def log(url, proad, state):
+def log(url, given, state):
     """The files of a log whose head the database knows."""
-    proad("init")
+    given("init")
     daemon = daemon_id(state)
     options = AuditOptions(file_bytes=1000, reserved_bytes=0)
     keys = KeyRing.open(state / "keys").derived("audit log")
@@ -39,8 +39,8 @@ def test_verify_untouched_log_is_intact(proad, log):
     assert proad("audit", "verify").startswith("intact: lines 1 to ")
 
 
-def test_verify_before_any_call_is_intact(proad):
-    proad("init")
+def test_verify_before_any_call_is_intact(proad, given):
+    given("init")
     assert "intact" in proad("audit", "verify")
 
 

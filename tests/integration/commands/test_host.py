@@ -26,16 +26,16 @@ def test_state_folder_behind_a_link_is_refused(proad, state, tmp_path, command):
 @as_root
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("what", ["", "keys", "keys/000001.key", "proa.db"])
-def test_state_of_another_user_is_refused(proad, state, command, what):
-    proad("init")
+def test_state_of_another_user_is_refused(proad, given, state, command, what):
+    given("init")
     os.chown(state / what, 12345, -1)
     path = str(state / what).rstrip("/")
     assert f"proad: {path}: belongs to uid 12345" in proad(*command, code=1)
 
 
 @pytest.mark.parametrize("what", ["keys", "keys/000001.key", "proa.db"])
-def test_part_of_the_state_behind_a_link_is_refused(proad, state, tmp_path, what):
-    proad("init")
+def test_part_of_the_state_behind_a_link_is_refused(proad, given, state, tmp_path, what):
+    given("init")
     (state / what).rename(tmp_path / "elsewhere")
     (state / what).symlink_to(tmp_path / "elsewhere")
     assert f"{state / what}: is a symbolic link" in proad("serve", "--memory", code=1)

@@ -20,9 +20,9 @@ def use(state, key):
 
 
 @pytest.fixture
-def ann(proad):
+def ann(given):
     arguments = ("--scope", "basic", "--scope", "advanced", "--password-stdin")
-    proad("user", "add", "ann", *arguments, stdin="sehr geheim\n")
+    given("user", "add", "ann", *arguments, stdin="sehr geheim\n")
 
 
 @pytest.mark.usefixtures("ann")
@@ -70,14 +70,14 @@ def test_key_revoke_ends_the_key(proad, state):
         (("ann", "--name", "ci", "--scope", "basic", "--expires", "0d"), "number of days"),
     ],
 )
-def test_key_create_of_what_cannot_be_says_why(proad, arguments, what):
-    assert what in proad("key", "create", *arguments, code=1)
-    assert len(proad("key", "list").splitlines()) == 1
+def test_key_create_of_what_cannot_be_says_why(given, arguments, what):
+    assert what in given("key", "create", *arguments, code=1)
+    assert len(given("key", "list").splitlines()) == 1
 
 
 @pytest.mark.usefixtures("ann")
-def test_key_create_of_a_name_twice_is_refused(proad):
-    proad("key", "create", "ann", "--name", "ci", "--scope", "basic")
+def test_key_create_of_a_name_twice_is_refused(proad, given):
+    given("key", "create", "ann", "--name", "ci", "--scope", "basic")
     assert "ci" in proad("key", "create", "ann", "--name", "ci", "--scope", "basic", code=1)
 
 

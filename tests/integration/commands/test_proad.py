@@ -98,13 +98,13 @@ def test_user_add_takes_the_minimum_length_from_the_settings(proad, state):
     log_in(state, "ann", "abc")  # an existing password stays valid
 
 
-def test_user_commands_ignore_the_case_of_names(proad, state):
-    output = proad("user", "add", "Ann", "--password-stdin", stdin="password")
+def test_user_commands_ignore_the_case_of_names(given, state):
+    output = given("user", "add", "Ann", "--password-stdin", stdin="password")
     assert output.startswith("user ann added")
-    output = proad("user", "add", "ANN", "--password-stdin", stdin="password", code=1)
+    output = given("user", "add", "ANN", "--password-stdin", stdin="password", code=1)
     assert "'ann' exists already" in output
-    assert proad("user", "disable", "aNN").startswith("user ann disabled")
-    proad("user", "enable", "ANN")
+    assert given("user", "disable", "aNN").startswith("user ann disabled")
+    given("user", "enable", "ANN")
     log_in(state, "ANN", "password")
 
 
@@ -150,22 +150,22 @@ def test_user_commands_change_what_a_login_gets(proad, state):
     assert "ann" not in proad("user", "list")
 
 
-def test_user_profile_is_one_of_the_configured(proad, tmp_path):
+def test_user_profile_is_one_of_the_configured(proad, given, tmp_path):
     config = tmp_path / "proa.toml"
     config.write_text("[policy.profiles.ci]\nmax_cpus = 2\n")
     add = ("user", "add", "ann", "--password-stdin", "--profile")
 
-    refused = proad(*add, "ci", stdin="password", code=1)
-    proad(*add, "ci", "--config", str(config), stdin="password")
+    refused = given(*add, "ci", stdin="password", code=1)
+    given(*add, "ci", "--config", str(config), stdin="password")
     assert "'ci' is not configured; there are default, desktop" in refused
     assert "[policy.profiles.ci] is named by --config" in refused
-    assert proad("user", "list").splitlines()[1].split()[2] == "ci"
+    assert given("user", "list").splitlines()[1].split()[2] == "ci"
 
-    assert "'x' is not configured" in proad("user", "set-profile", "ann", "x", code=1)
+    assert "'x' is not configured" in given("user", "set-profile", "ann", "x", code=1)
     said = proad("user", "set-profile", "ann", "desktop")
     assert said.startswith("user ann now has profile desktop;")
-    assert proad("user", "list").splitlines()[1].split()[2] == "desktop"
-    assert "no user 'bob'" in proad("user", "set-profile", "bob", "desktop", code=1)
+    assert given("user", "list").splitlines()[1].split()[2] == "desktop"
+    assert "no user 'bob'" in given("user", "set-profile", "bob", "desktop", code=1)
 
 
 def test_team_commands_administrate_teams_and_access(proad, state):
@@ -212,8 +212,8 @@ def test_user_commands_say_that_a_tenant_has_no_network(proad, environment, tmp_
     assert noted("add", "cay", "--access=own", "--profile=red", "--password-stdin") == ""
 
 
-def test_user_commands_that_fail_print_one_line(proad, state):
-    proad("user", "add", "ann", "--password-stdin", stdin="password")
+def test_user_commands_that_fail_print_one_line(proad, given):
+    given("user", "add", "ann", "--password-stdin", stdin="password")
     assert "exists already" in proad(
         "user", "add", "ann", "--password-stdin", stdin="password", code=1
     )
@@ -227,8 +227,8 @@ def test_init_with_an_impossible_state_folder_names_the_setting(proad, tmp_path)
     assert "PROA_STATE_DIR" in proad("init", code=1, PROA_STATE_DIR=str(tmp_path / "file" / "x"))
 
 
-def test_commands_with_a_key_that_others_can_read_are_refused(proad, state):
-    proad("init")
+def test_commands_with_a_key_that_others_can_read_are_refused(proad, given, state):
+    given("init")
     (state / "keys" / "000001.key").chmod(0o644)
     for command in (["user", "list"], ["serve", "--memory"]):
         assert "000001.key" in proad(*command, code=1)
@@ -356,12 +356,12 @@ async def test_user_disable_ends_the_tokens_in_a_running_daemon(proad, state):
             await until_refused()
 
 
-def test_user_renamed_logs_in_by_the_new_name_alone(proad, state):
-    proad("user", "add", "ann", "--scope", "audit", "--password-stdin", stdin="password one")
-    proad("user", "add", "bob", "--password-stdin", stdin="password two")
+def test_user_renamed_logs_in_by_the_new_name_alone(proad, given, state):
+    given("user", "add", "ann", "--scope", "audit", "--password-stdin", stdin="password one")
+    given("user", "add", "bob", "--password-stdin", stdin="password two")
     assert proad("user", "rename", "Ann", "Anna").startswith("user ann is now anna;")
     assert log_in(state, "anna", "password one").scopes == {Scope.AUDIT}
     with pytest.raises(BadCredentialsError):
         log_in(state, "ann", "password one")
-    assert "'bob'" in proad("user", "rename", "anna", "bob", code=1)
-    assert "anna" in proad("user", "list")
+    assert "'bob'" in given("user", "rename", "anna", "bob", code=1)
+    assert "anna" in given("user", "list")

@@ -4,9 +4,9 @@ import pytest
 
 
 @pytest.fixture
-def owners(proad):
-    proad("team", "add", "red")
-    proad("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="sehr geheim\n")
+def owners(given):
+    given("team", "add", "red")
+    given("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="sehr geheim\n")
 
 
 @pytest.mark.usefixtures("owners")
@@ -23,7 +23,7 @@ def test_quota_set_changes_what_is_named_and_list_shows_it(proad):
 
 
 @pytest.mark.usefixtures("owners")
-def test_quota_set_of_what_is_none_changes_nothing(proad):
+def test_quota_set_of_what_is_none_changes_nothing(proad, given):
     number = "a number above 0, or 'default'"
     for owner, limit, told in (
         ("nobody", "resources=1", "no user and no team 'nobody'"),
@@ -35,5 +35,5 @@ def test_quota_set_of_what_is_none_changes_nothing(proad):
         ("ann", "resources", number),
         ("ann", f"memory_bytes={2**63}", number),
     ):
-        assert told in proad("quota", "set", owner, "ports=3", limit, code=1)
+        assert told in given("quota", "set", owner, "ports=3", limit, code=1)
     assert proad("quota", "list").splitlines() == ["OWNER  LIMITS"]
