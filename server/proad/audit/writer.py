@@ -1,7 +1,9 @@
 """The end of the log. Blocks: everything here runs on the log's own thread."""
 
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +142,8 @@ class LogWriter:
             OSError: the log cannot be written.
         """
         if self._file is None:
-            self._file = self._opened()
+            with _own():
+                self._file = self._opened()
         elif not self._file.stands():
             self._file = self._replaced(self._file)
         if self._file.size >= self._full_at:
@@ -249,6 +252,8 @@ class LogWriter:
         Raises:
             OSError: it cannot be made.
         """
+        with _own():
+            check_own_folder(self._folder, private=True)
         files = log_files(self._folder)
         kept = files[max(len(files) + 1 - self._options.kept_files, 0) :]
         sequence = self._sequence + 1
@@ -301,6 +306,15 @@ class LogWriter:
             sync(descriptor)
 
         return counted
+
+
+@contextmanager
+def _own() -> Iterator[None]:
+    """Let what is not the daemon's own by now be an error as any of the file system."""
+    try:
+        yield
+    except SetupError as error:
+        raise OSError(errno.EPERM, str(error)) from error
 
 
 def _sync_folder(folder: Path) -> None:

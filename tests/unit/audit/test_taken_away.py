@@ -75,6 +75,37 @@ def test_write_after_the_folder_was_taken_away_is_refused(writing):
     assert log.verify(writer.head).damage is None
 
 
+def test_write_after_the_folder_became_a_link_is_refused_and_writes_nothing_there(
+    writing, tmp_path
+):
+    log, writer = writing
+    log.folder.rename(tmp_path / "before")
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    log.folder.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(PermissionError, match="is a symbolic link"):
+        write(writer, {"kind": "note", "number": 2})
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    log.folder.unlink()
+    (tmp_path / "before").rename(log.folder)
+    write(writer, {"kind": "note", "number": 3})
+    assert log.verify(writer.head).damage is None
+
+
+def test_first_write_to_a_file_that_became_a_link_is_an_error_of_the_file_system(writing, tmp_path):
+    """Any other ends the thread that writes, and nobody's call would end."""
+    log, before = writing
+    before.close()
+    writer = log.writer()
+    writer.load(before.head)
+    file = log.files()[0]
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(PermissionError, match="is a symbolic link"):
+        writer.next()
+
+
 def test_start_after_a_file_was_taken_away_goes_on_and_it_stays_visible(writing):
     log, writer = writing
     delete(log.files()[0])
