@@ -85,6 +85,7 @@ async def test_stop_of_external_transient_container_returns_lifetime(
         name=f"{token}-passing",
         host_config=host_config,
         labels={LABEL: token},
+        stop_timeout=1,  # nothing here obeys a signal
     )
     await asyncio.to_thread(raw.start, created["Id"])
     stopped = await driver.stop(created["Id"])

@@ -1,7 +1,7 @@
 """A container that is made again takes the place of the one before, whole or not at all."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import docker
 import pytest
@@ -75,7 +75,8 @@ async def test_recreate_keeps_nameless_volumes_until_the_last_container_is_delet
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     mounts = (Mount(target="/data", volume=VolumeMount()),)
-    made = await make("sh", "-c", "echo kept > /data/f; exec sleep 3600", mounts=mounts)
+    command = "echo kept > /data/f; exec sleep 3600"
+    made = await make("sh", "-c", command, mounts=mounts, stop_timeout=timedelta(seconds=1))
     (volume,) = (mount.volume for mount in container_of(made).mounts)
     assert volume is not None
     current = made
