@@ -19,6 +19,16 @@ from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
+from rpc.raw_http2 import (
+    DATA,
+    END_STREAM,
+    INITIAL_WINDOW,
+    PREFACE,
+    SETTINGS,
+    Connection,
+    frame,
+    message,
+)
 from rpc.watcher import Watcher
 
 STREAMS = ("WatchResources", "StreamStats")
@@ -139,6 +149,37 @@ async def test_stream_that_nobody_reads_account_disabled_ends(daemon, access_lin
         await daemon.driver.pause((await daemon.driver.list_resources())[0].id)
         refused = await watcher.end()  # which reads the data in flight
     assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        RPCS["WatchResources"].path,
+        RPCS["ListResources"].path,
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.health.v1.Health/Check",
+    ],
+)
+async def test_caller_who_vanishes_before_the_first_answer_is_sent_is_no_fault(
+    daemon, caplog, path
+):
+    """Its window is closed from the start. Strangers could fill a disk with what is logged."""
+    await large_containers(daemon, 1)
+    token = daemon.token(*BOTH)
+    with capture_logs() as lines:
+        for _ in range(20):
+            connection = await Connection.open(daemon.address, preface=False)
+            connection.send(PREFACE + frame(SETTINGS, 0, 0, INITIAL_WINDOW + bytes(4)))
+            connection.begin(path, authorization=f"Bearer {token}")
+            connection.send(frame(DATA, END_STREAM, 1, message(b"")))
+            await connection.heard()
+            await asyncio.sleep(0.05)  # the daemon writes
+            connection.close()
+        await daemon.call("GetCaller")
+        await asyncio.sleep(0.5)
+
+    assert [line for line in lines if line["log_level"] == "error"] == []
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 class EndlessPull(MemoryDriver):

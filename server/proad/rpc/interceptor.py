@@ -244,6 +244,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             expired = time.perf_counter() > expires - _CLOCK_SKEW
             code = "DEADLINE_EXCEEDED" if expired else "CANCELLED"
             raise
+        except grpc.aio.InternalError:
+            # An answer could not be sent: the connection is gone, which gRPC tells a moment later.
+            code = "CANCELLED"
+            raise asyncio.CancelledError from None
         except Exception:  # noqa: BLE001 - the log has all of it, the caller a correlation id
             _log.exception("fault", method=method.path)
             status = internal_status(correlation_id)
@@ -286,6 +290,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except grpc.aio.AbortError as error:  # of the servicer itself
             _drop_traceback(error)
             return None
+        except grpc.aio.InternalError:
+            raise asyncio.CancelledError from None  # as in _handle
         except Exception:  # noqa: BLE001 - as in _handle
             _log.exception("fault", method=method.path, correlation_id=correlation_id)
             status = internal_status(correlation_id)

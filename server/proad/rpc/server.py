@@ -1,6 +1,7 @@
 """The gRPC server: its services and its addresses."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -150,6 +151,7 @@ class RpcServer:
     async def start(self) -> None:
         """Start to serve."""
         prepare_all()
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_is_of_a_fault)
         await self._health.start()
         for server in self._servers:
             await server.start()
@@ -166,6 +168,15 @@ class RpcServer:
         grace = self._timing.last_grace
         await asyncio.gather(*(server.stop(grace) for server in self._servers))
         self._interceptor.write_log()
+
+
+def _is_of_a_fault(record: logging.LogRecord) -> bool:
+    """Return whether a line of gRPC is of more than an answer to a caller who has gone.
+
+    Strangers could fill a disk with those, by health and reflection.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, grpc.aio.InternalError)
 
 
 def _milliseconds(seconds: float) -> int:
