@@ -155,7 +155,7 @@ async def test_delete_volume_in_use_is_refused(daemon):
     await daemon.domain("vm", start=False, disks=[base])
 
     refused = await refusal(daemon.call("DeleteVolume", name="root"))
-    assert (refused.reason, refused.metadata["used_by"]) == ("IN_USE", "vm")
+    assert (refused.reason, refused.metadata["used_by"]) == ("IN_USE", "domain vm")
     await daemon.call("DeleteResource", id="vm")
     await daemon.call("DeleteVolume", name="root")
 

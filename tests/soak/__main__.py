@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from kills.cases import CASES
+from kills.host import host_engines
 from planned.compared import POLICY
 from soak import (
     answers,
@@ -29,7 +30,7 @@ from soak import (
     slow,
     tokens,
 )
-from soak.setting import folder, private_setting
+from soak.setting import daemon, folder, private_setting
 
 _Part = Callable[[int], str]
 
@@ -81,10 +82,12 @@ def _races(seed: int) -> str:
 
 
 def _plans(seed: int) -> str:
-    with folder() as home:
-        (home / "proa.toml").write_text(POLICY)
-        with private_setting(PROA_CONFIG=str(home / "proa.toml")) as setting:
-            return plans.plans(setting, plans.CASES, seed)
+    # A private dockerd has no bridge, without which it refuses what others do.
+    with folder() as home, host_engines() as engines:
+        config = home / "proa.toml"
+        config.write_text(POLICY)
+        with daemon(PROA_CONFIG=str(config)) as served, served.client() as client:
+            return plans.plans(client, engines.pool_path.name, plans.CASES, seed)
 
 
 def _kills(seed: int) -> str:

@@ -13,7 +13,6 @@ from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
     InvalidArgumentError,
-    ResourceNotFoundError,
 )
 from proad.model import (
     ChangeEffect,
@@ -83,8 +82,6 @@ class ContainerUpdater:
                 return
             case HTTPStatus.BAD_REQUEST:
                 raise InvalidArgumentError.of("container.name", answer.text)
-            case HTTPStatus.NOT_FOUND:
-                raise ResourceNotFoundError(id)
             case HTTPStatus.CONFLICT if owner := await self._reader.id_of(name):
                 raise AlreadyExistsError("container", name, existing_id=owner)
         raise await self._reader.refused(Verb.UPDATE, id, answer)
