@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bench.auditing import audit
 from bench.bare import BareLibvirt
+from bench.commanding import commands
 from bench.daemon import Daemon, running
 from bench.external_changes import external_changes
 from bench.idling import idle
@@ -39,6 +40,7 @@ def _measure(plan: Plan, load: Load, daemon: Daemon, engine: BareLibvirt) -> Ite
         "among many resources": lambda: scaling(plan),
         "request ids": lambda: request_ids(plan),
         "audit log": lambda: audit(plan),
+        "commands": lambda: commands(plan, daemon),
         "external change → watcher": lambda: external_changes(plan, load, daemon, engine),
         "many watchers": lambda: many_watchers(plan, load, daemon),
         "idle": lambda: idle(plan, load, daemon),

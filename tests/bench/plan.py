@@ -19,6 +19,8 @@ class Plan:
         scaling: rounds of each call to these.
         request_ids: rounds of calls with and without an id.
         audit: rounds of calls with the audit log on disk and in memory.
+        commands: rounds of a command that does nothing.
+        command_outputs, command_output: how often a command writes how many bytes.
         external_changes: pauses and resumes of each kind behind the daemon's back.
         watchers: how many watch at once.
         watched_changes: what all of them are to be told of.
@@ -40,6 +42,9 @@ class Plan:
     scaling: int
     request_ids: int
     audit: int
+    commands: int
+    command_outputs: int
+    command_output: int
     external_changes: int
     watchers: int
     watched_changes: int
@@ -62,6 +67,9 @@ FULL = Plan(
     scaling=300,
     request_ids=300,
     audit=300,
+    commands=60,
+    command_outputs=7,
+    command_output=100_000_000,
     external_changes=200,
     watchers=500,
     watched_changes=200,
@@ -84,6 +92,9 @@ QUICK = Plan(
     scaling=80,
     request_ids=100,
     audit=100,
+    commands=20,
+    command_outputs=3,
+    command_output=30_000_000,
     external_changes=25,
     watchers=50,
     watched_changes=40,

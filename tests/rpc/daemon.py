@@ -41,6 +41,7 @@ class Rpc:
     path: str
     name: str
     streams: bool
+    takes_stream: bool
     access: v1.MethodAccess
     max_request_bytes: int
     request: type
@@ -67,6 +68,7 @@ def rpcs():
                     path=f"/{service.full_name}/{method.name}",
                     name=method.name,
                     streams=method.server_streaming,
+                    takes_stream=method.client_streaming,
                     access=method.GetOptions().Extensions[v1.access],
                     max_request_bytes=method.GetOptions().Extensions[v1.max_request_bytes],
                     request=GetMessageClass(method.input_type),
@@ -152,14 +154,20 @@ class Daemon:
         return self.tokens.issue(username, scopes, self.versions[username]).token
 
     def send(self, rpc, request, *, token=None, metadata=(), timeout=20, channel=None):
-        """Begin a call; `request` is a message, or bytes that are sent as they are."""
+        """Begin a call; `request` is a message, or bytes that are sent as they are.
+
+        A method that takes a stream of requests gets this one, or those of an async iterator.
+        """
         metadata = [*metadata, *([("authorization", f"Bearer {token}")] if token else [])]
         channel = channel or self.channel
-        method = (channel.unary_stream if rpc.streams else channel.unary_unary)(
+        ways = {(False, False): channel.unary_unary, (False, True): channel.unary_stream}
+        method = ways.get((rpc.takes_stream, rpc.streams), channel.stream_stream)(
             rpc.path,
             request_serializer=lambda r: r if isinstance(r, bytes) else r.SerializeToString(),
             response_deserializer=rpc.response.FromString,
         )
+        if rpc.takes_stream and not hasattr(request, "__aiter__"):
+            request = iter([request])
         return method(request, metadata=metadata, timeout=timeout)
 
     def call(self, name, /, *, metadata=(), timeout=20, **fields):

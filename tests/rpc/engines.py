@@ -80,7 +80,13 @@ def _forwarded(method):
         async for event in getattr(self._inner, method)(*args, **kwargs):
             yield event
 
-    return stream if method == "pull_image" else call
+    @asynccontextmanager
+    async def block(self, *args, **kwargs):
+        await self.switch(method)
+        async with getattr(self._inner, method)(*args, **kwargs) as inner:
+            yield inner
+
+    return {"pull_image": stream, "start_command": block}.get(method, call)
 
 
 def engine(name, *kinds, offers=(), **settings):

@@ -98,6 +98,8 @@ OF_A_RESOURCE: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "CreateSnapshot": by_id(name="mine"),
     "RevertSnapshot": _snapshot,
     "DeleteSnapshot": _snapshot,
+    "Exec": lambda _world, written: {"start": {"id": written, "command": {"argv": ["true"]}}},
+    "RunCommand": by_id(command={"argv": ["true"]}),
 }
 
 

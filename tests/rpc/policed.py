@@ -82,6 +82,10 @@ JUDGED = {
         {"spec": {"name": "new", "capacity_bytes": 2**20, "pool": "b"}},
     ),
     "PullImage": Judged(PolicyGate.admit_image, {"image": "reg.example/x"}),
+    "Exec": Judged(
+        PolicyGate.check_entering, {"start": {"id": "web", "command": {"argv": ["true"]}}}
+    ),
+    "RunCommand": Judged(PolicyGate.check_entering, {"id": "web", "command": {"argv": ["true"]}}),
     "LoginRegistry": Judged(
         PolicyGate.admit_registry, {"registry": "reg.example", "username": "u", "password": "p"}
     ),

@@ -57,6 +57,7 @@ WRONG = [
         {"IMAGE_NOT_FOUND"},
     ),
     ("RecreateContainer", {"id": "paused"}, {"ILLEGAL_STATE"}),
+    ("RunCommand", {"id": "paused", "command": {"argv": ["true"]}}, {"ILLEGAL_STATE"}),
     ("PruneContainers", {"host": "nowhere"}, {"HOST_NOT_FOUND"}),
     (
         "CreateDomain",

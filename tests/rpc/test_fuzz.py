@@ -29,8 +29,8 @@ def numbers(low, high):
 
 def single(field, depth):
     match field.type:
-        case field.TYPE_STRING:
-            return TEXTS
+        case field.TYPE_STRING | field.TYPE_BYTES:
+            return TEXTS if field.type == field.TYPE_STRING else st.binary(max_size=12)
         case field.TYPE_BOOL:
             return st.booleans()
         case field.TYPE_DOUBLE:

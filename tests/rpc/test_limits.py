@@ -30,6 +30,10 @@ def is_text(field):
     return field.type in {field.TYPE_STRING, field.TYPE_BYTES}
 
 
+def is_bytes(field):
+    return field.type == field.TYPE_BYTES
+
+
 def message_in(field):
     """The message type of a field, of a map that of its values; None if there is none."""
     return (
@@ -73,7 +77,8 @@ def limit_sentence(field):
         return f"At most {items} items of {length} characters each."
     if field.is_repeated:
         return f"At most {items} items."
-    return f"At most {length} characters." if is_text(field) else None
+    unit = "bytes" if is_bytes(field) else "characters"
+    return f"At most {length} {unit}." if is_text(field) else None
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +135,7 @@ def test_limits_of_every_request_field_are_in_its_comment(comments, name):
     texts = is_text(field) or is_mask(field) or (is_map(field) and not message_in(field))
     assert (length > 0) == texts
     if sentence is None:
-        assert not re.search(r"At most \d+ (characters|items|entries|paths)", comments[name])
+        assert not re.search(r"At most \d+ (characters|bytes|items|entries|paths)", comments[name])
     else:
         assert comments[name].rstrip().splitlines()[-1] == f" {sentence}"
 
@@ -166,6 +171,8 @@ def over(field):
         yield items + 1
         if is_text(field):
             yield ["x" * (length + 1)]
+    elif is_bytes(field):
+        yield b"x" * (length + 1)
     elif is_text(field):
         yield "x" * (length + 1)
 

@@ -15,7 +15,7 @@ from proad.rpc.decode import prepare_all
 from proad.rpc.encodings import embedded
 from rpc.daemon import ALL, IMAGE, MEMORY_BYTES, RPCS, Refusal
 from rpc.loop_time import longest_callback
-from rpc.test_limits import is_map, is_mask, is_text, limits
+from rpc.test_limits import is_bytes, is_map, is_mask, is_text, limits
 
 MOST = 0.020
 # A busy or just started machine makes single tries slow.
@@ -52,7 +52,8 @@ def grow(message, field, room, most):
         count = min(most, room // 26)
         there.paths.extend(names[number % 3] for number in range(count))
     elif not field.is_repeated:
-        setattr(message, field.name, "x" * min(length, room))
+        letter = b"x" if is_bytes(field) else "x"
+        setattr(message, field.name, letter * min(length, room))
     elif is_text(field):
         count = min(most, room // 8)
         size = max(room // max(count, 1) - 4, 0)

@@ -167,6 +167,8 @@ UNCOUNTED = {
     "CreateSnapshot": "snapshots are in the volumes, whose capacity counts",
     "LoginRegistry": "makes nothing",
     "LogoutRegistry": "makes nothing",
+    "Exec": "works inside of what counts",
+    "RunCommand": "works inside of what counts",
     "CreateToken": "makes nothing",
     "RefreshToken": "makes nothing",
     "RevokeToken": "makes nothing",

@@ -12,6 +12,7 @@ from eventually import consistently, eventually
 from proa import v1
 from proad.drivers.memory import MemoryDriver
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
+from rpc.exec_session import Session, command
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -184,6 +185,17 @@ async def test_shutdown_does_not_wait_for_health_watches(settings):
         await stopping.over()
 
     assert time.monotonic() - began < AT_ONCE
+
+
+async def test_shutdown_ends_streams_of_requests_and_their_commands(settings):
+    driver = MemoryDriver()
+    async with Stopping(settings(drain_timeout="30s"), driver) as stopping:
+        await stopping.daemon.container("web")
+        session = await Session.begun(stopping.daemon, id="web", command=command("sleep", "600"))
+        stopping.begin()
+
+        assert (await asyncio.wait_for(session.refused(), AT_ONCE)).reason == "SHUTTING_DOWN"
+    assert not driver.commands.under_way
 
 
 async def test_shutdown_call_that_takes_too_long_is_cut_off_within_drain_timeout(settings, held):

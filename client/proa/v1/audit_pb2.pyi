@@ -83,6 +83,8 @@ class AuditEntry(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    SENT_BYTES_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the line in the log; every later line has a higher one."""
     username: _builtins.str
@@ -121,6 +123,10 @@ class AuditEntry(_message.Message):
     """Why it failed, for programs; unspecified: it did not."""
     rule: _builtins.str
     """The rule of the host's policy that denied it; empty: none did."""
+    received_bytes: _builtins.int
+    """Bytes of the messages that came in a stream of requests, such as Exec; 0 for other calls."""
+    sent_bytes: _builtins.int
+    """Bytes of the responses to such a stream."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When the call was made."""
@@ -150,10 +156,12 @@ class AuditEntry(_message.Message):
         code: _builtins.int = ...,
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
         rule: _builtins.str = ...,
+        received_bytes: _builtins.int = ...,
+        sent_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "correlation_id", b"correlation_id", "end_time", b"end_time", "method_name", b"method_name", "outcome", b"outcome", "path", b"path", "peer", b"peer", "reason", b"reason", "request_id", b"request_id", "rule", b"rule", "sequence", b"sequence", "snapshot", b"snapshot", "target", b"target", "team_id", b"team_id", "time", b"time", "token_id", b"token_id", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "correlation_id", b"correlation_id", "end_time", b"end_time", "method_name", b"method_name", "outcome", b"outcome", "path", b"path", "peer", b"peer", "reason", b"reason", "received_bytes", b"received_bytes", "request_id", b"request_id", "rule", b"rule", "sent_bytes", b"sent_bytes", "sequence", b"sequence", "snapshot", b"snapshot", "target", b"target", "team_id", b"team_id", "time", b"time", "token_id", b"token_id", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,6 +48,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """StreamStats."""
     CAPABILITY_RECREATE: _Capability.ValueType  # 9
     """RecreateContainer."""
+    CAPABILITY_COMMANDS: _Capability.ValueType  # 10
+    """Exec and RunCommand of ConsoleService."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -72,6 +74,8 @@ CAPABILITY_STATS: Capability.ValueType  # 8
 """StreamStats."""
 CAPABILITY_RECREATE: Capability.ValueType  # 9
 """RecreateContainer."""
+CAPABILITY_COMMANDS: Capability.ValueType  # 10
+"""Exec and RunCommand of ConsoleService."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:

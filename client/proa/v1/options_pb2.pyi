@@ -141,7 +141,7 @@ max_items: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOption
 """Items of a repeated field, entries of a map, paths of a mask. Each of these has it."""
 max_length: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
 """Characters (code points of Unicode) of a string, of each item of a repeated one, of
-each value of a map, of each path of a mask. Each of these has it.
+each value of a map, of each path of a mask; bytes of a field of bytes. Each of these has it.
 """
 max_key_length: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
 """Characters of each key of a map. Every map has it."""

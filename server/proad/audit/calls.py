@@ -1,6 +1,7 @@
 """What the log is told of a call, and the lines that become of it."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,8 @@ from proad.audit.chain import content
 from proad.errors import AuditUnavailableError
 from proad.model import AuditEntry, AuditOutcome
 from proad.store.audit import AuditEnd
+
+_MOVED = ("received_bytes", "sent_bytes")
 
 _OUTCOMES = {
     "OK": AuditOutcome.SUCCEEDED,
@@ -65,12 +68,16 @@ class CallOutcome:
         reason: why it failed.
         rule: the rule of the host's policy that denied it.
         path: canonical path of the resource, as far as it is known.
+        received_bytes: bytes of a stream of requests that came.
+        sent_bytes: bytes of the responses to one.
     """
 
     code: str = ""
     reason: str = ""
     rule: str = ""
     path: str = ""
+    received_bytes: int = 0
+    sent_bytes: int = 0
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a line about it."""
@@ -81,6 +88,7 @@ class CallOutcome:
             "reason": self.reason,
             "rule": self.rule,
             "path": self.path,
+            **{name: moved for name in _MOVED if (moved := getattr(self, name))},
         }
 
 
@@ -142,7 +150,7 @@ def entry_of(sequence: int, fields: dict[str, Any]) -> AuditEntry | None:
         time=_time(fields["time"]),
         outcome=AuditOutcome(fields.get("outcome", AuditOutcome.PENDING)),
         end_time=_time(fields.get("end_time")),
-        **{name: _storable(fields.get(name, "")) for name in _TEXTS},
+        **_read(fields, _TEXTS),
     )
 
 
@@ -154,7 +162,7 @@ def end_of(fields: dict[str, Any]) -> AuditEnd | None:
         sequence=fields["intent"],
         outcome=AuditOutcome(fields["outcome"]),
         end_time=_time(fields.get("end_time")),
-        **{name: _storable(fields.get(name, "")) for name in ("path", "code", "reason", "rule")},
+        **_read(fields, ("path", "code", "reason", "rule")),
     )
 
 
@@ -174,6 +182,12 @@ _TEXTS = (
     "reason",
     "rule",
 )
+
+
+def _read(fields: dict[str, Any], texts: Iterable[str]) -> dict[str, Any]:
+    """Return these texts of a line, and the bytes that its call has moved."""
+    moved = {name: fields.get(name, 0) for name in _MOVED}
+    return moved | {name: _storable(fields.get(name, "")) for name in texts}
 
 
 def _time(value: Any) -> Any:

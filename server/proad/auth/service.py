@@ -20,6 +20,7 @@ from proad.auth.passwords import Passwords, check_password
 from proad.auth.service_keys import ServiceKeys
 from proad.auth.sessions import Sessions
 from proad.auth.timing import AuthTiming
+from proad.auth.token_monitor import TokenLease
 from proad.auth.token_status import TokenStatusCache
 from proad.auth.tokens import Claims, IssuedToken, ShownCertificate, Tokens
 from proad.errors import (
@@ -324,7 +325,9 @@ class Authenticator:
             await self._sessions.end(caller.claims.session_id)
         await self._token_status.revoke(caller.claims.token_id, caller.claims.expire_time)
 
-    def while_valid(self, caller: Caller, *, expires: bool) -> AbstractAsyncContextManager[None]:
+    def while_valid(
+        self, caller: Caller, *, expires: bool
+    ) -> AbstractAsyncContextManager[TokenLease]:
         """Cancel the body once the caller's token is no longer valid.
 
         That is at once for a revocation by this process, and within two seconds for a change

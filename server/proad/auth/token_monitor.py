@@ -38,6 +38,64 @@ class _MonitoredToken:
                 limit.reschedule(now)
 
 
+class TokenLease:
+    """The validity of the token that a call runs by, which another token may take over.
+
+    Args:
+        tokens: the tokens with running calls, by all that they claim.
+        limit: the timeout of the call.
+        claims: of the token.
+        expires: whether the call ends with the lifetime of the token.
+    """
+
+    def __init__(
+        self,
+        tokens: dict[Claims, _MonitoredToken],
+        limit: asyncio.Timeout,
+        claims: Claims,
+        *,
+        expires: bool,
+    ) -> None:
+        self._tokens = tokens
+        self._limit = limit
+        self._expires = expires
+        self._enter(claims)
+
+    @property
+    def refusal(self) -> type[ProaError]:
+        """The error that the call ends with."""
+        return self._token.refusal or TokenExpiredError
+
+    def renew(self, claims: Claims) -> None:
+        """Let the call go on by another token, whose lifetime counts from now on."""
+        if self._limit.expired():
+            return  # it is ending
+        self.end()
+        self._enter(claims)
+        self._limit.reschedule(self._end_time())
+
+    def begin(self) -> None:
+        """Let the token end the call."""
+        self._limit.reschedule(self._end_time())
+
+    def end(self) -> None:
+        """Let the token go."""
+        self._token.limits.discard(self._limit)
+        if not self._token.limits and self._tokens.get(self._claims) is self._token:
+            del self._tokens[self._claims]
+
+    def _enter(self, claims: Claims) -> None:
+        self._claims = claims
+        self._token = self._tokens.setdefault(claims, _MonitoredToken())
+        self._token.limits.add(self._limit)
+
+    def _end_time(self) -> float | None:
+        if not self._expires:
+            return None
+        left = (self._claims.expire_time - datetime.now(UTC)).total_seconds()
+        return asyncio.get_running_loop().time() + left
+
+
 class TokenMonitor:
     """Polls the status of the tokens of all open streams, in one batch.
 
@@ -59,31 +117,29 @@ class TokenMonitor:
         self._polling: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def while_valid(self, claims: Claims, *, expires: bool) -> AsyncIterator[None]:
+    async def while_valid(self, claims: Claims, *, expires: bool) -> AsyncIterator[TokenLease]:
         """Cancel the body once the token is no longer valid; with `expires`, also at its expiry.
+
+        The lease lets another token take over.
 
         Raises:
             TokenExpiredError: the token expired.
             ProaError: the token was refused, with the error of the lookup.
         """
-        token = self._tokens.setdefault(claims, _MonitoredToken())
-        left = (claims.expire_time - datetime.now(UTC)).total_seconds()
-        when = asyncio.get_running_loop().time() + left if expires else None
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll())
         try:
-            async with asyncio.timeout_at(when) as limit:
-                token.limits.add(limit)
+            async with asyncio.timeout(None) as limit:
+                lease = TokenLease(self._tokens, limit, claims, expires=expires)
                 try:
-                    yield
+                    lease.begin()
+                    yield lease
                 finally:
-                    token.limits.discard(limit)
-                    if not token.limits and self._tokens.get(claims) is token:
-                        del self._tokens[claims]
+                    lease.end()
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise (token.refusal or TokenExpiredError) from None
+            raise lease.refusal from None
 
     def end(self, token_id: str, refusal: type[ProaError]) -> None:
         """Cancel the calls of a token."""

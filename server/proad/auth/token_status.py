@@ -10,7 +10,7 @@ from datetime import datetime
 
 from proad.auth.client_certificates import ClientCertificates
 from proad.auth.timing import AuthTiming
-from proad.auth.token_monitor import TokenMonitor
+from proad.auth.token_monitor import TokenLease, TokenMonitor
 from proad.auth.tokens import Claims
 from proad.errors import (
     DatabaseUnreachableError,
@@ -109,7 +109,9 @@ class TokenStatusCache:
             raise claims.refused
         return status.user
 
-    def while_valid(self, claims: Claims, *, expires: bool) -> AbstractAsyncContextManager[None]:
+    def while_valid(
+        self, claims: Claims, *, expires: bool
+    ) -> AbstractAsyncContextManager[TokenLease]:
         """Cancel the body once the token is no longer valid; see `TokenMonitor.while_valid`."""
         return self._monitor.while_valid(claims, expires=expires)
 

@@ -26,7 +26,8 @@ def add_reloadables(
     )
     reloader.add(
         ReloadableSettings(
-            *("user_calls_per_second", "user_concurrent_calls", "user_unread_bytes"),
+            *("user_calls_per_second", "user_concurrent_calls"),
+            *("user_unread_bytes", "user_request_streams"),
             take_over=lambda each: users.use(user_limits(each)),
         )
     )
@@ -38,4 +39,5 @@ def user_limits(settings: Settings) -> UserLimits:
         calls_per_second=settings.user_calls_per_second,
         concurrent_calls=settings.user_concurrent_calls,
         unread_bytes=settings.user_unread_bytes,
+        request_streams=settings.user_request_streams,
     )

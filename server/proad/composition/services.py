@@ -8,7 +8,9 @@ from proad.auth.keys import KeyRing
 from proad.auth.service import Authenticator
 from proad.composition.core import Core
 from proad.config import Settings
+from proad.core.command_operations import CommandOperations
 from proad.core.container_pruner import ContainerPruner
+from proad.core.entrance import Entrance
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
@@ -26,6 +28,7 @@ from proad.rpc.access_log import AccessLog
 from proad.rpc.audit_service import AuditService
 from proad.rpc.auth_service import AuthService
 from proad.rpc.call_auditor import CallAuditor
+from proad.rpc.console_service import ConsoleService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService
 from proad.rpc.health import Health
@@ -113,6 +116,7 @@ def compose_server(
             operations=OperationService(journal, paginator),
             audit=AuditService(audit, paginator, methods()),
             hosts=HostService(hosts, paginator),
+            console=ConsoleService(CommandOperations(Entrance(resolver, inventory, gate))),
             server=ServerService(_server_info(settings, inventory)),
         ),
         max_message_bytes=settings.grpc_max_message_bytes,

@@ -270,11 +270,24 @@ class PolicyGate:
             PolicyDeniedError: what exists was made outside Proa, and the verb is not for that, or
                 the profile would not let the caller make it.
         """
+        await self._check(connection, entry, verb, snapshot=snapshot, lends=verb in LENDING)
+
+    async def check_entering(self, connection: EngineConnection, entry: Entry) -> None:
+        """Check that the caller may work inside what exists; see `check_entry`.
+
+        Raises:
+            PolicyDeniedError: as `check_entry`.
+        """
+        await self._check(connection, entry, "entering", snapshot="", lends=True)
+
+    async def _check(
+        self, connection: EngineConnection, entry: Entry, act: str, *, snapshot: str, lends: bool
+    ) -> None:
         profile = self._known_profile()
         if profile is None:
             return
-        found = list(_foreign(entry, verb, profile))
-        if verb in LENDING:
+        found = list(_foreign(entry, act, profile))
+        if lends:
             found += await self._judge_live(connection, entry, profile, snapshot)
         self._deny(found, path=entry.path)
 
@@ -369,17 +382,17 @@ def _unknown(profile: str) -> Violation:
     )
 
 
-def _foreign(entry: Entry, verb: Verb, profile: Profile) -> list[Violation]:
-    """Return the violation of a verb on what was made outside Proa."""
+def _foreign(entry: Entry, act: str, profile: Profile) -> list[Violation]:
+    """Return the violation of an act, such as a verb, on what was made outside Proa."""
     is_ours = entry.record is not None and entry.record.owner != ""
     allowed = profile.foreign
-    if is_ours or allowed is Foreign.FULL or (allowed is Foreign.LIFECYCLE and verb in _LIFECYCLE):
+    if is_ours or allowed is Foreign.FULL or (allowed is Foreign.LIFECYCLE and act in _LIFECYCLE):
         return []
     return [
         Violation(
             rule="made outside Proa",
             setting="foreign",
-            message=f"{entry.observed.name!r} was not made through Proa, and {verb} of such is "
+            message=f"{entry.observed.name!r} was not made through Proa, and {act} of such is "
             f"not allowed (foreign is {allowed})",
         )
     ]

@@ -7,6 +7,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.errors import CapabilityMissingError, HostNotFoundError
 from proad.model import Capability, Engine, EngineRef, Host, ResourceFilter, ResourceKind, StopMode
 from proad.ports import (
+    Commands,
     Containers,
     Domains,
     Driver,
@@ -29,6 +30,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.UPDATE: Updates,
     Capability.STATS: Stats,
     Capability.RECREATE: Recreation,
+    Capability.COMMANDS: Commands,
 }
 
 

@@ -8,6 +8,13 @@ from proad.model.checks import (
     prepare,
     validate,
 )
+from proad.model.command import (
+    CommandExit,
+    CommandOutput,
+    CommandSpec,
+    CommandStreams,
+    TerminalSize,
+)
 from proad.model.container import (
     Container,
     ContainerSpec,
@@ -199,6 +206,10 @@ __all__ = [
     "ChangeEffect",
     "ChangeType",
     "Charge",
+    "CommandExit",
+    "CommandOutput",
+    "CommandSpec",
+    "CommandStreams",
     "Container",
     "ContainerDisplay",
     "ContainerNetwork",
@@ -297,6 +308,7 @@ __all__ = [
     "StopMode",
     "StopOptions",
     "Subject",
+    "TerminalSize",
     "TmpfsMount",
     "Ulimit",
     "UpdatePlan",

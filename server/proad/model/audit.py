@@ -44,6 +44,8 @@ class AuditEntry:
         code: name of the code of gRPC; empty: as `end_time`.
         reason: why it failed; empty: it did not.
         rule: the rule of the host's policy that denied it; empty: none did.
+        received_bytes: bytes of the messages of a stream of requests.
+        sent_bytes: bytes of the responses to one.
     """
 
     sequence: int
@@ -64,6 +66,8 @@ class AuditEntry:
     code: str = ""
     reason: str = ""
     rule: str = ""
+    received_bytes: int = 0
+    sent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ of an engine; data from callers goes through `validate`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, TypeVar
@@ -24,6 +24,17 @@ def named_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
     if "" in labels:
         raise ValueError("a key must not be empty")
     return labels
+
+
+_Named = TypeVar("_Named", bound=Collection[str])
+
+
+def named_variables(names: _Named) -> _Named:
+    """Refuse what is no name of a variable of an environment, among names or keys."""
+    for name in names:
+        if not name or "=" in name:
+            raise ValueError(f"{name!r} is no name of a variable")
+    return names
 
 
 def _no_nul(value: str) -> str:

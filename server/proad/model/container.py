@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from itertools import combinations
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -17,6 +17,7 @@ from proad.model.checks import (
     Bytes,
     Text,
     named_labels,
+    named_variables,
     spelled,
 )
 from proad.model.container_parts import (
@@ -63,19 +64,6 @@ def check_container_name(name: str) -> str:
 
 ContainerName = Annotated[str, Field(max_length=250), AfterValidator(check_container_name)]
 HostName = Annotated[str, spelled(r"[A-Za-z0-9.-]*", "must consist of letters, digits, '.', '-'")]
-_Env = TypeVar("_Env", Mapping[str, str], Mapping[str, EnvSecret])
-
-
-def _environment(env: _Env) -> _Env:
-    _names_of_variables(tuple(env))
-    return env
-
-
-def _names_of_variables(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if not name or "=" in name:
-            raise ValueError(f"{name!r} is no name of a variable")
-    return names
 
 
 def _extra_hosts(hosts: Mapping[str, str]) -> Mapping[str, str]:
@@ -114,7 +102,7 @@ class ContainerSpec:
     name: ContainerName = ""
     command: tuple[Text, ...] = ()
     entrypoint: tuple[Text, ...] = ()
-    env: Annotated[Mapping[Text, Text], AfterValidator(_environment)] = field(
+    env: Annotated[Mapping[Text, Text], AfterValidator(named_variables)] = field(
         default_factory=dict, repr=False
     )
     working_dir: AbsolutePath | None = None
@@ -151,8 +139,8 @@ class ContainerSpec:
     log_options: Mapping[Text, Text] = field(default_factory=dict, repr=False)
     deletion_protection: bool = False
     display: ContainerDisplay | None = None
-    env_unset: Annotated[tuple[Text, ...], AfterValidator(_names_of_variables)] = ()
-    env_secret: Annotated[Mapping[Text, EnvSecret], AfterValidator(_environment)] = field(
+    env_unset: Annotated[tuple[Text, ...], AfterValidator(named_variables)] = ()
+    env_secret: Annotated[Mapping[Text, EnvSecret], AfterValidator(named_variables)] = field(
         default_factory=dict
     )
     allow_new_privileges: bool | None = None

@@ -20,6 +20,7 @@ class Capability(StrEnum):
     SAVE = "SAVE"
     STATS = "STATS"
     RECREATE = "RECREATE"
+    COMMANDS = "COMMANDS"
 
 
 class EngineHealth(StrEnum):

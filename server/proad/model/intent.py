@@ -29,6 +29,7 @@ class Action(StrEnum):
     LOGOUT_REGISTRY = "LOGOUT_REGISTRY"
     CREATE_VOLUME = "CREATE_VOLUME"
     DELETE_VOLUME = "DELETE_VOLUME"
+    RUN_COMMAND = "RUN_COMMAND"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,23 @@ def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateErro
     )
 
 
-def _hint(verb: Verb, resource: Resource) -> str:
+def entering_refusal(resource: Resource) -> StateError | None:
+    """Return the error of who would work inside a resource; None: it is RUNNING."""
+    state = resource.state
+    if state in {_S.RUNNING, _S.OTHER}:
+        return None
+    error = ResourceNotRunningError if state in INACTIVE else StateError
+    return error(
+        id=resource.id,
+        name=resource.name,
+        state=state,
+        verb="ENTER",
+        allowed_verbs=verbs_of(resource),
+        hint=_hint(None, resource),
+    )
+
+
+def _hint(verb: Verb | None, resource: Resource) -> str:
     """Return a hint what to do instead of an illegal verb, or before it."""
     match verb, resource.state:
         case _, _S.REMOVING:

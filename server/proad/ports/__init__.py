@@ -55,11 +55,13 @@ from proad.ports.capabilities import (
     Updates,
     Volumes,
 )
+from proad.ports.commands import Commands, RunningCommand
 from proad.ports.driver import Driver
 
 __all__ = [
     "AnnounceFootprint",
     "Begin",
+    "Commands",
     "ContainerAttachments",
     "Containers",
     "Domains",
@@ -71,6 +73,7 @@ __all__ = [
     "OnStep",
     "Recovery",
     "Recreation",
+    "RunningCommand",
     "Snapshots",
     "Stats",
     "Updates",

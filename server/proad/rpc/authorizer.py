@@ -8,14 +8,17 @@ import grpc
 
 from proad.auth.client_address import is_of_this_host
 from proad.auth.service import Authenticator, Caller, require
+from proad.auth.token_monitor import TokenLease
 from proad.auth.tokens import ShownCertificate
 from proad.core.gate import PolicyGate
 from proad.errors import (
+    AccessMissingError,
     CertificateInvalidError,
     ScopeMissingError,
     ShuttingDownError,
     TokenInvalidError,
 )
+from proad.model.grant import narrower
 from proad.rpc import caller
 from proad.rpc.methods import Method
 
@@ -106,11 +109,30 @@ class Authorizer:
         """
         await self._authenticator.check_again(caller.current())
 
+    async def renewal(self, method: Method, token: str) -> Caller:
+        """Return the current caller by another token, which must allow what the first one had to.
+
+        Raises:
+            TokenInvalidError: it is another user's, or the user was changed since the call began.
+            AccessMissingError: its access is narrower than the one that the call began with.
+            ProaError: as `authorize` raises.
+        """
+        renewed = await self._authenticator.authenticate(f"Bearer {token}")
+        before = caller.current().user
+        if renewed.user_id != before.id or renewed.user.token_version != before.token_version:
+            raise TokenInvalidError
+        for scope in method.access.scopes:
+            require(renewed, scope)
+        held, needed = caller.access_of(renewed), caller.subject().access
+        if narrower(held, needed) is not needed:
+            raise AccessMissingError(needed, held)
+        return renewed
+
     def client_address(self, context: _Context) -> str:
         """Return the address of the client of a call; see `Authenticator.client_address`."""
         return self._authenticator.client_address(context.peer(), forwarded(headers(context)))
 
-    def while_valid(self, *, expires: bool) -> AbstractAsyncContextManager[None]:
+    def while_valid(self, *, expires: bool) -> AbstractAsyncContextManager[TokenLease]:
         """Cancel the block when the current caller would not be authorized any more.
 
         Args:

@@ -36,6 +36,7 @@ from proad.model import AuditEntry, Intent, RequestState
 from proad.ports.requests import RequestRecords
 from proad.rpc.answers import path_in
 from proad.rpc.methods import Method
+from proad.rpc.request_stream import RequestStream
 from proad.rpc.status import code_of
 
 Unary = Callable[[Any, Any], Awaitable[Any]]
@@ -151,10 +152,13 @@ class CallAuditor:
         origin = _origin.get()
         origin.written = True
         freeing = method.path.rpartition("/")[2].startswith(_FREEING)
-        call = _call(method, message, origin)
+        stream = message if isinstance(message, RequestStream) else None
+        call = _call(method, stream.target if stream else message, origin)
         # A part's own outcome is not in the journal, which knows the request as a whole.
         begin = partial(self._log.begin, of_reserve=freeing)
-        return _Record(method, begin(call), partial(_part, begin, replace(call, request_id="")))
+        return _Record(
+            method, begin(call), partial(_part, begin, replace(call, request_id="")), stream
+        )
 
     def _introduced(self, method: Method, serve: Unary) -> Unary:
         """Return a function that serves calls without a token.
@@ -179,9 +183,17 @@ class _Record:
         method: the method.
         call: the call, whose intent is on its way to disk.
         part: the block of one of several changes of the call.
+        stream: the call's stream of requests; None: it has one request.
     """
 
-    def __init__(self, method: Method, call: AuditedCall, part: WitnessPart) -> None:
+    def __init__(
+        self,
+        method: Method,
+        call: AuditedCall,
+        part: WitnessPart,
+        stream: RequestStream | None = None,
+    ) -> None:
+        self._stream = stream
         self._part = part
         self._method = method
         self._call = call
@@ -216,20 +228,25 @@ class _Record:
         self._end(asyncio.CancelledError() if task.cancelled() else task.exception())
 
     def _end(self, error: BaseException | None) -> None:
-        if error is None:
-            path = self._path or path_in(self._method, self.response)
-            self._call.end(CallOutcome(code="OK", path=path))
-        elif isinstance(error, ProaError):
-            self._call.end(
-                _failure(error, self._path),
-                open=isinstance(error, EngineTimedOutError | EngineUnreachableError),
+        outcome = self._outcome(error)
+        if self._stream is not None:
+            outcome = replace(
+                outcome, received_bytes=self._stream.received, sent_bytes=self._stream.sent
             )
-        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self._call.end(CallOutcome(code="CANCELLED", path=self._path))
-        else:
-            self._call.end(
-                CallOutcome(code="INTERNAL", reason="INTERNAL", path=self._path), open=True
-            )
+        unknown = isinstance(error, EngineTimedOutError | EngineUnreachableError)
+        self._call.end(outcome, open=unknown or outcome.code == "INTERNAL")
+
+    def _outcome(self, error: BaseException | None) -> CallOutcome:
+        match error:
+            case None:
+                path = self._path or path_in(self._method, self.response)
+                return CallOutcome(code="OK", path=path)
+            case ProaError():
+                return _failure(error, self._path)
+            case asyncio.CancelledError() | GeneratorExit():
+                return CallOutcome(code="CANCELLED", path=self._path)
+            case _:
+                return CallOutcome(code="INTERNAL", reason="INTERNAL", path=self._path)
 
 
 @asynccontextmanager

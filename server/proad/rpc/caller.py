@@ -4,7 +4,7 @@ from contextvars import ContextVar
 
 from proad.auth.service import Caller
 from proad.core.actor import act_for, current_subject
-from proad.model import Subject
+from proad.model import Access, Subject
 from proad.model.grant import narrower
 from proad.model.scope import Scope
 
@@ -32,12 +32,17 @@ def enter(caller: Caller) -> None:
             username=caller.username,
             user_id=caller.user_id,
             token_id=caller.claims.token_id,
-            access=narrower(caller.user.access, caller.claims.access),
+            access=access_of(caller),
             team_id=caller.user.team_id,
             profile=caller.user.profile,
             limits=caller.user.limits,
         )
     )
+
+
+def access_of(caller: Caller) -> Access:
+    """Return whose resources a caller may see and change."""
+    return narrower(caller.user.access, caller.claims.access)
 
 
 def current() -> Caller:

@@ -21,6 +21,8 @@ from proad.domain_parser import DomainName
 from proad.errors import InvalidArgumentError
 from proad.model import (
     AuditFilter,
+    CommandSpec,
+    CommandStreams,
     ContainerSpec,
     DeleteOptions,
     DomainSpec,
@@ -36,6 +38,7 @@ from proad.model import (
     StartOptions,
     StatsOptions,
     StopOptions,
+    TerminalSize,
     VolumeRef,
     VolumeSpec,
     WaitOptions,
@@ -64,6 +67,8 @@ def prepare_all() -> None:
     prepare(
         *(
             AuditFilter,
+            CommandSpec,
+            CommandStreams,
             ContainerSpec,
             DeleteOptions,
             DomainName,
@@ -73,7 +78,7 @@ def prepare_all() -> None:
             PruneFilter,
         ),
         *(RegistryCredentials, RequestFilter, ResourceFilter, RestartOptions, SnapshotSpec),
-        *(StartOptions, StatsOptions, StopOptions),
+        *(StartOptions, StatsOptions, StopOptions, TerminalSize),
         *(VolumeRef, VolumeSpec, WaitOptions, WatchOptions),
     )
 

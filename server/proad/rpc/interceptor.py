@@ -33,6 +33,7 @@ from proad.rpc.read_limiter import ReadLimiter
 from proad.rpc.redaction import Redactor
 from proad.rpc.request_ids import RequestIds
 from proad.rpc.request_reader import RequestReader
+from proad.rpc.request_stream import RequestStream
 from proad.rpc.status import internal_status, repeated_status, to_status
 from proad.rpc.stream_handlers import StreamHandlers
 from proad.rpc.timing import RpcTiming
@@ -175,6 +176,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             limiter=self._public_limiter if public else self._limiter,
             sender=self._authorizer.client_address if public else _username,
         )
+        if method.takes_stream and not method.standard:
+            return self._serving_stream(method, servicer.stream_stream, reader)
         if servicer.stream_stream is not None:
             both = self._auditor.stream(method, servicer.stream_stream)
             write = self._streams.writer(method, both)
@@ -204,6 +207,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return read_and_serve
 
+    def _serving_stream(self, method: Method, serve: Any, reader: RequestReader) -> _Serve:
+        """Return what serves a call with a stream of requests; see `RequestStream`."""
+        audited = self._auditor.unary(method, serve)
+
+        async def read_and_serve(context: _Context) -> None:
+            first = await reader.first(context)
+            await self._authorizer.check_again()
+            with self._user_limiter.stream(caller.current().user_id):
+                async with self._authorizer.while_valid(expires=True) as lease:
+
+                    async def renew(token: str) -> None:
+                        lease.renew((await self._authorizer.renewal(method, token)).claims)
+
+                    read = partial(reader.next, context)
+                    await audited(RequestStream(first, read, renew, context), context)
+
+        return read_and_serve
+
     async def _handle(self, method: Method, serve: _Serve, context: _Context) -> Any:
         """Handle a call: authorize, serve within the deadline, log, and report an error."""
         metadata = headers(context)
@@ -215,7 +236,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         peer = context.peer()
         self._auditor.enter(method, correlation_id, peer)
         code, reason = "OK", ""
-        calls = self._watches if method.endless or method.waits else self._calls
+        endless = method.endless or method.takes_stream
+        calls = self._watches if endless or method.waits else self._calls
         expires = math.inf
         calls.increment()
         try:
@@ -226,7 +248,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
             # No name here refers to the answer: one that is refused is freed before the caller,
             # who may take long, has been told.
-            if remaining is None or method.endless:
+            if remaining is None or endless:
                 # A watch has no effect that could come later: gRPC ends it at the deadline.
                 return counted(await serve(context))
             async with deadline(remaining, self._timing.deadline_margin):

@@ -55,16 +55,18 @@ def _check_of(field: FieldDescriptor) -> _Check | None:
         return _entries(items, options[v1.max_key_length], each)
     if inner is not None and inner.full_name == _MASK:
         return _paths(items, length)
-    single = FieldLimits(inner).check if inner is not None else _text(length) if length else None
+    of_text = field.type == FieldDescriptor.TYPE_STRING
+    text = _text(length, "characters" if of_text else "bytes") if length else None
+    single = FieldLimits(inner).check if inner is not None else text
     if field.is_repeated and items:
         return _items(items, single)
     return single
 
 
-def _text(most: int) -> _Check:
-    def check(value: str, path: str) -> None:
+def _text(most: int, unit: str = "characters") -> _Check:
+    def check(value: str | bytes, path: str) -> None:
         if len(value) > most:
-            raise InvalidArgumentError.of(path, f"must have at most {most} characters")
+            raise InvalidArgumentError.of(path, f"must have at most {most} {unit}")
 
     return check
 

@@ -76,6 +76,7 @@ class Method:
         journalled: whether a request may have an id, by which its repetitions are known.
         always_journalled: whether a request without an id gets one.
         endless: a stream that changes nothing and never ends by itself.
+        takes_stream: takes a stream of requests, whose first one says what is wanted.
         waits: a read that waits for as long as its caller says; ends with the token, too.
         standard: a method of health or reflection, which reveal nothing about workloads.
         reflection: a method of reflection.
@@ -90,6 +91,7 @@ class Method:
     journalled: bool = False
     always_journalled: bool = False
     endless: bool = False
+    takes_stream: bool = False
     waits: bool = False
     standard: bool = False
     reflection: bool = False
@@ -122,6 +124,7 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
         journalled=not reads and options.Extensions[v1.journal] != v1.JOURNAL_NONE,
         always_journalled=options.Extensions[v1.journal] == v1.JOURNAL_ALWAYS,
         endless=method.server_streaming and reads,
+        takes_stream=method.client_streaming,
         waits=reads and "timeout" in method.input_type.fields_by_name,
     )
 

@@ -62,16 +62,37 @@ class RequestReader:
                 if self._alone and message is not grpc.aio.EOF:
                     another = await context.read()
         except TimeoutError:
-            raise InvalidArgumentError.of(
-                "",
-                f"no whole request message came within {self._timeout:.0f} seconds, "
-                "or for as long as others waited",
-            ) from None
+            raise self._late() from None
         if message is grpc.aio.EOF:
             raise InvalidArgumentError.of("", "the call has no request message")
         if another is not grpc.aio.EOF:
             raise InvalidArgumentError.of("", "the call has more than one request message")
         return self._message(message)
+
+    async def first(self, context: _Context) -> Any:
+        """Return the first message of a stream of requests, within the time of a unary request.
+
+        Raises:
+            ProaError: as `read` raises.
+        """
+        try:
+            async with self._limiter.slot(self._sender(context), self._timeout):
+                message = await context.read()
+        except TimeoutError:
+            raise self._late() from None
+        if message is grpc.aio.EOF:
+            raise InvalidArgumentError.of("", "the call has no request message")
+        return self._message(message)
+
+    async def next(self, context: _Context) -> Any:
+        """Return the next message of a stream of requests, whenever it comes; None at the end.
+
+        Raises:
+            InvalidArgumentError: it is too large, is not of the method's type, or exceeds a limit
+                of a field.
+        """
+        message = await context.read()
+        return None if message is grpc.aio.EOF else self._message(message)
 
     async def each(self, context: _Context) -> AsyncIterator[Any]:
         """Yield the messages of a stream.
@@ -92,6 +113,13 @@ class RequestReader:
             if message is grpc.aio.EOF:
                 return
             yield self._message(message)
+
+    def _late(self) -> InvalidArgumentError:
+        return InvalidArgumentError.of(
+            "",
+            f"no whole request message came within {self._timeout:.0f} seconds, "
+            "or for as long as others waited",
+        )
 
     def _message(self, data: bytes) -> Any:
         if len(data) > self._max_bytes:

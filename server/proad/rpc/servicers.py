@@ -6,6 +6,7 @@ from typing import Any
 from proa.v1 import (
     audit_service_pb2_grpc,
     auth_service_pb2_grpc,
+    console_service_pb2_grpc,
     container_service_pb2_grpc,
     domain_service_pb2_grpc,
     host_service_pb2_grpc,
@@ -18,6 +19,7 @@ from proa.v1 import (
 )
 from proad.rpc.audit_service import AuditService
 from proad.rpc.auth_service import AuthService
+from proad.rpc.console_service import ConsoleService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService
 from proad.rpc.host_service import HostService
@@ -44,6 +46,7 @@ class Servicers:
     operations: OperationService
     audit: AuditService
     server: ServerService
+    console: ConsoleService
 
     def register(self, registry: Any) -> None:
         """Register all with a server, or with what stands in for one."""
@@ -57,4 +60,5 @@ class Servicers:
         host_service_pb2_grpc.add_HostServiceServicer_to_server(self.hosts, registry)
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(self.server, registry)
         operation_service_pb2_grpc.add_OperationServiceServicer_to_server(self.operations, registry)
+        console_service_pb2_grpc.add_ConsoleServiceServicer_to_server(self.console, registry)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(self.audit, registry)

@@ -1,7 +1,8 @@
 """Limits of what one user has under way: calls in a time, calls at a time, unread answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,11 +23,13 @@ class UserLimits:
             is made up for.
         concurrent_calls: calls that have not ended, with those whose answers are not read.
         unread_bytes: answers of reads that wait to be sent, since their callers do not read.
+        request_streams: streams of requests that have not ended.
     """
 
     calls_per_second: int = 10_000
     concurrent_calls: int = 10_000
     unread_bytes: int = 64 * 2**20
+    request_streams: int = 1000
 
 
 @dataclass(slots=True)
@@ -37,12 +40,14 @@ class _Share:
         due: when the calls so far would have ended if they came evenly, by the limiter's clock.
         calls: calls under way.
         unread: bytes of their answers.
+        streams: streams of requests under way.
         refused: methods of which an answer was refused since answers were read last.
     """
 
     due: float = 0.0
     calls: int = 0
     unread: int = 0
+    streams: int = 0
     refused: set[str] = field(default_factory=set)
 
 
@@ -87,6 +92,27 @@ class UserLimiter:
         self._pace(share)
         share.calls += 1
         return LimitedCall(self, share, read_method)
+
+    @contextmanager
+    def stream(self, user_id: str) -> Iterator[None]:
+        """Count a stream of requests while the block runs.
+
+        Args:
+            user_id: of the user, of whom a call has begun.
+
+        Raises:
+            UserLimitError: the user has too many under way.
+        """
+        share, most = self._shares[user_id], self.limits.request_streams
+        if share.streams >= most:
+            raise UserLimitError(
+                f"{most} streams of requests at a time", "user_request_streams", _NEXT_TRY
+            )
+        share.streams += 1
+        try:
+            yield
+        finally:
+            share.streams -= 1
 
     def pace(self, user_id: str) -> None:
         """Count a login among the calls that the user begins in a second, and for nothing else.

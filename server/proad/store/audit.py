@@ -27,7 +27,7 @@ from proad.store.schema import audit_entries, audit_heads
 _MOST_REMOVED = 2000
 _REMOVED_FOR_EACH = 4
 _FIELDS = tuple(field.name for field in fields(AuditEntry))
-_END = ("path", "outcome", "end_time", "code", "reason", "rule")
+_END = ("path", "outcome", "end_time", "code", "reason", "rule", "received_bytes", "sent_bytes")
 _INSERT = insert(audit_entries)
 _UPDATE = (
     update(audit_entries)
@@ -63,6 +63,8 @@ class AuditEnd:
     code: str
     reason: str
     rule: str
+    received_bytes: int = 0
+    sent_bytes: int = 0
 
 
 class AuditStore:

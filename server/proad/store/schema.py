@@ -242,6 +242,8 @@ audit_entries = Table(
     Column("code", String(32), nullable=False),
     Column("reason", String(64), nullable=False),
     Column("rule", Text, nullable=False),
+    Column("received_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("sent_bytes", BigInteger, nullable=False, server_default="0"),
     # Each filter has its own, in the order of a list
     *(
         Index(f"ix_audit_entries_{column}", "daemon", column, "time", "sequence")

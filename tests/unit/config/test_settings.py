@@ -85,6 +85,7 @@ def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
         "user_calls_per_second": "5",
         "user_concurrent_calls": "6",
         "user_unread_bytes": "7",
+        "user_request_streams": "8",
         "audit_sync": "call",
         "audit_group_delay": "0.05",
         "audit_file_bytes": "100000",

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Never, Self
 
 from proad.drivers.docker.attachments import DockerAttachments
+from proad.drivers.docker.commands import ContainerCommands
 from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.delete import ContainerDeleter
 from proad.drivers.docker.errors import ENGINE
@@ -32,6 +33,8 @@ from proad.drivers.tolerant import INT32
 from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import (
+    CommandSpec,
+    CommandStreams,
     ContainerNetwork,
     ContainerSpec,
     ContainerVolume,
@@ -62,6 +65,7 @@ from proad.ports import (
     JudgeImage,
     OnEvent,
     OnStep,
+    RunningCommand,
     any_image,
     at_once,
     ignore,
@@ -150,6 +154,12 @@ class DockerDriver:
         )
         self._updater = ContainerUpdater(self._engine, self._reader)
         self._stats_collector = ContainerStatsCollector(self._engine.streaming, timing.sample)
+        self._commands = ContainerCommands(
+            self._engine,
+            self._reader,
+            is_on_this_host=self.is_on_this_host,
+            timing=timing.command,
+        )
         self._images = DockerImages(self._engine)
         self._registries = Registries(self._engine, self._images, timing.pull_silence)
         self._info: EngineInfo | None = None
@@ -277,6 +287,12 @@ class DockerDriver:
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
         """Take one sample of each of these containers."""
         return await self._stats_collector.stats(ids)
+
+    def start_command(
+        self, id: str, spec: CommandSpec, streams: CommandStreams
+    ) -> AbstractAsyncContextManager[RunningCommand]:
+        """Start a command inside a container."""
+        return self._commands.start(id, spec, streams)
 
     async def create_container(
         self,

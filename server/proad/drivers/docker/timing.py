@@ -48,6 +48,27 @@ class StopTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandTiming:
+    """Durations of commands inside containers.
+
+    Attributes:
+        begin: for which the end of a command that is given up waits until it has begun.
+        first_check: between two looks at a command that has not begun, or whose end the engine
+            has not noted; doubled for each further look.
+        longest_check: at most between two of these.
+        poll: between two questions whether a command has ended that cannot be watched.
+        last_output: for which nothing comes after the end of a command before its output is over,
+            though what it left running holds that open.
+    """
+
+    begin: timedelta = timedelta(seconds=5)
+    first_check: timedelta = timedelta(milliseconds=5)
+    longest_check: timedelta = timedelta(milliseconds=80)
+    poll: timedelta = timedelta(seconds=5)
+    last_output: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleTiming:
     """Durations of a sample.
 
@@ -99,6 +120,7 @@ class DockerTiming:
     pull_silence: timedelta = timedelta(minutes=10)
     clean_up: CleanUpTiming = field(default_factory=CleanUpTiming)
     transition: TransitionTiming = field(default_factory=TransitionTiming)
+    command: CommandTiming = field(default_factory=CommandTiming)
     stop: StopTiming = field(default_factory=StopTiming)
     sample: SampleTiming = field(default_factory=SampleTiming)
     subscription: SubscriptionTiming = field(default_factory=SubscriptionTiming)

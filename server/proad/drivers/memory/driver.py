@@ -1,14 +1,14 @@
 """The reference driver: both kinds in this process, for developers without engines."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Never, Self
+from typing import Self
 
+from proad import ports
+from proad.drivers.memory.commands import MemoryCommands
 from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
@@ -58,19 +58,6 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
-from proad.ports import (
-    AnnounceFootprint,
-    Begin,
-    JudgeImage,
-    JudgeXml,
-    OnEvent,
-    OnStep,
-    any_image,
-    at_once,
-    ignore,
-    unannounced,
-    unjudged,
-)
 from proad.ports.records import EngineIdentity
 
 
@@ -93,6 +80,9 @@ class MemoryDriver:
     Args:
         timing: the durations of the engine.
         clock: returns the time in seconds, of which the samples of `stats` are functions.
+
+    Attributes:
+        commands: what runs inside of workloads.
     """
 
     name: str = NAME
@@ -119,8 +109,11 @@ class MemoryDriver:
         self._lifecycle = MemoryLifecycle(self._engine, self._snapshots)
         self._stopper = MemoryStopper(self._engine, timing)
         self._updater = MemoryUpdater(self._engine)
+        self.commands = MemoryCommands(self._engine)
         self._stats = MemoryStats(self._engine)
         self._recovery = MemoryRecovery(self._engine)
+        self.subscribe = self._engine.connection.subscribe
+        self.start_command = self.commands.start
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,22 +159,22 @@ class MemoryDriver:
         """Return the id of the resource of that name."""
         return self._engine.find_id(name)
 
-    def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
-        """Call `on_event` for each event of a workload."""
-        return self._engine.connection.subscribe(on_event)
-
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a workload, a domain also from a snapshot or its saved state."""
         return await self._lifecycle.start(id, options)
 
     async def stop(
-        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = ignore
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: ports.OnStep = ports.ignore
     ) -> Resource:
         """Stop a workload, in the way that its labels allow."""
         return await self._stopper.stop(id, options, on_step)
 
     async def restart(
-        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = ignore
+        self,
+        id: str,
+        options: RestartOptions = RestartOptions(),
+        *,
+        on_step: ports.OnStep = ports.ignore,
     ) -> Resource:
         """Restart a workload."""
         return await self._stopper.restart(id, options, on_step)
@@ -195,7 +188,11 @@ class MemoryDriver:
         return await self._lifecycle.resume(id)
 
     async def delete(
-        self, id: str, options: DeleteOptions = DeleteOptions(), *, begin: Begin = at_once
+        self,
+        id: str,
+        options: DeleteOptions = DeleteOptions(),
+        *,
+        begin: ports.Begin = ports.at_once,
     ) -> Resource:
         """Delete a workload."""
         return await self._lifecycle.delete(id, options, begin)
@@ -217,8 +214,8 @@ class MemoryDriver:
         spec: ContainerSpec,
         *,
         start: bool = False,
-        announce: AnnounceFootprint = unannounced,
-        judge: JudgeImage = any_image,
+        announce: ports.AnnounceFootprint = ports.unannounced,
+        judge: ports.JudgeImage = ports.any_image,
     ) -> CreatedContainer:
         """Create a container; with `start`, start it."""
         return await self._containers.create_container(
@@ -230,9 +227,9 @@ class MemoryDriver:
         id: str,
         spec: ContainerSpec,
         *,
-        announce: AnnounceFootprint = unannounced,
-        judge: JudgeImage = any_image,
-        on_step: OnStep = ignore,
+        announce: ports.AnnounceFootprint = ports.unannounced,
+        judge: ports.JudgeImage = ports.any_image,
+        on_step: ports.OnStep = ports.ignore,
     ) -> CreatedContainer:
         """Put a container with this specification in place of one."""
         return await self._containers.recreate_container(
@@ -302,8 +299,8 @@ class MemoryDriver:
         spec: DomainSpec,
         *,
         start: bool = False,
-        announce: AnnounceFootprint = unannounced,
-        judge: JudgeXml = unjudged,
+        announce: ports.AnnounceFootprint = ports.unannounced,
+        judge: ports.JudgeXml = ports.unjudged,
     ) -> Resource:
         """Create a domain and its new volumes; with `start`, start it."""
         return await self._domains.create_domain(spec, start=start, announce=announce, judge=judge)
@@ -313,8 +310,8 @@ class MemoryDriver:
         source: DomainXml,
         *,
         start: bool = False,
-        announce: AnnounceFootprint = unannounced,
-        judge: JudgeXml = unjudged,
+        announce: ports.AnnounceFootprint = ports.unannounced,
+        judge: ports.JudgeXml = ports.unjudged,
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes."""
         return await self._domains.create_domain_from_xml(
@@ -342,7 +339,7 @@ class MemoryDriver:
         id: str,
         spec: SnapshotSpec = SnapshotSpec(),
         *,
-        announce: AnnounceFootprint = unannounced,
+        announce: ports.AnnounceFootprint = ports.unannounced,
     ) -> Snapshot:
         """Take a snapshot of a domain."""
         return await self._snapshots.create_snapshot(id, spec, announce=announce)
@@ -362,7 +359,7 @@ class MemoryDriver:
         return await self._volumes.list_volumes(pool)
 
     async def create_volume(
-        self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
+        self, spec: VolumeSpec, *, announce: ports.AnnounceFootprint = ports.unannounced
     ) -> Volume:
         """Create a volume."""
         return await self._volumes.create_volume(spec, announce=announce)
@@ -373,7 +370,7 @@ class MemoryDriver:
         name: str,
         *,
         ignore_unreadable: Collection[str] = (),
-        begin: Begin = at_once,
+        begin: ports.Begin = ports.at_once,
     ) -> None:
         """Delete a volume that nothing uses."""
         await self._volumes.delete_volume(

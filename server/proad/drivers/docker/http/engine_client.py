@@ -86,6 +86,7 @@ class EngineClient:
         headers: Mapping[str, str] | None = None,
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
+        container: str = "",
     ) -> Answer:
         """Send a GET request, and return the answer, whatever its status; see `read`."""
         return await self.read(
@@ -95,6 +96,7 @@ class EngineClient:
             headers=headers,
             timeout=timeout,
             urgent=urgent,
+            container=container,
         )
 
     async def read(
@@ -106,10 +108,12 @@ class EngineClient:
         headers: Mapping[str, str] | None = None,
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
+        container: str = "",
     ) -> T:
         """Send a GET request, and return what `convert` makes of the answer on the thread.
 
-        An `urgent` request does not wait for other calls.
+        An `urgent` request does not wait for other calls. `container` is the id of the one that may
+        delay the answer, where `path` does not have it.
 
         Raises:
             EngineUnreachableError: there was no answer.
@@ -120,8 +124,9 @@ class EngineClient:
         def exchange() -> T:
             return convert(self.api.call("GET", path, limit=limit, params=params, headers=headers))
 
-        if urgent or _OF_ONE_CONTAINER.match(path):
-            return await self._limited(path, exchange, limit, urgent=urgent)
+        container = container or _container_in(path)
+        if urgent or container:
+            return await self._limited(container, exchange, limit, urgent=urgent)
         return await self._reads.run(exchange, timeout=limit)
 
     async def post(
@@ -133,10 +138,12 @@ class EngineClient:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
         long: bool = False,
+        container: str = "",
     ) -> Answer:
         """Send a POST request, and return the answer, whatever its status.
 
-        An `urgent` call does not wait for others, and a `long` one does not hold them up.
+        An `urgent` call does not wait for others, and a `long` one does not hold them up. `container`
+        is as for `read`.
 
         Raises:
             EngineUnreachableError: there was no answer.
@@ -149,7 +156,8 @@ class EngineClient:
 
         if long:
             return await self._long.run(exchange, timeout=limit)
-        return await self._limited(path, exchange, limit, urgent=urgent)
+        container = container or _container_in(path)
+        return await self._limited(container, exchange, limit, urgent=urgent)
 
     async def delete(self, path: str, *, params: Params = None) -> Answer:
         """Send a DELETE request, and return the answer, whatever its status.
@@ -163,7 +171,7 @@ class EngineClient:
         def exchange() -> Answer:
             return self.api.call("DELETE", path, limit=limit, params=params)
 
-        return await self._limited(path, exchange, limit, urgent=False)
+        return await self._limited(_container_in(path), exchange, limit, urgent=False)
 
     async def post_and_read(
         self,
@@ -185,18 +193,17 @@ class EngineClient:
             posted = self.api.call("POST", path, limit=limit)
             return posted, convert(self.api.call("GET", then, limit=limit, params=params))
 
-        return await self._limited(path, exchange, limit, urgent=False)
+        return await self._limited(_container_in(path), exchange, limit, urgent=False)
 
     async def _limited(
-        self, path: str, call: Callable[[], T], limit: timedelta, *, urgent: bool
+        self, container: str, call: Callable[[], T], limit: timedelta, *, urgent: bool
     ) -> T:
         pool, limiter = (
             (self._urgent, self._urgent_limiter) if urgent else (self._work, self._limiter)
         )
-        found = _OF_ONE_CONTAINER.match(path)
-        if found is None:
+        if not container:
             return await pool.run(call, timeout=limit)
-        return await limiter.run(found[1], pool, call, limit)
+        return await limiter.run(container, pool, call, limit)
 
     async def negotiate(self, *, timeout: timedelta) -> tuple[ApiVersion, str]:  # noqa: ASYNC109 - raises our own error
         """Ask the engine for its versions; return that of the API, spoken from now on, and its own.
@@ -206,3 +213,9 @@ class EngineClient:
             EngineTimedOutError: there was none in time.
         """
         return await self._reads.run(lambda: self.api.negotiate(timeout), timeout=timeout)
+
+
+def _container_in(path: str) -> str:
+    """Return the id of the container that a path is about; empty: of none."""
+    found = _OF_ONE_CONTAINER.match(path)
+    return found[1] if found else ""

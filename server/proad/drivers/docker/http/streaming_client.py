@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from proad.drivers.docker.errors import refused
 from proad.drivers.docker.http.api import TROUBLES, Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.stream import JsonStream, Stream
+from proad.drivers.docker.http.upgraded import Upgraded, upgrade
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, parse_json
 
@@ -63,6 +64,22 @@ class StreamingClient:
             raise
         stream.close()
         return answer
+
+    async def upgrade(self, path: str, body: Mapping[str, Any], limit: timedelta) -> Upgraded:
+        """Send a POST request whose answer turns its connection into a stream of bytes.
+
+        Raises:
+            EngineUnreachableError: there was no answer.
+            EngineTimedOutError: there was none in time; the effect is unknown.
+            CapabilityMissingError: the connection is none that can be handed over.
+        """
+
+        def exchange() -> Upgraded:
+            with self._api.translated():
+                target = self._api.target(path, None, limit)
+                return upgrade(self._api.transport, target, body, limit)
+
+        return await self._threads.run(exchange, timeout=limit)
 
     def follow(
         self,

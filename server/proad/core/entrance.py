@@ -1,0 +1,116 @@
+"""The one way into a resource, for all that works inside: commands, and what comes after them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from proad.core.beside import beside
+from proad.core.engine_connection import EngineConnection
+from proad.core.gate import PolicyGate
+from proad.core.hosts import require
+from proad.core.inventory import Entry, Inventory
+from proad.core.requests import announce
+from proad.core.resolver import ResolvedResource, Resolver
+from proad.core.tenancy import current_visibility
+from proad.errors import ResourceNotFoundError
+from proad.model import Action, Intent
+from proad.model.verbs import entering_refusal
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Entered(Generic[P]):
+    """A resource that a caller may work inside of.
+
+    Attributes:
+        connection: the connection to its engine.
+        driver: the driver, as one with the capability that was asked for.
+        id: its full id.
+    """
+
+    connection: EngineConnection
+    driver: P
+    id: str
+
+
+class Entrance:
+    """Admits callers into resources.
+
+    Whoever is inside has the power of the resource, so that the policy judges the resource as at a
+    start. Who loses sight of it, since it was handed over, is put out.
+
+    Args:
+        resolver: finds the resources.
+        inventory: the resources and their changes.
+        gate: judges what a resource lends its caller.
+    """
+
+    def __init__(self, resolver: Resolver, inventory: Inventory, gate: PolicyGate) -> None:
+        self._resolver = resolver
+        self._inventory = inventory
+        self._gate = gate
+
+    @asynccontextmanager
+    async def enter(
+        self, ref: str, capability: type[P], action: Action
+    ) -> AsyncIterator[Entered[P]]:
+        """Admit the caller into a running resource for as long as the block runs.
+
+        Args:
+            ref: what the caller wrote for the resource.
+            capability: the port that the block needs.
+            action: what the block does.
+
+        Raises:
+            StateError: it is not RUNNING.
+            CapabilityMissingError: its engine lacks the capability.
+            PolicyDeniedError: the caller's profile would not let the caller make it.
+            ResourceNotFoundError: there is none, or it was handed over meanwhile.
+            ShuttingDownError: the daemon is stopping.
+        """
+        resolved = await self._resolver.find(ref)
+        driver = require(resolved.driver, capability)
+        connection = resolved.connection
+        entry = await self._permit(resolved)
+        connection.check()
+        await self._gate.check_entering(connection, entry)
+        await announce(
+            Intent(
+                action=action,
+                host=connection.ref.host,
+                driver=connection.ref.driver,
+                id=entry.observed.id,
+                path=entry.path,
+            )
+        )
+        async with beside(self._while_shown(entry)):
+            with connection.call():
+                yield Entered(connection, driver, entry.observed.id)
+
+    async def _permit(self, resolved: ResolvedResource) -> Entry:
+        """Return the entry of a resource that runs."""
+        connection, id = resolved.connection, resolved.resource.id
+        entry = self._inventory.entry(connection, id)
+        if entry is None or entering_refusal(entry.observed) is not None:
+            # The engine may be ahead of its own events.
+            entry = await self._inventory.refresh(connection, id)
+        if entry is None or not current_visibility().shows(entry.published):
+            raise ResourceNotFoundError(resolved.resource.name)
+        if error := entering_refusal(entry.observed):
+            error.metadata["path"] = entry.path
+            raise error
+        return entry
+
+    async def _while_shown(self, entry: Entry) -> None:
+        """Return never: raise once the caller may not see the resource any more."""
+        shows: Callable[..., bool] = current_visibility().shows
+        history = self._inventory.history
+        with history.signal(entry.path) as changed:
+            while True:
+                changed.clear()
+                history.check_open()
+                if not shows(entry.published):
+                    raise ResourceNotFoundError(entry.published.name)
+                await changed.wait()

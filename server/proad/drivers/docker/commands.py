@@ -1,0 +1,204 @@
+"""Commands inside containers: from what a caller wants to one that runs."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from proad.drivers.docker.errors import ENGINE, refused
+from proad.drivers.docker.http.api import Answer, quoted
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.http.upgraded import ByteStream
+from proad.drivers.docker.process_group import ProcessGroup, may_signal
+from proad.drivers.docker.reader import ContainerReader, path
+from proad.drivers.docker.running_command import ContainerCommand
+from proad.drivers.docker.timing import CommandTiming
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    InvalidArgumentError,
+    ProaError,
+)
+from proad.model import CommandSpec, CommandStreams
+from proad.model.verbs import entering_refusal
+
+# What is said of a command that did not begin, by the field that is to blame. The texts are those
+# of the container runtime, and reach the engine without a code.
+_BLAMED = (
+    (
+        "command.working_dir",
+        re.compile(r"chdir to cwd|working directory|Cwd must be an absolute path"),
+    ),
+    (
+        "command.user",
+        re.compile(r"unable to find (?:user|group)|no matching entries in (?:passwd|group)"),
+    ),
+    (
+        "command.argv",
+        re.compile(
+            r"executable file not found|permission denied|no such file or directory"
+            r"|exec format error|is a directory|argument list too long"
+        ),
+    ),
+)
+
+
+# Who wants to detach leaves: no key is Docker's own. It must have some, and holds the first one back
+# until the next one comes, so that one is taken which hardly anybody types.
+_DETACH_KEYS = ",".join(["ctrl-^", "ctrl-@"] * 8)
+
+
+class ContainerCommands:
+    """Starts commands inside containers.
+
+    Args:
+        engine: the engine.
+        reader: reads the containers.
+        is_on_this_host: whether the engine's processes are those of this host.
+        timing: durations.
+    """
+
+    def __init__(
+        self,
+        engine: EngineClient,
+        reader: ContainerReader,
+        *,
+        is_on_this_host: bool,
+        timing: CommandTiming = CommandTiming(),
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._is_on_this_host = is_on_this_host
+        self._timing = timing
+
+    @asynccontextmanager
+    async def start(
+        self, id: str, spec: CommandSpec, streams: CommandStreams
+    ) -> AsyncIterator[ContainerCommand]:
+        """Start a command; see `ports.Commands`."""
+        target = path(id, "/exec")
+        can_signal = await self._can_signal(id, needed=spec.timeout is not None)
+        answer = await self._engine.post(target, body=_request(spec, streams))
+        if not answer.ok:
+            raise await self._refusal(id, answer)
+        exec_path = f"/exec/{quoted(answer.value()['Id'].text())}"
+        beginning = asyncio.ensure_future(
+            self._begin(exec_path, id, streams, can_signal=can_signal)
+        )
+        try:
+            command = await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            # It may have begun: then it ends here.
+            with suppress(ProaError, TimeoutError):
+                async with asyncio.timeout(self._timing.begin.total_seconds()):
+                    (await beginning).close()
+            raise
+        try:
+            yield command
+        finally:
+            command.close()
+
+    async def _can_signal(self, id: str, *, needed: bool) -> bool:
+        """Return whether the processes of a container can be reached by signals.
+
+        Raises:
+            StateError: the container does not run.
+            CapabilityMissingError: they cannot, and it is needed.
+        """
+        resource = await self._reader.get(id)
+        if error := entering_refusal(resource):
+            raise error
+        pid = resource.container.pid if resource.container else 0
+        found = self._is_on_this_host and may_signal(pid, id)
+        if needed and not found:
+            raise CapabilityMissingError(
+                "timeouts of commands",
+                driver=ENGINE,
+                hint="the engine has no call to kill a command, and its processes are out of "
+                "the daemon's reach; leave the timeout out",
+            )
+        return found
+
+    async def _refusal(self, id: str, answer: Answer) -> ProaError:
+        """Return why an engine makes no command in a container."""
+        with suppress(EngineConflictError):
+            if error := entering_refusal(await self._reader.summary(id)):
+                return error
+        return refused(answer.status, answer.text)
+
+    async def _detached(self, exec_path: str, id: str, streams: CommandStreams) -> None:
+        body = {"Detach": True, "Tty": streams.tty}
+        answer = await self._engine.post(f"{exec_path}/start", body=body, container=id)
+        if not answer.ok:
+            raise _not_begun(answer.text) or refused(answer.status, answer.text)
+
+    async def _attached(self, exec_path: str, streams: CommandStreams) -> ByteStream:
+        body: dict[str, Any] = {"Detach": False, "Tty": streams.tty}
+        if streams.size is not None:
+            body["ConsoleSize"] = [streams.size.rows, streams.size.columns]
+        upgraded = await self._engine.streaming.upgrade(
+            f"{exec_path}/start", body, self._engine.timeout
+        )
+        if upgraded.socket is None:
+            answer = Answer(upgraded.status, upgraded.begun)
+            raise _not_begun(answer.text) or refused(answer.status, answer.text)
+        return await ByteStream.of(upgraded.socket, upgraded.begun)
+
+    async def _begin(
+        self, exec_path: str, id: str, streams: CommandStreams, *, can_signal: bool
+    ) -> ContainerCommand:
+        """Return a command that runs, or has run.
+
+        Raises:
+            InvalidArgumentError: it cannot.
+            EngineConflictError: it cannot for a reason that the driver does not know.
+        """
+        stream = None
+        if streams.detach:
+            await self._detached(exec_path, id, streams)
+        else:
+            stream = await self._attached(exec_path, streams)
+        command = ContainerCommand(self._engine, id, exec_path, stream, streams, self._timing)
+        try:
+            pid = await self._pid(command)
+        except BaseException:
+            command.close()
+            raise
+        group = ProcessGroup.of(pid, id) if can_signal else None
+        command.follow(pid, group, can_signal=can_signal)
+        return command
+
+    async def _pid(self, command: ContainerCommand) -> int:
+        """Return the number of a command's process, once there is one."""
+        pause = self._timing.first_check.total_seconds()
+        while not (pid := (now := await command.inspect())["Pid"].count()):
+            if now["ExitCode"].raw is not None and not now["Running"].flag():
+                text = await command.failure()
+                raise _not_begun(text) or EngineConflictError(ENGINE, text)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self._timing.longest_check.total_seconds())
+        return pid
+
+
+def _request(spec: CommandSpec, streams: CommandStreams) -> dict[str, Any]:
+    attached = not streams.detach
+    return {
+        "AttachStdin": attached and (streams.stdin or streams.input is not None),
+        "AttachStdout": attached,
+        "AttachStderr": attached,
+        "Tty": streams.tty,
+        "Cmd": [*spec.argv],
+        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        **({"WorkingDir": spec.working_dir} if spec.working_dir else {}),
+        **({"User": spec.user} if spec.user else {}),
+        "DetachKeys": _DETACH_KEYS,
+    }
+
+
+def _not_begun(text: str) -> ProaError | None:
+    """Return the error of a command that did not begin; None: its cause is not known."""
+    for field, pattern in _BLAMED:
+        if pattern.search(text):
+            return InvalidArgumentError.of(field, text)
+    return None

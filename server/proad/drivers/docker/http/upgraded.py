@@ -1,0 +1,111 @@
+"""Connections to a Docker Engine that carry bytes both ways, after an upgrade of the protocol."""
+
+import asyncio
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.http.transport import Transport
+from proad.errors import CapabilityMissingError
+
+PIECE = 64 * 2**10
+"""Bytes that are taken from a connection at a time; about twice as many are read ahead."""
+
+_UPGRADE = {
+    "Content-Type": "application/json",
+    "Connection": "Upgrade",
+    "Upgrade": "tcp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """The outcome of an upgrade.
+
+    Attributes:
+        status: of the answer; 101 where the connection was upgraded.
+        socket: the connection; None: it was not upgraded.
+        begun: what had come of the stream already; or the body of a refusal.
+    """
+
+    status: int
+    socket: socket.socket | None
+    begun: bytes
+
+
+def upgrade(
+    transport: Transport, target: str, body: Mapping[str, Any], limit: timedelta
+) -> Upgraded:
+    """Send a POST request whose answer turns its connection into a stream of bytes. Blocks.
+
+    `limit` is the longest silence until then.
+    """
+    connection, full_target = transport.connection(target)
+    connection.timeout = limit.total_seconds()
+    try:
+        connection.connect()
+        connection.request("POST", full_target, body=json.dumps(body).encode(), headers=_UPGRADE)
+        # What urllib3 makes of an answer has no way to the bytes behind it.
+        answer = http.client.HTTPConnection.getresponse(connection)
+        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            return Upgraded(answer.status, None, answer.read())
+        carrier = connection.sock
+        if type(carrier) is not socket.socket:
+            raise CapabilityMissingError(
+                "streams inside containers",
+                driver=ENGINE,
+                hint="the connection to this engine, by TLS or SSH, cannot carry them",
+            )
+        carrier.setblocking(False)
+        # HTTP reads ahead: what came right behind the headers is in its buffer.
+        begun = answer.fp.peek(1)
+        return Upgraded(answer.status, carrier.dup(), begun)
+    finally:
+        connection.close()
+
+
+class ByteStream:
+    """An upgraded connection on the event loop.
+
+    Args:
+        reader: its reading end.
+        writer: its writing end.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def of(cls, connection: socket.socket, begun: bytes) -> "ByteStream":
+        """Return the stream of a connection, of which `begun` was read before."""
+        reader, writer = await asyncio.open_connection(sock=connection, limit=PIECE)
+        if begun:
+            reader.feed_data(begun)
+        return cls(reader, writer)
+
+    async def write(self, data: bytes) -> None:
+        """Write; wait while the other end does not read. What it does not want is dropped."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except ConnectionError:
+            return
+
+    def write_eof(self) -> None:
+        """End what is written; go on reading."""
+        if not self._writer.is_closing() and self._writer.can_write_eof():
+            try:
+                self._writer.write_eof()
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._writer.transport.abort()

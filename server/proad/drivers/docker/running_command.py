@@ -1,0 +1,218 @@
+"""A command inside a container, while it runs."""
+
+import asyncio
+import signal
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from http import HTTPStatus
+
+from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.frames import Frames
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.http.upgraded import PIECE, ByteStream
+from proad.drivers.docker.process_group import ProcessGroup
+from proad.drivers.docker.timing import CommandTiming
+from proad.drivers.tolerant import Value
+from proad.errors import CapabilityMissingError, EngineConflictError
+from proad.model import CommandExit, CommandOutput, CommandStreams, TerminalSize
+
+_MOST_OF_A_FAILURE = 4096
+
+
+class ContainerCommand:
+    """A command inside a container; see `ports.RunningCommand`.
+
+    Args:
+        engine: the engine.
+        container: id of the container.
+        path: of the command in the API.
+        stream: its streams; None: it is detached.
+        streams: what it is connected to.
+        timing: durations.
+
+    Attributes:
+        pid: its number on the engine's host.
+        can_signal: whether `signal` reaches it.
+    """
+
+    def __init__(
+        self,
+        engine: EngineClient,
+        container: str,
+        path: str,
+        stream: ByteStream | None,
+        streams: CommandStreams,
+        timing: CommandTiming,
+    ) -> None:
+        self._engine = engine
+        self._container = container
+        self._path = path
+        self._stream = stream
+        self._streams = streams
+        self._timing = timing
+        self._group: ProcessGroup | None = None
+        self._end = asyncio.Event()
+        self._reading: asyncio.Timeout | None = None
+        self._frames = Frames()
+        self._pieces: deque[CommandOutput] = deque()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.pid = 0
+        self.can_signal = False
+
+    async def inspect(self) -> Value:
+        """Return what the engine tells of it.
+
+        Raises:
+            EngineConflictError: the engine has forgotten it with its container.
+        """
+        answer = await self._engine.get(f"{self._path}/json", container=self._container)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise EngineConflictError(
+                ENGINE, "the container is gone, and how the command ended with it"
+            )
+        return answer.value()
+
+    async def failure(self) -> str:
+        """Return what was said of why it did not begin."""
+        said = b""
+        if self._stream is not None:
+            async for output in self.output():
+                said += output.data[: _MOST_OF_A_FAILURE - len(said)]
+        return said.decode(errors="replace").strip() or "the command did not begin"
+
+    def follow(self, pid: int, group: ProcessGroup | None, *, can_signal: bool) -> None:
+        """Note that it has begun.
+
+        Args:
+            pid: its number.
+            group: its process group; None: it has ended, or cannot be reached.
+            can_signal: whether it could be reached.
+        """
+        self.pid, self.can_signal, self._group = pid, can_signal, group
+        if self._streams.detach:
+            return
+        if group is not None:
+            group.on_end(self._ended)
+        elif can_signal:
+            self._ended()
+        else:
+            self._tasks.append(asyncio.create_task(self._poll()))
+        if self._streams.input is not None:
+            self._tasks.append(asyncio.create_task(self._write_all(self._streams.input)))
+
+    async def output(self) -> AsyncIterator[CommandOutput]:
+        """Yield what it writes."""
+        # What it has left running may hold its output open for ever: after its own end, the output
+        # is over when nothing comes for a while.
+        while True:
+            try:
+                async with asyncio.timeout(None) as self._reading:
+                    if self._end.is_set():
+                        self._reading.reschedule(self._silence())
+                    piece = await self._read()
+            except TimeoutError:
+                return
+            finally:
+                self._reading = None
+            if piece is None:
+                return
+            yield piece
+
+    async def write(self, data: bytes) -> None:
+        """Write to its standard input."""
+        if self._stream is not None and self._streams.stdin:
+            await self._stream.write(data)
+
+    async def end_input(self) -> None:
+        """End its standard input."""
+        if self._stream is not None and self._streams.stdin:
+            self._stream.write_eof()
+
+    async def resize(self, size: TerminalSize) -> None:
+        """Change the size of its terminal; without one, or after the end, nothing changes."""
+        if self._streams.tty and not self._end.is_set():
+            await self._engine.post(
+                f"{self._path}/resize",
+                params={"h": size.rows, "w": size.columns},
+                container=self._container,
+            )
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to it and the processes of its group."""
+        if not self.can_signal:
+            raise CapabilityMissingError(
+                "signals for commands",
+                driver=ENGINE,
+                hint="its processes are out of the daemon's reach",
+            )
+        if self._group is not None:
+            self._group.signal(number)
+
+    async def exit(self) -> CommandExit:
+        """Return how it ended."""
+        pause = self._timing.first_check.total_seconds()
+        # Asked before its end is known, too: the stream may have ended with the engine.
+        while (now := await self.inspect())["Running"].flag():
+            over = self._end.is_set()
+            longest = self._timing.longest_check if over else self._timing.poll
+            pause = min(2 * pause, longest.total_seconds())
+            if over:
+                await asyncio.sleep(pause)
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._end.wait()
+        return CommandExit(code=now["ExitCode"].count())
+
+    def close(self) -> None:
+        """Kill it, unless it has ended or is detached, and forget it."""
+        for task in self._tasks:
+            task.cancel()
+        if self._stream is not None:
+            self._stream.close()
+        if self._group is None:
+            return
+        if not self._streams.detach and not self._end.is_set():
+            self._group.signal(signal.SIGKILL)
+        self._group.close()
+        self._group = None
+
+    def _ended(self) -> None:
+        self._end.set()
+        if self._reading is not None:
+            self._reading.reschedule(self._silence())
+
+    def _silence(self) -> float:
+        """Return the time of the loop until which something must come after the end."""
+        return asyncio.get_running_loop().time() + self._timing.last_output.total_seconds()
+
+    async def _poll(self) -> None:
+        """Ask the engine now and then whether it has ended."""
+        while True:
+            await asyncio.sleep(self._timing.poll.total_seconds())
+            with suppress(EngineConflictError):
+                if (await self.inspect())["Running"].flag():
+                    continue
+            self._ended()
+            return
+
+    async def _write_all(self, data: bytes) -> None:
+        if self._stream is not None:
+            await self._stream.write(data)
+            self._stream.write_eof()
+
+    async def _read(self) -> CommandOutput | None:
+        """Return the next piece of the output; None at its end."""
+        assert self._stream is not None  # noqa: S101 - for mypy; who is detached reads nothing
+        while not self._pieces:
+            try:
+                data = await self._stream.reader.read(PIECE)
+            except ConnectionError:
+                data = b""
+            if not data:
+                return None
+            if self._streams.tty:
+                return CommandOutput(data)
+            self._pieces.extend(self._frames.take(data))
+        return self._pieces.popleft()

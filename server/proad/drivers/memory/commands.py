@@ -1,0 +1,241 @@
+"""Commands inside imitated workloads: a handful of programs, and a shell that knows them."""
+
+import asyncio
+import itertools
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from signal import SIGKILL
+
+from proad.drivers.memory.engine import ImitatedEngine
+from proad.drivers.memory.workload import Workload
+from proad.errors import InvalidArgumentError
+from proad.model import CommandExit, CommandOutput, CommandSpec, CommandStreams, TerminalSize
+from proad.model.verbs import entering_refusal
+
+PIECE = 64 * 2**10
+_PIECES = 4
+_SIGNALLED = 128
+
+Program = Callable[["MemoryCommand", tuple[str, ...]], Awaitable[int]]
+
+
+class MemoryCommand:
+    """A command inside an imitated workload; see `ports.RunningCommand`.
+
+    Args:
+        pid: its number.
+        spec: what it runs.
+        streams: what it is connected to.
+
+    Attributes:
+        size: the size of its terminal.
+        written: bytes that it wrote.
+    """
+
+    can_signal = True
+
+    def __init__(self, pid: int, spec: CommandSpec, streams: CommandStreams) -> None:
+        self.pid = pid
+        self.spec = spec
+        self.size = streams.size or TerminalSize(rows=24, columns=80)
+        self.written = 0
+        self._streams = streams
+        self._input: asyncio.Queue[bytes | None] = asyncio.Queue(_PIECES)
+        self._output: asyncio.Queue[CommandOutput | None] = asyncio.Queue(_PIECES)
+        self._signal = 0
+        self._task: asyncio.Task[int] | None = None
+
+    def start(self, program: Program) -> None:
+        """Start it."""
+        self._task = asyncio.create_task(self._run(program))
+
+    async def output(self) -> AsyncIterator[CommandOutput]:
+        """Yield what it writes."""
+        while (piece := await self._output.get()) is not None:
+            yield piece
+
+    async def write(self, data: bytes) -> None:
+        """Write to its standard input."""
+        if self._streams.stdin and not self._over:
+            await self._input.put(data)
+
+    async def end_input(self) -> None:
+        """End its standard input."""
+        if self._streams.stdin and not self._over:
+            await self._input.put(None)
+
+    async def resize(self, size: TerminalSize) -> None:
+        """Change the size of its terminal."""
+        self.size = size
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to it, which ends it."""
+        self.end(number)
+
+    async def exit(self) -> CommandExit:
+        """Return how it ended."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        if self._signal or self._task is None or self._task.cancelled():
+            return CommandExit(code=_SIGNALLED + self._signal)
+        return CommandExit(code=self._task.result())
+
+    def end(self, number: int = SIGKILL) -> None:
+        """End it by a signal."""
+        if self._task is not None and not self._task.done():
+            self._signal = number
+            self._task.cancel()
+
+    async def read(self) -> bytes:
+        """Return the next piece of its standard input; nothing at the end."""
+        if not self._streams.stdin:
+            return b""
+        return await self._input.get() or b""
+
+    async def say(self, text: bytes, *, is_stderr: bool = False) -> None:
+        """Write to its standard output or its standard error."""
+        self.written += len(text)
+        if not self._streams.detach:
+            await self._output.put(CommandOutput(text, is_stderr and not self._streams.tty))
+
+    @property
+    def whole_input(self) -> bytes:
+        """The input that was known before it began."""
+        return self._streams.input or b""
+
+    @property
+    def _over(self) -> bool:
+        return self._task is None or self._task.done()
+
+    async def _run(self, program: Program) -> int:
+        try:
+            return await program(self, self.spec.argv)
+        finally:
+            ending = asyncio.create_task(self._output.put(None))
+            await asyncio.shield(ending)
+
+
+class MemoryCommands:
+    """Runs commands inside imitated workloads.
+
+    Attributes:
+        under_way: the commands that somebody follows.
+    """
+
+    def __init__(self, engine: ImitatedEngine) -> None:
+        self._engine = engine
+        self._pids = itertools.count(100)
+        self.under_way: set[MemoryCommand] = set()
+
+    @asynccontextmanager
+    async def start(
+        self, id: str, spec: CommandSpec, streams: CommandStreams
+    ) -> AsyncIterator[MemoryCommand]:
+        """Start a command; see `ports.Commands`."""
+        workload = self._engine.workload(id)
+        if error := entering_refusal(workload.resource):
+            raise error
+        program = _PROGRAMS.get(spec.argv[0])
+        if program is None:
+            raise InvalidArgumentError.of(
+                "command.argv", f"{spec.argv[0]!r}: there are {', '.join(_PROGRAMS)}"
+            )
+        command = MemoryCommand(next(self._pids), spec, streams)
+        command.start(program)
+        self.under_way.add(command)
+        watching = asyncio.create_task(_end_with(workload, command))
+        try:
+            yield command
+        finally:
+            self.under_way.discard(command)
+            watching.cancel()
+            if not streams.detach:
+                command.end()
+
+
+async def _end_with(workload: Workload, command: MemoryCommand) -> None:
+    await workload.over.wait()
+    command.end()
+
+
+async def _echo(command: MemoryCommand, argv: tuple[str, ...]) -> int:
+    await command.say(" ".join(argv[1:]).encode() + b"\n")
+    return 0
+
+
+async def _cat(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - it takes none
+    data = command.whole_input
+    for start in range(0, len(data), PIECE):
+        await command.say(data[start : start + PIECE])
+    while piece := await command.read():
+        await command.say(piece)
+    return 0
+
+
+async def _head(command: MemoryCommand, argv: tuple[str, ...]) -> int:
+    """Write so many zeros: `head -c N /dev/zero`."""
+    left, zeros = int(argv[2]), bytes(PIECE)
+    while left:
+        await command.say(zeros[:left])
+        left -= min(left, PIECE)
+    return 0
+
+
+async def _sleep(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - as above
+    await asyncio.sleep(float(argv[1]))
+    return 0
+
+
+async def _true(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - as above
+    return 0
+
+
+async def _false(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - as above
+    return 1
+
+
+async def _stty(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - as above
+    await command.say(f"{command.size.rows} {command.size.columns}\n".encode())
+    return 0
+
+
+async def _sh(command: MemoryCommand, argv: tuple[str, ...]) -> int:
+    """Run the lines of `-c`, or those that come: commands, `exit N` and `… >&2`."""
+    if argv[1:2] == ("-c",):
+        return await _script(command, argv[2]) or 0
+    begun = b""
+    while piece := await command.read():
+        *lines, begun = (begun + piece).split(b"\n")
+        for line in lines:
+            code = await _script(command, line.decode(errors="replace"))
+            if code is not None:
+                return code
+    return 0
+
+
+async def _script(command: MemoryCommand, text: str) -> int | None:
+    """Run commands, and return the code that they exit with; None: they go on."""
+    for part in filter(None, (each.strip() for each in text.split(";"))):
+        words = tuple(shlex.split(part))
+        if words[0] == "exit":
+            return int(words[1]) if len(words) > 1 else 0
+        if words[0] == "echo" and words[-1] == ">&2":
+            await command.say(" ".join(words[1:-1]).encode() + b"\n", is_stderr=True)
+        elif (program := _PROGRAMS.get(words[0])) is not None:
+            await program(command, words)
+        else:
+            await command.say(f"{words[0]}: not found\n".encode(), is_stderr=True)
+    return None
+
+
+_PROGRAMS: dict[str, Program] = {
+    "cat": _cat,
+    "echo": _echo,
+    "false": _false,
+    "head": _head,
+    "sh": _sh,
+    "sleep": _sleep,
+    "stty": _stty,
+    "true": _true,
+}

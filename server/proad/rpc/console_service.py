@@ -1,0 +1,84 @@
+"""ConsoleService: inside resources."""
+
+from typing import Any
+
+import grpc
+
+from proa import v1
+from proa.v1 import console_service_pb2_grpc
+from proad.core.beside import beside
+from proad.core.command_operations import CommandOperations
+from proad.errors import InvalidArgumentError
+from proad.model import CommandSpec, CommandStreams, TerminalSize
+from proad.model.command import signal_number
+from proad.ports import RunningCommand
+from proad.rpc.decode import decode, required, required_text
+from proad.rpc.encode import encode
+from proad.rpc.request_stream import RequestStream
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+_MOST_OUTPUT = 2**20
+_DEFAULT_OUTPUT = 64 * 2**10
+
+
+class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
+    """Converts, delegates to the core, converts."""
+
+    def __init__(self, commands: CommandOperations) -> None:
+        self._commands = commands
+
+    async def Exec(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # streams of requests come as RequestStream
+        start: v1.ExecStart = stream.opening("start")
+        spec = decode(CommandSpec, required(start, "command"), prefix="start.command")
+        streams = decode(CommandStreams, start, prefix="start")
+        async with self._commands.running(required_text(start, "id"), spec, streams) as command:
+            running = command.running
+            started = v1.ExecStarted(pid=running.pid, can_signal=running.can_signal)
+            await stream.send(v1.ExecResponse(started=started))
+            if streams.detach:
+                return
+            async with beside(_feed(stream, running)):
+                async for output in running.output():
+                    if output.is_stderr:
+                        await stream.send(v1.ExecResponse(stderr=output.data))
+                    else:
+                        await stream.send(v1.ExecResponse(stdout=output.data))
+                exit = encode(v1.CommandExit, await command.exit())
+            await stream.send(v1.ExecResponse(exit=exit))
+
+    async def RunCommand(
+        self, request: v1.RunCommandRequest, context: _Context
+    ) -> v1.RunCommandResponse:
+        spec = decode(CommandSpec, required(request, "command"), prefix="command")
+        most = request.max_output_bytes
+        if not 0 <= most <= _MOST_OUTPUT:
+            raise InvalidArgumentError.of("max_output_bytes", f"must be from 0 to {_MOST_OUTPUT}")
+        result = await self._commands.run(
+            required_text(request, "id"), spec, request.stdin, most or _DEFAULT_OUTPUT
+        )
+        return encode(v1.RunCommandResponse, result)
+
+
+async def _feed(stream: RequestStream, running: RunningCommand) -> None:
+    """Pass to a command what the requests of its stream bring."""
+    while (request := await stream.next()) is not None:
+        match request:
+            case ("stdin", data):
+                await running.write(data)
+            case ("end_stdin", _):
+                await running.end_input()
+            case ("resize", size):
+                await running.resize(decode(TerminalSize, size, prefix="resize"))
+            case ("signal", name):
+                await running.signal(_signal(name))
+            case (name, _):
+                raise InvalidArgumentError.of(name, "must be in the first message alone")
+    await running.end_input()
+
+
+def _signal(name: str) -> int:
+    try:
+        return signal_number(name)
+    except ValueError as error:
+        raise InvalidArgumentError.of("signal", str(error)) from None

@@ -1,0 +1,167 @@
+"""How a stream of requests ends: with its token, its user, its resource, its daemon; and renewals."""
+
+import asyncio
+
+import pytest
+
+from eventually import eventually
+from proad.model import Access
+from proad.model.scope import Scope
+from proad.rpc.timing import RpcTiming
+from proad.store.database import Database
+from proad.store.revocations import RevocationStore
+from proad.timing import DaemonTiming
+from rpc.daemon import BOTH
+from rpc.exec_session import Session, command
+from rpc.tenants import tenant
+from rpc.test_watch_ends import CHANGES, token_for
+
+LONG = command("sleep", "600")
+
+
+@pytest.fixture
+async def daemon(serve):
+    daemon = await serve()
+    await daemon.container("web")
+    return daemon
+
+
+async def refused(session):
+    """Return the refusal that a session ends with, long before its command does."""
+    return await asyncio.wait_for(session.refused(), 60)
+
+
+async def test_stream_without_a_message_is_not_waited_for(serve):
+    timing = DaemonTiming(rpc=RpcTiming(read_timeout=0.05))
+    daemon = await serve(timing=timing)
+
+    assert (await refused(Session(daemon))).reason == "INVALID_ARGUMENT"
+
+
+async def test_stream_ends_with_its_token(daemon):
+    session = await Session.begun(daemon, id="web", command=LONG, token=token_for(daemon, 2))
+
+    assert (await refused(session)).reason == "TOKEN_EXPIRED"
+
+
+async def test_stream_goes_on_with_a_renewed_token(daemon):
+    session = await Session.begun(
+        daemon, id="web", command=command("cat"), stdin=True, token=token_for(daemon, 2)
+    )
+    for _ in range(3):
+        session.say(renew={"token": token_for(daemon, 2)})
+        await asyncio.sleep(1)  # of two that a token lives: together more than one does
+    session.say(stdin=b"there")
+    await session.until(b"there")
+
+    assert (await refused(session)).reason == "TOKEN_EXPIRED"
+
+
+async def test_stream_goes_on_though_its_first_token_is_revoked_after_the_renewal(daemon):
+    first = daemon.token(*BOTH)
+    session = await Session.begun(daemon, id="web", command=command("cat"), stdin=True, token=first)
+    session.say(renew={"token": daemon.token(*BOTH)})
+    session.say(stdin=b"renewed")
+    await session.until(b"renewed")
+    async with Database.open(daemon.settings.database_url.get_secret_value()) as database:
+        claims = daemon.tokens.verify(first)
+        await RevocationStore(database).add(claims.token_id, claims.expire_time)
+
+    await asyncio.sleep(2.5)  # more than it takes to notice
+    session.say(stdin=b"there")
+    await session.until(b"there")
+
+
+async def of_another_user(daemon):
+    return daemon.token(*Scope, username="eve")
+
+
+async def of_fewer_scopes(daemon):
+    return daemon.token(Scope.BASIC)
+
+
+async def that_is_none(_daemon):
+    return "nonsense"
+
+
+async def of_a_narrower_access(daemon):
+    grant = {"access": Access.OWN}
+    return daemon.tokens.issue("ann", BOTH, daemon.versions["ann"], **grant).token
+
+
+@pytest.mark.parametrize(
+    ("renewed", "reason"),
+    [
+        (of_another_user, "TOKEN_INVALID"),
+        (of_fewer_scopes, "SCOPE_MISSING"),
+        (that_is_none, "TOKEN_INVALID"),
+        (of_a_narrower_access, "ACCESS_MISSING"),
+    ],
+)
+async def test_stream_ends_with_a_renewal_that_is_worth_less(daemon, renewed, reason):
+    session = await Session.begun(daemon, id="web", command=LONG)
+    session.say(renew={"token": await renewed(daemon)})
+
+    assert (await refused(session)).reason == reason
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_stream_ends_with_its_user(daemon, change):
+    session = await Session.begun(daemon, id="web", command=LONG)
+    await CHANGES[change](daemon.users)
+
+    assert (await refused(session)).reason == "TOKEN_INVALID"
+
+
+async def test_stream_ends_with_a_scope_that_is_taken(daemon):
+    session = await Session.begun(daemon, id="web", command=LONG)
+    await daemon.users.set_scopes("ann", (Scope.BASIC,))
+
+    assert (await refused(session)).code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}
+
+
+async def test_stream_ends_with_the_sight_of_its_resource(handed):
+    daemon, hand_over = handed
+    alice = await tenant(daemon, "alice")
+    await tenant(daemon, "bella")
+    await alice.container("web")
+    session = await Session.begun(daemon, id="web", command=LONG, token=alice.token)
+
+    await hand_over("web", "bella")
+
+    assert (await refused(session)).reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_stream_whose_caller_goes_ends_its_command(daemon):
+    session = await Session.begun(daemon, id="web", command=LONG)
+    assert len(daemon.driver.commands.under_way) == 1
+    session.call.cancel()
+
+    async def over():
+        return not daemon.driver.commands.under_way
+
+    await eventually(over)
+
+
+async def test_stream_at_its_deadline_ends_its_command(daemon):
+    session = Session(daemon, id="web", command=LONG, timeout=1)
+
+    assert (await refused(session)).code == "DEADLINE_EXCEEDED"
+
+    async def over():
+        return not daemon.driver.commands.under_way
+
+    await eventually(over)
+
+
+async def test_stream_that_nobody_reads_holds_its_command_up(daemon):
+    session = await Session.begun(daemon, id="web", command=command("cat"), stdin=True)
+    for _ in range(500):
+        session.say(stdin=b"x" * 60_000)
+    session.say(end_stdin={})
+
+    others = await Session.begun(daemon, id="web", command=command("echo", "hi"))
+    assert (await others.rest())[0] == b"hi\n"
+    (held,) = daemon.driver.commands.under_way
+    assert held.written < 5_000_000  # of 30: what the windows of HTTP/2 and a few pieces take
+    assert len((await session.rest())[0]) == 30_000_000
