@@ -17,6 +17,7 @@ from importlib.metadata import version
 from proa import aio, v1
 from proa.channels import TLS
 from proa.client import Client, connect
+from proa.commands import CommandFailed, CompletedCommand, Exit, Output
 from proa.errors import (
     Aborted,
     AlreadyExists,
@@ -47,10 +48,13 @@ __all__ = [
     "Cancelled",
     "Change",
     "Client",
+    "CommandFailed",
+    "CompletedCommand",
     "DeadlineExceeded",
     "Disconnected",
     "Error",
     "Event",
+    "Exit",
     "FailedPrecondition",
     "Gap",
     "IllegalState",
@@ -58,6 +62,7 @@ __all__ = [
     "InvalidArgument",
     "NotFound",
     "OutOfRange",
+    "Output",
     "PermissionDenied",
     "Reconnected",
     "ResourceExhausted",

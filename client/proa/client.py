@@ -13,6 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1, waiting
 from proa.channels import TLS, Endpoint, Options
+from proa.inside import InsideCalls
 from proa.interceptors import ClientInterceptor, Settings
 from proa.local_login import login_socket
 from proa.paging import pages
@@ -94,7 +95,7 @@ def connect(
     )
 
 
-class Client:
+class Client(InsideCalls):
     """The daemon's services over one channel. Thread-safe.
 
     Each attribute is the generated stub of a service: an RPC takes its request, returns its
@@ -127,13 +128,14 @@ class Client:
     ) -> None:
         self._channel = channel
         self._timeout = seconds(timeout)
-        self._timing = timing
         self._clock = clock
         tokens = TokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         interceptor = ClientInterceptor(
             tokens, Settings(self._timeout, request_ids, check, timing, clock)
         )
         intercepted = grpc.intercept_channel(channel, interceptor)
+        self.console = v1.ConsoleServiceStub(intercepted)
+        super().__init__(self.console, timing)
         self.auth = v1.AuthServiceStub(intercepted)
         self.resources = v1.ResourceServiceStub(intercepted)
         self.containers = v1.ContainerServiceStub(intercepted)

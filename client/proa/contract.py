@@ -1,12 +1,13 @@
 """Properties of the RPCs, from the descriptors of `proa.v1`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from proa import v1
@@ -53,11 +54,37 @@ def check_request(path: str, request: object) -> None:
     """
     method, wanted = _REQUESTS[path]
     if not isinstance(request, wanted):
-        first = next((f"{field.name}=…" for field in method.input_type.fields), "")
-        raise TypeError(
-            f"{method.name} takes v1.{method.input_type.name}({first}), "
-            f"not {type(request).__name__}"
-        )
+        raise _wrong(method, request)
+
+
+def check_requests(path: str, requests: object) -> None:
+    """Check that an object may give the requests of an RPC that takes a stream of them.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    method, _wanted = _REQUESTS[path]
+    if isinstance(requests, str | bytes | Mapping | Message) or not isinstance(
+        requests, Iterable | AsyncIterable
+    ):
+        raise _wrong(method, requests)
+
+
+def _wrong(method: MethodDescriptor, request: object) -> TypeError:
+    first = next((f"{field.name}=…" for field in method.input_type.fields), "")
+    each = "an iterable of " if method.client_streaming else ""
+    return TypeError(
+        f"{method.name} takes {each}v1.{method.input_type.name}({first}), "
+        f"not {type(request).__name__}"
+    )
+
+
+def renewal(path: str, token: str) -> Message | None:
+    """Return the request that renews the token of a stream; None: the RPC has none."""
+    method, request = _REQUESTS[path]
+    if "renew" not in method.input_type.fields_by_name:
+        return None
+    return request(renew=v1.TokenRenewal(token=token))
 
 
 def repeatable(method: MethodDescriptor) -> bool:

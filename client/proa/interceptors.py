@@ -1,15 +1,19 @@
 """Interceptor of all synchronous calls: deadline, token, typed errors."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import grpc
 
 from proa import contract
+from proa.backoff import is_transient
 from proa.errors import Error, error_of
 from proa.repeats import Repeats, with_id
+from proa.request_stream import RequestStream
 from proa.timing import ClientTiming
 from proa.tokens import RENEWABLE, TokenSource
 
@@ -48,6 +52,18 @@ class Settings:
             clock=self.clock,
         )
 
+    def prepared_stream(self, method: str, requests: Any, timeout: float | None) -> Repeats:
+        """Check a call with a stream of requests, and return when it is repeated: never."""
+        self.check(method)
+        contract.check_requests(method, requests)
+        return Repeats(
+            allowed=False,
+            refused=False,
+            timing=self.timing,
+            deadline=None if timeout is None else self.clock() + timeout,
+            clock=self.clock,
+        )
+
 
 @dataclass(frozen=True)
 class CallDetails(grpc.ClientCallDetails):
@@ -78,7 +94,11 @@ class CallDetails(grpc.ClientCallDetails):
         )
 
 
-class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class ClientInterceptor(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
     """Adds deadline and token to calls, renews a refused token once, and types the errors.
 
     Args:
@@ -109,6 +129,34 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClient
     ) -> "StreamCall[Any]":
         """Make a call with a stream of responses."""
         return StreamCall(*self._begin(continuation, client_call_details, request, None))
+
+    def intercept_stream_stream(  # type: ignore[override] # as above
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, Iterator[Any]], Any],
+        client_call_details: grpc.ClientCallDetails,
+        request_iterator: Iterable[Any],
+    ) -> "BothWaysCall[Any]":
+        """Make a call with a stream of requests, and one of responses."""
+        details, settings = client_call_details, self._settings
+        method: str = details.method
+        repeats = settings.prepared_stream(method, request_iterator, details.timeout)
+        token = self._tokens.get() if wants_token(method, details.metadata) else None
+        requests = RequestStream.of(request_iterator, partial(contract.check_request, method))
+
+        def attempt(token: str | None) -> Any:
+            attempt = requests.attempt()
+            if attempt is None:
+                return None
+            call = continuation(CallDetails.of(details, repeats.remaining(), token), attempt)
+            requests.attach(call)
+            return call
+
+        return BothWaysCall(
+            attempt(token),
+            Retry(attempt, self._tokens, token, repeats),
+            requests,
+            Renewals(self._tokens, method, requests, settings.timing),
+        )
 
     def _begin(
         self,
@@ -149,6 +197,11 @@ class Retry:
         self._token = token
         self._repeats = repeats
         self._may_renew = token is not None
+
+    @property
+    def token(self) -> str | None:
+        """The token of the last attempt."""
+        return self._token
 
     def answered(self) -> None:
         """Note that a response of a stream has come: its token was accepted."""
@@ -243,3 +296,86 @@ class StreamCall(_CallWrapper, Generic[ResponseT]):
                 self._retry.answered()
                 return response
             self._after(failure)
+
+
+class BothWaysCall(StreamCall[ResponseT]):
+    """A stream of responses to a stream of requests.
+
+    Args:
+        call: the first attempt.
+        retry: makes it again, with another token.
+        requests: the requests.
+        renewals: renews the token while the call lasts.
+    """
+
+    def __init__(
+        self, call: Any, retry: Retry, requests: RequestStream, renewals: "Renewals"
+    ) -> None:
+        super().__init__(call, retry)
+        self._requests = requests
+        self._renewals = renewals
+        self._is_answered = False
+
+    def __next__(self) -> ResponseT:
+        try:
+            response = super().__next__()
+        except BaseException:
+            self._requests.close()
+            if self._requests.failure is not None:
+                raise self._requests.failure from None
+            raise
+        if not self._is_answered:
+            self._is_answered = True
+            self._requests.answered()
+            if not self._call.add_callback(self._requests.close):
+                self._requests.close()
+            self._renewals.begin(self._retry.token)
+        return response
+
+
+class Renewals:
+    """Sends a stream of requests the next token before its own expires.
+
+    Args:
+        tokens: the source of tokens.
+        method: the path of the method.
+        requests: the requests of the call.
+        timing: when to ask for a token.
+    """
+
+    def __init__(
+        self, tokens: TokenSource, method: str, requests: RequestStream, timing: ClientTiming
+    ) -> None:
+        self._tokens = tokens
+        self._method = method
+        self._requests = requests
+        self._timing = timing
+
+    def begin(self, token: str | None) -> None:
+        """Begin, where there will be another token than that of the call; None: it has none."""
+        if token is None or self._tokens.until_renewal() is None:
+            return
+        threading.Thread(
+            target=self._renew, args=(token,), name="proa-renewals", daemon=True
+        ).start()
+
+    def _renew(self, token: str) -> None:
+        pause = self._tokens.until_renewal()
+        while pause is not None and not self._requests.wait_closed(pause):
+            try:
+                fresh = self._tokens.get()
+            except Error as error:
+                if not is_transient(error):
+                    return  # the call ends with its token
+                pause = self._timing.longest_backoff
+                continue
+            if fresh is not None and fresh != token:
+                token = fresh
+                request = contract.renewal(self._method, token)
+                if request is None:
+                    return
+                try:
+                    self._requests.send(request, urgent=True)
+                except BrokenPipeError:
+                    return
+            pause = self._tokens.until_renewal()

@@ -37,6 +37,7 @@ class Repeats:
 
     Args:
         allowed: whether the call has an id, and is repeated if its answer was lost.
+        refused: whether the call is repeated that was one too many.
         timing: how long and how often to try.
         deadline: when the call must have ended, by `clock`; None for no such time.
         clock: monotonic time in seconds.
@@ -46,11 +47,13 @@ class Repeats:
         self,
         *,
         allowed: bool,
+        refused: bool = True,
         timing: ClientTiming,
         deadline: float | None,
         clock: Callable[[], float],
     ) -> None:
         self._allowed = allowed
+        self._refused = refused
         self._timing = timing
         self._deadline = deadline
         self._clock = clock
@@ -69,7 +72,7 @@ class Repeats:
     def pause(self, error: Error) -> float | None:
         """Return the seconds until the next attempt; None: the error is the answer."""
         # Refused for what else the user has under way: nothing was done.
-        limited = error.reason == _LIMITED and error.retry_after is not None
+        limited = self._refused and error.reason == _LIMITED and error.retry_after is not None
         lost = (
             self._allowed
             and isinstance(error, Unavailable)

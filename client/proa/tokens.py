@@ -159,6 +159,10 @@ class CachedToken:
         """
         return cls(response.token, now + renew_in(response, margin), response.refresh_token)
 
+    def until_renewal(self, now: float) -> float | None:
+        """Return the seconds until the token is to be renewed; None: that is not known."""
+        return None if math.isinf(self.renew_at) else max(0.0, self.renew_at - now)
+
     def needs_renewal(self, *, now: float, refused: str | None) -> bool:
         """Return whether the token is about to expire, or was refused."""
         return now >= self.renew_at or self.token == refused
@@ -212,6 +216,15 @@ class TokenSource:
         """Return another token after one was refused; None if there is no other."""
         token = self._token(refused=refused)
         return None if token == refused else token
+
+    def until_renewal(self) -> float | None:
+        """Return the seconds until there may be another token; None: there will be no other."""
+        if self._source is None or isinstance(self._source, str):
+            return None
+        if isinstance(self._source, Login):
+            cached = self._cached
+            return None if cached is None else cached.until_renewal(self._clock())
+        return self._timing.renewal_check
 
     def _token(self, *, refused: str | None) -> str | None:
         source = self._source

@@ -12,6 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 
 from proa import v1, waiting
+from proa.aio.inside import AsyncInsideCalls
 from proa.aio.interceptors import interceptors
 from proa.aio.tokens import AsyncTokenSource, TokenFunction
 from proa.aio.waiting import wait
@@ -69,7 +70,7 @@ def connect(
     )
 
 
-class Client:
+class Client(AsyncInsideCalls):
     """The daemon's services over one channel, for the tasks of one event loop.
 
     Each attribute is the generated stub of a service: an RPC takes its request, is
@@ -101,12 +102,13 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = seconds(timeout)
-        self._timing = timing
         self._clock = clock
         tokens = AsyncTokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         self._channel = channel(
             interceptors(tokens, Settings(self._timeout, request_ids, check, timing, clock))
         )
+        self.console = v1.ConsoleServiceStub(self._channel)
+        super().__init__(self.console, timing)
         self.auth = v1.AuthServiceStub(self._channel)
         self.resources = v1.ResourceServiceStub(self._channel)
         self.containers = v1.ContainerServiceStub(self._channel)

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from grpc import aio
 
+from proa.aio.both_ways import BothWaysInterceptor
+from proa.aio.details import method_of, with_token
 from proa.aio.tokens import AsyncTokenSource
 from proa.errors import Error, error_of
 from proa.interceptors import Settings, wants_token
@@ -90,7 +92,8 @@ def interceptors(tokens: AsyncTokenSource, settings: Settings) -> Sequence[aio.C
         tokens: the source of tokens.
         settings: settings of all calls.
     """
-    return [_UnaryInterceptor(tokens, settings), _StreamInterceptor(tokens, settings)]
+    kinds = (_UnaryInterceptor, _StreamInterceptor, BothWaysInterceptor)
+    return [kind(tokens, settings) for kind in kinds]
 
 
 class _UnaryInterceptor(aio.UnaryUnaryClientInterceptor):
@@ -107,12 +110,12 @@ class _UnaryInterceptor(aio.UnaryUnaryClientInterceptor):
         request: RequestT,
     ) -> aio.UnaryUnaryCall[RequestT, ResponseT]:
         details = client_call_details
-        method = _method(details)
+        method = method_of(details)
         timeout = details.timeout if details.timeout is not None else self._settings.timeout
         prepared, repeats = self._settings.prepared(method, request, timeout)
 
         async def attempt(token: str | None) -> aio.UnaryUnaryCall[RequestT, ResponseT]:
-            call = await continuation(_with(details, repeats.remaining(), token), prepared)
+            call = await continuation(with_token(details, repeats.remaining(), token), prepared)
             await call
             return call
 
@@ -137,13 +140,13 @@ class _StreamInterceptor(aio.UnaryStreamClientInterceptor):
         request: RequestT,
     ) -> AsyncIterator[ResponseT]:
         details = client_call_details
-        method = _method(details)
+        method = method_of(details)
         prepared, repeats = self._settings.prepared(method, request, details.timeout)
 
         async def attempt(
             token: str | None,
         ) -> tuple[AsyncIterator[ResponseT], ResponseT | None]:
-            call = await continuation(_with(details, repeats.remaining(), token), prepared)
+            call = await continuation(with_token(details, repeats.remaining(), token), prepared)
             responses = aiter(call)
             # The first response, or the end, shows whether the token was accepted.
             return responses, await anext(responses, None)
@@ -166,25 +169,3 @@ async def _replay(
         else:
             continue
         responses, first = await attempts.again(error)
-
-
-def _with(
-    details: aio.ClientCallDetails, timeout: float | None, token: str | None
-) -> aio.ClientCallDetails:
-    """Return the details with the deadline, and with a token unless the caller set one."""
-    metadata = aio.Metadata(*(details.metadata or ()))
-    if token is not None:
-        metadata.add("authorization", f"Bearer {token}")
-    return aio.ClientCallDetails(
-        details.method,
-        timeout,
-        metadata,
-        details.credentials,
-        details.wait_for_ready,
-    )
-
-
-def _method(details: aio.ClientCallDetails) -> str:
-    # Declared as str, but grpc.aio passes bytes.
-    method: str | bytes = details.method
-    return method.decode() if isinstance(method, bytes) else method

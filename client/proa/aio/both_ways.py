@@ -1,0 +1,235 @@
+"""Calls with a stream of requests, of the asyncio client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import grpc
+from grpc import aio
+
+from proa import contract
+from proa.aio.details import method_of, with_token
+from proa.aio.request_stream import AsyncRequestStream, Requests
+from proa.aio.tokens import AsyncTokenSource
+from proa.backoff import is_transient
+from proa.errors import Error, error_of
+from proa.interceptors import Settings, wants_token
+from proa.timing import ClientTiming
+from proa.tokens import RENEWABLE
+
+T = TypeVar("T")
+Continuation = Callable[[aio.ClientCallDetails, Any], Awaitable[Any]]
+
+_LOST = "Internal error from Core"
+
+
+class FirstStatus:
+    """The status of a call as the daemon sent it.
+
+    Where a request is on its way when a call ends, grpc.aio puts an INTERNAL error in the place of
+    the status that it has got.
+
+    Args:
+        call: the call.
+    """
+
+    def __init__(self, call: Any) -> None:
+        self._code: grpc.StatusCode | None = None
+        self._details = ""
+        self._metadata: Any = None
+        call.add_done_callback(self._note)
+
+    def code(self) -> grpc.StatusCode:
+        """Return the status code."""
+        return self._code or grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        """Return the status message."""
+        return self._details
+
+    def trailing_metadata(self) -> Any:
+        """Return the metadata of the status."""
+        return self._metadata
+
+    def error(self, failure: aio.AioRpcError) -> Error:
+        """Return the typed error of a failure of the call."""
+        lost = failure.code() is grpc.StatusCode.INTERNAL and failure.details() == _LOST
+        known = self._code not in {None, grpc.StatusCode.OK}
+        return error_of(self if lost and known else failure)
+
+    def _note(self, call: Any) -> None:
+        # It is called for each status that is put there.
+        details = _known(call.details())
+        if self._code is None or self._details == _LOST:
+            self._code, self._details = _known(call.code()), details
+            self._metadata = _known(call.trailing_metadata())
+
+
+def _known(value: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns that has nothing to wait for."""
+    try:
+        value.send(None)
+    except StopIteration as stop:
+        known: T = stop.value
+        return known
+    raise RuntimeError("a call that has ended has no status")
+
+
+class BothWaysInterceptor(aio.StreamStreamClientInterceptor):
+    """Adds a token to calls, renews it while they last, and types their errors.
+
+    Args:
+        tokens: the source of tokens.
+        settings: settings of all calls.
+    """
+
+    def __init__(self, tokens: AsyncTokenSource, settings: Settings) -> None:
+        self._tokens = tokens
+        self._settings = settings
+
+    async def intercept_stream_stream(
+        self,
+        continuation: Continuation,
+        client_call_details: aio.ClientCallDetails,
+        request_iterator: Requests,
+    ) -> AsyncIterator[Any]:
+        """Make a call with a stream of requests, and one of responses."""
+        details, settings = client_call_details, self._settings
+        method = method_of(details)
+        repeats = settings.prepared_stream(method, request_iterator, details.timeout)
+        requests = AsyncRequestStream.of(request_iterator, partial(contract.check_request, method))
+        token = None
+        if wants_token(method, details.metadata):
+            token = await self._tokens.get()
+
+        async def attempt(token: str | None) -> Any:
+            attempt = requests.attempt()
+            if attempt is None:
+                return None
+            call = await continuation(with_token(details, repeats.remaining(), token), attempt)
+            requests.attach(call)
+            return call
+
+        first = await attempt(token)
+        renewals = _Renewals(self._tokens, method, requests, settings.timing)
+        return _responses(first, attempt, token, requests, renewals)
+
+
+async def _responses(
+    call: Any,
+    attempt: Callable[[str | None], Awaitable[Any]],
+    token: str | None,
+    requests: AsyncRequestStream,
+    renewals: "_Renewals",
+) -> AsyncIterator[Any]:
+    """Yield the responses of a call, which is made once more if its token is refused."""
+    try:
+        may_renew = token is not None
+        while True:
+            status = FirstStatus(call)
+            responses = aiter(call)
+            # The first response, or the end, shows whether the token was accepted.
+            first = await _outcome(anext(responses, None), status, requests)
+            if not isinstance(first, Error):
+                break
+            may_renew = may_renew and first.reason in RENEWABLE and token is not None
+            if not may_renew:
+                raise first
+            token = await renewals.other(token)
+            again = None if token is None else await attempt(token)
+            if again is None:
+                raise first
+            call, may_renew = again, False
+        requests.answered()
+        call.add_done_callback(lambda _call: requests.close())
+        async with renewals.while_open(token):
+            response = first
+            while response is not None:
+                yield response
+                response = await _outcome(anext(responses, None), status, requests)
+                if isinstance(response, Error):
+                    raise response
+    finally:
+        requests.close()
+
+
+async def _outcome(
+    response: Awaitable[T], status: FirstStatus, requests: AsyncRequestStream
+) -> T | Error:
+    """Return an error as a value: raised later, it does not show gRPC's traceback.
+
+    Raises:
+        Exception: what the requests come from has failed.
+    """
+    try:
+        return await response
+    except aio.AioRpcError as failure:
+        error = status.error(failure)
+    except asyncio.CancelledError:
+        if requests.failure is None:
+            raise
+        error = None
+    if requests.failure is not None:
+        raise requests.failure
+    assert error is not None  # noqa: S101 - for mypy
+    return error
+
+
+class _Renewals:
+    """Sends a stream of requests the next token before its own expires.
+
+    Args:
+        tokens: the source of tokens.
+        method: the path of the method.
+        requests: the requests of the call.
+        timing: when to ask for a token.
+    """
+
+    def __init__(
+        self,
+        tokens: AsyncTokenSource,
+        method: str,
+        requests: AsyncRequestStream,
+        timing: ClientTiming,
+    ) -> None:
+        self._tokens = tokens
+        self._method = method
+        self._requests = requests
+        self._timing = timing
+
+    async def other(self, refused: str | None) -> str | None:
+        """Return another token after one was refused; None if there is no other."""
+        return None if refused is None else await self._tokens.renew(refused)
+
+    @asynccontextmanager
+    async def while_open(self, token: str | None) -> AsyncIterator[None]:
+        """Renew while the block runs, where there will be another token than that of the call."""
+        if token is None or self._tokens.until_renewal() is None:
+            yield
+            return
+        task = asyncio.create_task(self._renew(token))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _renew(self, token: str) -> None:
+        pause = self._tokens.until_renewal()
+        while pause is not None and not await self._requests.wait_closed(pause):
+            try:
+                fresh = await self._tokens.get()
+            except Error as error:
+                if not is_transient(error):
+                    return  # the call ends with its token
+                pause = self._timing.longest_backoff
+                continue
+            if fresh is not None and fresh != token:
+                token = fresh
+                request = contract.renewal(self._method, token)
+                if request is None:
+                    return
+                with suppress(BrokenPipeError):
+                    await self._requests.send(request, urgent=True)
+            pause = self._tokens.until_renewal()

@@ -1,0 +1,83 @@
+"""The calls of the asyncio client that work inside resources."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from proa import v1
+from proa.aio.process import AsyncInput, AsyncProcess
+from proa.commands import CompletedCommand, command_spec, deadline, terminal_size
+from proa.timing import ClientTiming
+
+
+class AsyncInsideCalls:
+    """What a client does inside resources, as `proa.inside.InsideCalls`.
+
+    Args:
+        console: the stub of the service.
+        timing: durations.
+    """
+
+    def __init__(self, console: Any, timing: ClientTiming) -> None:
+        self._console = console
+        self._timing = timing
+
+    def exec(
+        self,
+        id: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        working_dir: str = "",
+        tty: bool = False,
+        size: tuple[int, int] | None = None,
+        stdin: AsyncInput = False,
+        timeout: timedelta | float | None = None,
+        detach: bool = False,
+    ) -> AsyncProcess:
+        """Return a command inside a resource, which begins with the block and ends with it.
+
+            async with client.exec("web", ["cat"], stdin=b"hello") as process:
+                async for output in process:
+                    print(output.data)
+            print(process.exit.code)
+
+        As `proa.Client.exec`; `stdin` is True, bytes or an asynchronous iterable of bytes.
+        """
+        start = v1.ExecStart(
+            id=id,
+            command=command_spec(argv, env, user, working_dir, timeout),
+            tty=tty,
+            size=terminal_size(size),
+            stdin=stdin is not False,
+            detach=detach,
+        )
+        return AsyncProcess(self._console.Exec, start, stdin)
+
+    async def run_command(
+        self,
+        id: str,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        working_dir: str = "",
+        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - of the command
+        max_output: int = 0,
+        check: bool = False,
+    ) -> CompletedCommand:
+        """Run a command inside a resource to its end, as `proa.Client.run_command` does.
+
+        done = await client.run_command("web", ["ls", "/"], check=True)
+        """
+        command = command_spec(argv, env, user, working_dir, timeout)
+        request = v1.RunCommandRequest(
+            id=id, command=command, stdin=input, max_output_bytes=max_output
+        )
+        response: v1.RunCommandResponse = await self._console.RunCommand(
+            request, timeout=deadline(command, self._timing)
+        )
+        done = CompletedCommand.of(argv, response)
+        return done.checked() if check else done

@@ -1,0 +1,128 @@
+"""The calls of the synchronous client that work inside resources."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from proa import v1
+from proa.commands import CompletedCommand, Input, command_spec, deadline, terminal_size
+from proa.process import Process
+from proa.timing import ClientTiming
+
+
+class InsideCalls:
+    """What a client does inside resources.
+
+    Args:
+        console: the stub of the service.
+        timing: durations.
+    """
+
+    def __init__(self, console: Any, timing: ClientTiming) -> None:
+        self._console = console
+        self._timing = timing
+
+    def exec(
+        self,
+        id: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        working_dir: str = "",
+        tty: bool = False,
+        size: tuple[int, int] | None = None,
+        stdin: Input = False,
+        timeout: timedelta | float | None = None,
+        detach: bool = False,
+    ) -> Process:
+        r"""Return a command inside a resource, which begins with the block and ends with it.
+
+            with client.exec("web", ["sh", "-c", "echo $WHO; exit 3"], env={"WHO": "me"}) as process:
+                for output in process:
+                    print("err" if output.is_stderr else "out", output.data)
+            print(process.exit.code)
+
+            with client.exec("web", ["sha256sum"], stdin=Path("image.raw").open("rb")) as process:
+                stdout, stderr = process.communicate()
+
+            with client.exec("web", ["sh"], stdin=True) as process:
+                process.write(b"hostname\n")
+                print(next(process).data)
+
+        A block that is left earlier kills the command with the processes of its group, where
+        `process.can_signal`. The token is renewed while the command runs.
+
+        Args:
+            id: id of the resource, as in all calls.
+            argv: the program and its arguments; no shell reads them.
+            env: variables of its environment, beside those that it has anyway.
+            user: USER, USER:GROUP or their numbers; default: that of the resource.
+            working_dir: where it runs; default: where the resource's own process does.
+            tty: whether it has a terminal, on which stdout and stderr are one.
+            size: rows and columns of the terminal.
+            stdin: what it reads: nothing; with True, what `write` is given; or bytes, a binary
+                file or an iterable of bytes, which a thread sends while the output is read.
+            timeout: how long it may run, in seconds: then it is killed.
+            detach: leave it running, without its output.
+
+        Raises:
+            TypeError: `argv` is one text.
+            proa.Error: when the block begins or the output is read: the command was not started,
+                or the call was ended.
+        """
+        start = v1.ExecStart(
+            id=id,
+            command=command_spec(argv, env, user, working_dir, timeout),
+            tty=tty,
+            size=terminal_size(size),
+            stdin=stdin is not False,
+            detach=detach,
+        )
+        return Process(self._console.Exec, start, stdin)
+
+    def run_command(
+        self,
+        id: str,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        working_dir: str = "",
+        timeout: timedelta | float | None = None,
+        max_output: int = 0,
+        check: bool = False,
+    ) -> CompletedCommand:
+        """Run a command inside a resource to its end, as `subprocess.run` does.
+
+            done = client.run_command("web", ["ls", "/"], check=True)
+            print(done.stdout.decode())
+
+        For long output, or much input, use `exec`.
+
+        Args:
+            id: id of the resource, as in all calls.
+            argv: the program and its arguments; no shell reads them.
+            input: its whole standard input, up to 512 KiB.
+            env: as in `exec`.
+            user: as in `exec`.
+            working_dir: as in `exec`.
+            timeout: how long it may run, in seconds: then it is killed, and `exit.timed_out` set.
+            max_output: bytes of stdout and of stderr to keep, up to 1 MiB; 0: 64 KiB.
+            check: whether a command that does not succeed is an error.
+
+        Raises:
+            TypeError: `argv` is one text.
+            proa.CommandFailed: `check`, and its exit code is not 0, or its timeout passed.
+            proa.Error: the command was not started, or its end is not known.
+        """
+        command = command_spec(argv, env, user, working_dir, timeout)
+        request = v1.RunCommandRequest(
+            id=id, command=command, stdin=input, max_output_bytes=max_output
+        )
+        response: v1.RunCommandResponse = self._console.RunCommand(
+            request, timeout=deadline(command, self._timing)
+        )
+        done = CompletedCommand.of(argv, response)
+        return done.checked() if check else done
