@@ -42,6 +42,7 @@ class Process(Iterator[Output]):
         self._source = source
         self._requests = RequestStream()
         self._call: Any = None
+        self._is_detached = start.detach
         self.pid = 0
         self.can_signal = False
         self.exit: Exit | None = None
@@ -74,6 +75,8 @@ class Process(Iterator[Output]):
         if self.exit is not None or self._start.detach:
             raise StopIteration
         response: v1.ExecResponse | None = next(self._call, None)
+        if response is None and self._is_detached:
+            raise StopIteration
         if response is None:
             raise cut_short()
         if not response.HasField("exit"):
@@ -120,6 +123,15 @@ class Process(Iterator[Output]):
             BrokenPipeError: the command has ended.
         """
         self._requests.send(v1.ExecRequest(signal=signal_name(signal)), urgent=True)
+
+    def detach(self) -> None:
+        """Leave it running, whatever becomes of the block: no more output comes then.
+
+        Raises:
+            BrokenPipeError: the command has ended.
+        """
+        self._is_detached = True
+        self._requests.send(v1.ExecRequest(detach=v1.ExecDetach()), urgent=True)
 
     def communicate(self) -> tuple[bytes, bytes]:
         """Return all that it still writes to its standard output and its standard error."""

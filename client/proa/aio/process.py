@@ -29,6 +29,7 @@ class AsyncProcess(AsyncIterator[Output]):
         self._requests = AsyncRequestStream()
         self._responses: AsyncIterator[v1.ExecResponse] | None = None
         self._feeding: asyncio.Task[None] | None = None
+        self._is_detached = start.detach
         self.pid = 0
         self.can_signal = False
         self.exit: Exit | None = None
@@ -63,6 +64,8 @@ class AsyncProcess(AsyncIterator[Output]):
         if self.exit is not None or self._start.detach:
             raise StopAsyncIteration
         response = await anext(self._responses, None)
+        if response is None and self._is_detached:
+            raise StopAsyncIteration
         if response is None:
             raise cut_short()
         if not response.HasField("exit"):
@@ -109,6 +112,15 @@ class AsyncProcess(AsyncIterator[Output]):
             BrokenPipeError: the command has ended.
         """
         await self._requests.send(v1.ExecRequest(signal=signal_name(signal)), urgent=True)
+
+    async def detach(self) -> None:
+        """Leave it running, whatever becomes of the block: no more output comes then.
+
+        Raises:
+            BrokenPipeError: the command has ended.
+        """
+        self._is_detached = True
+        await self._requests.send(v1.ExecRequest(detach=v1.ExecDetach()), urgent=True)
 
     async def communicate(self) -> tuple[bytes, bytes]:
         """Return all that it still writes to its standard output and its standard error."""

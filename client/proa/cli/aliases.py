@@ -25,11 +25,10 @@ ALIASES: Mapping[str, str] = {
 # Missing commands, with the engines' own in their place; "{}" stands for a name.
 _MISSING: Mapping[str, str] = {
     "logs": "docker logs {}, or virsh console {} for a virtual machine",
-    "exec": "docker exec -it {} COMMAND, or virsh console {} for a virtual machine",
     "network": "docker network, or virsh net-list and the like for virtual machines",
 }
 
-_FLAGS = {"-f", "--follow", "-t", "--timestamps", "--tty", "-i", "--interactive", "-it", "-ti"}
+_FLAGS = {"-f", "--follow", "-t", "--timestamps"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -72,6 +71,6 @@ def _missing(name: str, instead: str) -> Callable[[typer.Context], None]:
 
 
 def _name(arguments: Sequence[str]) -> str:
-    """Return the name among the arguments of docker logs or docker exec."""
+    """Return the name among the arguments of docker logs."""
     named = next((argument for argument in arguments if argument not in _FLAGS), "-")
     return "NAME" if named.startswith("-") else shlex.quote(named)

@@ -14,6 +14,7 @@ import proa
 from proa.cli import (
     aliases,
     audit,
+    exec_command,
     exits,
     images,
     inspect,
@@ -169,6 +170,7 @@ update.add_to(app)
 aliases.add_to(app)
 images.add_to(app)
 audit.add_to(app)
+exec_command.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")
 app.add_typer(snapshots.app, name="snapshot")

@@ -26,6 +26,8 @@ class Exit(IntEnum):
     UNAVAILABLE = 6
     CONFLICT = 7
     TIMED_OUT = 8
+    EXEC_FAILED = 125
+    NOT_EXECUTED = 126
     INTERRUPTED = 130
 
 
@@ -39,6 +41,8 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.UNAVAILABLE: "the daemon or an engine does not answer, or not in time",
     Exit.CONFLICT: "it exists already, or something else is under way",
     Exit.TIMED_OUT: "what was waited for did not come in time",
+    Exit.EXEC_FAILED: "any error of exec, whose other exit codes are those of the command",
+    Exit.NOT_EXECUTED: "what exec was to run is not there, or cannot be executed",
     Exit.INTERRUPTED: "ended with Ctrl-C",
 }
 
@@ -76,6 +80,12 @@ def code_for(error: proa.Error) -> Exit:
     """Return the exit code of an error."""
     kinds = (kind for kind in type(error).__mro__ if kind in _BY_KIND)
     return next((_BY_KIND[kind] for kind in kinds), Exit.OTHER)
+
+
+def code_of_exec(error: proa.Error) -> Exit:
+    """Return the exit code of an error of exec: none that the command may have as well."""
+    blamed = {violation.field for violation in error.violations}
+    return Exit.NOT_EXECUTED if "command.argv" in blamed else Exit.EXEC_FAILED
 
 
 def report(error: proa.Error, invocation: Invocation, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ here and nowhere else: other modules of the CLI do not write.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -80,6 +81,20 @@ def write_document(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()
+
+
+def write_bytes(data: bytes, *, err: bool = False) -> None:
+    """Write bytes of a command elsewhere, as they are: they are for whoever runs the command."""
+    stream = sys.stderr if err else sys.stdout
+    stream.buffer.write(data)
+    stream.flush()
+
+
+def drop_output() -> None:
+    """Let the rest of the output go: nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def on_terminal() -> bool:

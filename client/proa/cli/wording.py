@@ -8,6 +8,7 @@ from proa.cli.invocation import Invocation
 # Options of fields with another name: the one that was used, or else the first. Fields within a
 # field belong to the same option, unless they are listed.
 _OPTIONS = {
+    "argv": "command",
     "allow_missing": "missing_ok",
     "base.format": "base_format",
     "boot_order": "boot",
@@ -52,7 +53,7 @@ _OPTIONS = {
     "working_dir": "workdir",
 }
 # Fields that only contain others; no option sets them.
-_HOLDERS = re.compile(r"(?:(?:spec|container|domain|filter|resources)\.)*")
+_HOLDERS = re.compile(r"(?:(?:start|command|spec|container|domain|filter|resources)\.)*")
 COMMANDS_BY_RPC: Mapping[str, str] = {
     "CreateSnapshot": "proa snapshot create",
     "CreateToken": "proa login",
@@ -73,6 +74,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "RefreshToken": "proa login",
     "ResumeResource": "proa resume",
     "RevertSnapshot": "proa snapshot revert",
+    "Exec": "proa exec",
     "StartResource": "proa start",
     "StopResource": "proa stop",
     "RecreateContainer": "proa recreate",
@@ -87,7 +89,7 @@ _WORDS = re.compile(
     |(?P<protocol>\ and\ send\ it\ as\ 'authorization:[^']*')
     |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b(?:\ with\ the\ mask\ [a-z_]+)?
     |(?<![\w./:@-])
-    (?P<field>(?:spec|container|domain|filter)(?:(?:\[\w*\])?\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)
+    (?P<field>(?:command|spec|container|domain|filter)(?:(?:\[\w*\])?\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)
     (?![\w/@-]|\.\w)""",
     re.VERBOSE,
 )

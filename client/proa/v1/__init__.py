@@ -60,6 +60,7 @@ from proa.v1.command_pb2 import (
     TerminalSize,
 )
 from proa.v1.console_service_pb2 import (
+    ExecDetach,
     ExecRequest,
     ExecResponse,
     ExecStart,
@@ -764,6 +765,7 @@ __all__ = [
     "EngineRef",
     "EnvSecret",
     "ErrorReason",
+    "ExecDetach",
     "ExecRequest",
     "ExecResponse",
     "ExecStart",

@@ -30,6 +30,7 @@ class ExecRequest(_message.Message):
     RESIZE_FIELD_NUMBER: _builtins.int
     SIGNAL_FIELD_NUMBER: _builtins.int
     RENEW_FIELD_NUMBER: _builtins.int
+    DETACH_FIELD_NUMBER: _builtins.int
     stdin: _builtins.bytes
     """Bytes for the standard input.
     At most 65536 bytes.
@@ -55,6 +56,10 @@ class ExecRequest(_message.Message):
     def renew(self) -> _stream_pb2.TokenRenewal:
         """Another token."""
 
+    @_builtins.property
+    def detach(self) -> Global___ExecDetach:
+        """Leave it running: the call ends then, without `exit`, and so does its timeout."""
+
     def __init__(
         self,
         *,
@@ -64,16 +69,34 @@ class ExecRequest(_message.Message):
         resize: _command_pb2.TerminalSize | None = ...,
         signal: _builtins.str = ...,
         renew: _stream_pb2.TokenRenewal | None = ...,
+        detach: Global___ExecDetach | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_stdin", b"end_stdin", "message", b"message", "renew", b"renew", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detach", b"detach", "end_stdin", b"end_stdin", "message", b"message", "renew", b"renew", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_stdin", b"end_stdin", "message", b"message", "renew", b"renew", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detach", b"detach", "end_stdin", b"end_stdin", "message", b"message", "renew", b"renew", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "stdin", "end_stdin", "resize", "signal", "renew"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "stdin", "end_stdin", "resize", "signal", "renew", "detach"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___ExecRequest: _TypeAlias = ExecRequest  # noqa: Y015
+
+@_typing.final
+class ExecDetach(_message.Message):
+    """Says that a command is to be left running, with nobody who reads its output."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecDetach: _TypeAlias = ExecDetach  # noqa: Y015
 
 @_typing.final
 class ExecStart(_message.Message):

@@ -47,6 +47,9 @@ class RunningCommand(Protocol):
             CapabilityMissingError: `can_signal` is false.
         """
 
+    def detach(self) -> None:
+        """Leave it running when the block is left."""
+
     async def exit(self) -> CommandExit:
         """Return how it ended, once `output` has."""
 

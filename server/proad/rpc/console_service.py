@@ -38,13 +38,17 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
             await stream.send(v1.ExecResponse(started=started))
             if streams.detach:
                 return
-            async with beside(_feed(stream, running)):
-                async for output in running.output():
-                    if output.is_stderr:
-                        await stream.send(v1.ExecResponse(stderr=output.data))
-                    else:
-                        await stream.send(v1.ExecResponse(stdout=output.data))
-                exit = encode(v1.CommandExit, await command.exit())
+            try:
+                async with beside(_feed(stream, running)):
+                    async for output in running.output():
+                        if output.is_stderr:
+                            await stream.send(v1.ExecResponse(stderr=output.data))
+                        else:
+                            await stream.send(v1.ExecResponse(stdout=output.data))
+                    exit = encode(v1.CommandExit, await command.exit())
+            except _Detached:
+                running.detach()
+                return
             await stream.send(v1.ExecResponse(exit=exit))
 
     async def RunCommand(
@@ -60,6 +64,10 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
         return encode(v1.RunCommandResponse, result)
 
 
+class _Detached(Exception):  # noqa: N818 - no error, but what ends the block
+    """The caller leaves a command running."""
+
+
 async def _feed(stream: RequestStream, running: RunningCommand) -> None:
     """Pass to a command what the requests of its stream bring."""
     while (request := await stream.next()) is not None:
@@ -72,6 +80,8 @@ async def _feed(stream: RequestStream, running: RunningCommand) -> None:
                 await running.resize(decode(TerminalSize, size, prefix="resize"))
             case ("signal", name):
                 await running.signal(_signal(name))
+            case ("detach", _):
+                raise _Detached
             case (name, _):
                 raise InvalidArgumentError.of(name, "must be in the first message alone")
     await running.end_input()

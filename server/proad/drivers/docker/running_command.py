@@ -57,6 +57,7 @@ class ContainerCommand:
         self._frames = Frames()
         self._pieces: deque[CommandOutput] = deque()
         self._tasks: list[asyncio.Task[None]] = []
+        self._detached = streams.detach
         self.pid = 0
         self.can_signal = False
 
@@ -149,6 +150,10 @@ class ContainerCommand:
         if self._group is not None:
             self._group.signal(number)
 
+    def detach(self) -> None:
+        """Leave it running."""
+        self._detached = True
+
     async def exit(self) -> CommandExit:
         """Return how it ended."""
         pause = self._timing.first_check.total_seconds()
@@ -173,7 +178,7 @@ class ContainerCommand:
             self._stream.close()
         if self._group is None:
             return
-        if not self._streams.detach and not self._end.is_set():
+        if not self._detached and not self._end.is_set():
             self._group.signal(signal.SIGKILL)
         self._group.close()
         self._group = None

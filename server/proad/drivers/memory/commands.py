@@ -31,6 +31,7 @@ class MemoryCommand:
     Attributes:
         size: the size of its terminal.
         written: bytes that it wrote.
+        is_detached: whether nobody reads what it writes, and it outlives its block.
     """
 
     can_signal = True
@@ -43,6 +44,7 @@ class MemoryCommand:
         self._streams = streams
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue(_PIECES)
         self._output: asyncio.Queue[CommandOutput | None] = asyncio.Queue(_PIECES)
+        self.is_detached = streams.detach
         self._signal = 0
         self._task: asyncio.Task[int] | None = None
 
@@ -73,6 +75,10 @@ class MemoryCommand:
         """Send a signal to it, which ends it."""
         self.end(number)
 
+    def detach(self) -> None:
+        """Leave it running."""
+        self.is_detached = True
+
     async def exit(self) -> CommandExit:
         """Return how it ended."""
         if self._task is not None:
@@ -96,7 +102,7 @@ class MemoryCommand:
     async def say(self, text: bytes, *, is_stderr: bool = False) -> None:
         """Write to its standard output or its standard error."""
         self.written += len(text)
-        if not self._streams.detach:
+        if not self.is_detached:
             await self._output.put(CommandOutput(text, is_stderr and not self._streams.tty))
 
     @property
@@ -150,7 +156,7 @@ class MemoryCommands:
         finally:
             self.under_way.discard(command)
             watching.cancel()
-            if not streams.detach:
+            if not command.is_detached:
                 command.end()
 
 

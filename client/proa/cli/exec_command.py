@@ -1,0 +1,244 @@
+"""exec: a command inside a container or a virtual machine."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from queue import SimpleQueue
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
+
+import proa
+from proa.cli import exits
+from proa.cli import run_options as parse
+from proa.cli.invocation import Invocation
+from proa.cli.output import drop_output, write_bytes, write_json, write_line, write_warning
+from proa.cli.session import Id, Output, Session
+from proa.cli.terminal import DetachKeys, SignalledError, keys, raw, size_of
+from proa.cli.text import duration
+from proa.process import Process
+
+_READ = 64 * 2**10
+_SIGNALLED = 128
+_EPILOG = """\
+The exit code is that of the command; of one that a signal ended, 128 and the number of the signal.
+proa itself exits with 125 when it fails, whatever the reason, with 126 when the command is not
+there or cannot be executed, and with 130 when Ctrl-C ends it before the command runs.
+
+Without --tty, Ctrl-C and SIGTERM are passed on to the command; Ctrl-\\ ends proa, and the command
+with it. With --interactive and --tty all keys are the command's, but for --detach-keys."""
+
+
+class ExecCommand(TyperCommand):
+    """A command with exit codes of its own: all others may be those of what it runs."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except TyperException as error:
+            error.exit_code = exits.Exit.EXEC_FAILED
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except TyperException as error:
+            error.exit_code = exits.Exit.EXEC_FAILED
+            raise
+        except proa.Error as error:
+            session = ctx.find_object(Session)
+            exits.report(
+                error, Invocation.last(ctx), as_json=session is not None and session.as_json
+            )
+            raise typer.Exit(exits.code_of_exec(error)) from error
+        except (ValueError, OSError) as error:
+            write_line(f"Error: {error}", err=True)
+            raise typer.Exit(exits.Exit.EXEC_FAILED) from error
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command; what follows the id is the command to run."""
+    settings = {"allow_interspersed_args": False}
+    app.command("exec", cls=ExecCommand, context_settings=settings, epilog=_EPILOG)(exec)
+
+
+def exec(
+    ctx: typer.Context,
+    *,
+    id: Id,
+    command: Annotated[list[str], typer.Argument(metavar="CMD...", help="Command and arguments.")],
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Pass standard input on to it.")
+    ] = False,
+    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give it a terminal.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Leave it running in the background.")
+    ] = False,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Environment.")
+    ] = None,
+    user: Annotated[str, typer.Option("--user", "-u", help="USER[:GROUP].")] = "",
+    workdir: Annotated[str, typer.Option("--workdir", "-w", help="Folder to run in.")] = "",
+    timeout: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="TIME", help="Kill it after that, such as 30s."),
+    ] = None,
+    detach_keys: Annotated[
+        bytes,
+        typer.Option(parser=keys, metavar="KEYS", help="Keys that leave it running; empty: none."),
+    ] = "ctrl-p,ctrl-q",  # type: ignore[assignment] # the parser makes it bytes
+    output: Output = None,
+) -> None:
+    """Run a command inside a container or a virtual machine, as docker exec."""
+    session = Session.of(ctx, output)
+    if session.as_json and not detach:
+        raise typer.BadParameter("-o json goes with --detach alone: the output is the command's")
+    if interactive and detach:
+        raise typer.BadParameter("--interactive and --detach exclude each other")
+    terminal = Terminal.of(interactive=interactive, tty=tty)
+    with (
+        session.connect() as client,
+        client.exec(
+            id,
+            command[1:] if command[0] == "--" else command,
+            env=parse.environment(env),
+            user=user,
+            working_dir=workdir,
+            tty=tty,
+            size=terminal.size if tty else None,
+            stdin=interactive,
+            timeout=timeout,
+            detach=detach,
+        ) as process,
+    ):
+        if detach:
+            if session.as_json:
+                write_json({"pid": process.pid, "can_signal": process.can_signal}, indent=2)
+            return
+        code = terminal.run(process, detach_keys)
+    raise typer.Exit(code)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """What a command elsewhere is connected to.
+
+    Attributes:
+        stdin: descriptor of the standard input; None: it gets none.
+        is_raw: whether it is a terminal whose keys are passed on.
+        size: rows and columns of the terminal; None: there is none.
+    """
+
+    stdin: int | None
+    is_raw: bool
+    size: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, *, interactive: bool, tty: bool) -> "Terminal":
+        """Return what the options ask for.
+
+        Raises:
+            BadParameter: the standard input is to be the command's terminal, and is none.
+        """
+        stdin = sys.stdin.fileno() if interactive else None
+        if tty and stdin is not None and not os.isatty(stdin):
+            raise typer.BadParameter("--tty: the standard input is no terminal; leave it out")
+        return cls(stdin, tty and stdin is not None, size_of(1, 0))
+
+    def run(self, process: Process, detach_keys: bytes) -> int:
+        """Connect a command until it ends, and return the exit code for it."""
+        try:
+            if not self.is_raw or self.stdin is None:
+                with _forwarded(process, resizes=self.size is not None):
+                    return self._run(process, DetachKeys(b""))
+            with raw(self.stdin), _forwarded(process, signals=(), resizes=True):
+                return self._run(process, DetachKeys(detach_keys))
+        except SignalledError as error:
+            return _SIGNALLED + error.number
+        except BrokenPipeError:
+            drop_output()
+            return _SIGNALLED + signal.SIGPIPE
+
+    def _run(self, process: Process, detach_keys: DetachKeys) -> int:
+        if self.stdin is not None:
+            _thread(_feed, process, self.stdin, detach_keys)
+        for output in process:
+            write_bytes(output.data, err=output.is_stderr)
+        if process.exit is None:
+            return 0  # detached
+        if process.exit.timed_out:
+            write_warning("its timeout has passed: it was killed")
+        return process.exit.code
+
+
+def _feed(process: Process, stdin: int, detach_keys: DetachKeys) -> None:
+    """Pass on what comes on the standard input, until the command or the input ends."""
+    is_detached = False
+    # Not through `sys.stdin`, whose lock this thread would hold when the process ends.
+    with suppress(BrokenPipeError):
+        while data := _read(stdin):
+            typed, found = detach_keys.take(data)
+            if typed:
+                process.write(typed)
+            if found and is_detached:
+                process.close()  # the daemon does not answer
+            elif found:
+                process.detach()
+                is_detached = True
+        process.close_stdin()
+
+
+def _read(stdin: int) -> bytes:
+    try:
+        return os.read(stdin, _READ)
+    except OSError:
+        return b""  # a terminal that was hung up, or belongs to a job in the foreground
+
+
+def _thread(target: Any, *arguments: Any) -> None:
+    threading.Thread(target=target, args=arguments, name="proa-exec", daemon=True).start()
+
+
+@contextmanager
+def _forwarded(
+    process: Process,
+    *,
+    signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
+    resizes: bool,
+) -> Iterator[None]:
+    """Pass on signals to a command, and new sizes of the terminal, while the block runs."""
+    # A handler may interrupt what holds a lock; another thread sends what it notes.
+    noted: SimpleQueue[int | None] = SimpleQueue()
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        noted.put(number)
+
+    def send() -> None:
+        with suppress(BrokenPipeError):
+            while (number := noted.get()) is not None:
+                if number != signal.SIGWINCH:
+                    process.signal(number)
+                elif size := size_of(1, 0):
+                    process.resize(*size)
+
+    wanted = [*(signals if process.can_signal else ()), *((signal.SIGWINCH,) if resizes else ())]
+    before = {number: signal.signal(number, note) for number in wanted}
+    _thread(send)
+    if resizes:
+        noted.put(signal.SIGWINCH)  # it may have changed since the start
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        noted.put(None)
