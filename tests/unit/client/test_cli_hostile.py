@@ -75,7 +75,7 @@ COMMANDS = {
     "requests cancel": ["x"],
     "version": [],
     "logs": [HOSTILE],
-    "exec": [HOSTILE],
+    "exec": ["--detach", "x", "true"],
     "network": [HOSTILE],
 }  # fmt: skip
 
@@ -142,6 +142,10 @@ class Hostile(grpc.GenericRpcHandler):
 
         serialize = kind.SerializeToString
         parse = GetMessageClass(method.input_type).FromString
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                lambda requests, context: stream(next(requests), context), parse, serialize
+            )
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(stream, parse, serialize)
         return grpc.unary_unary_rpc_method_handler(unary, parse, serialize)
@@ -160,6 +164,11 @@ def responses(kind):
     elif kind is v1.PullImageResponse:
         yield v1.PullImageResponse(progress=filled(v1.PullProgress()))
         yield v1.PullImageResponse(image=filled(v1.Image()))
+    elif kind is v1.ExecResponse:
+        yield v1.ExecResponse(started=v1.ExecStarted(pid=1))
+        yield v1.ExecResponse(stdout=HOSTILE.encode())
+        yield v1.ExecResponse(stderr=HOSTILE.encode()[::-1])
+        yield v1.ExecResponse(exit=v1.CommandExit(signal=HOSTILE, timed_out=True))
     else:
         yield filled(kind())
 
@@ -268,12 +277,20 @@ def test_command_with_a_hostile_error_writes_printable_text_alone(run, hostile, 
     )
     result = run("--output", form, *command.split(), *COMMANDS[command])
 
-    assert result.exit_code == 2
+    assert result.exit_code == (125 if command == "exec" else 2)
     assert raw(result.output) == set()
     assert only_lines_of_ours(result.output)
     assert "gotcha" in result.stderr
-    if form == "json" and command not in {"logout", "logs", "exec", "network"}:
+    if form == "json" and command not in {"logout", "logs", "network"}:
         assert json.loads(result.stderr)["error"]["message"] == HOSTILE
+
+
+def test_exec_passes_the_output_of_the_command_on_as_it_is(run):
+    result = run("exec", "x", "true")
+    assert result.stdout_bytes == HOSTILE.encode()
+    ours = b"Warning: its timeout has passed: it was killed\n"
+    assert result.stderr_bytes == HOSTILE.encode()[::-1] + ours
+    assert result.exit_code == 128
 
 
 def test_table_and_line_with_markup_show_it_as_text(run):

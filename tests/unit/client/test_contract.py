@@ -16,6 +16,7 @@ def test_methods_yields_the_rpcs_of_all_services():
         for name in (
             "audit",
             "auth",
+            "console",
             "container",
             "domain",
             "host",

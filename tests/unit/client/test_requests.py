@@ -24,7 +24,8 @@ def stubs(client):
 
 def told(method, wrong):
     field = next(iter(method.input_type.fields), None)
-    example = f"v1.{method.name}Request({f'{field.name}=…' if field else ''})"
+    each = "an iterable of " if method.client_streaming else ""
+    example = f"{each}v1.{method.name}Request({f'{field.name}=…' if field else ''})"
     return f"{method.name} takes {example}, not {type(wrong).__name__}"
 
 
@@ -34,7 +35,7 @@ def test_call_with_something_else_than_its_request_raises_type_error(serve, smal
         tried = 0
         for method, call in stubs(client):
             for wrong in WRONG:
-                if type(wrong).__name__ == method.input_type.name:
+                if type(wrong).__name__ == method.input_type.name and not method.client_streaming:
                     continue
                 # A stream may tell when it is read.
                 with pytest.raises(TypeError, match=f"^{re.escape(told(method, wrong))}$"):
@@ -59,6 +60,26 @@ async def test_aio_call_with_something_else_than_its_request_raises_type_error(
     assert not aio_daemon.calls
 
 
+@pytest.mark.parametrize("wrong", WRONG)
+def test_stream_with_something_else_among_its_requests_raises_type_error(
+    serve, small_daemon, wrong
+):
+    with serve() as target, proa.connect(target, token="ours") as client:
+        exec: Any = client.console.Exec
+        with pytest.raises(TypeError, match=f"not {type(wrong).__name__}$"):
+            next(exec([wrong]))
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_aio_stream_with_something_else_among_its_requests_raises_type_error(
+    aio_target, wrong
+):
+    async with proa.aio.connect(aio_target, token="ours") as client:
+        exec: Any = client.console.Exec
+        with pytest.raises(TypeError, match=f"not {type(wrong).__name__}$"):
+            await anext(aiter(exec([wrong])))
+
+
 def test_type_error_of_a_password_in_place_of_the_request_hides_it(serve):
     with serve() as target, proa.connect(target) as client:
         create_token: Any = client.auth.CreateToken
@@ -77,6 +98,8 @@ def test_type_error_of_a_password_in_place_of_the_request_hides_it(serve):
         lambda client: next(client.watch("web")),
         lambda client: client.wait("web", "running"),
         lambda client: client.wait(1, removed=True),
+        lambda client: client.exec("web", "ls -l"),
+        lambda client: client.run_command("web", "ls -l"),
     ],
 )
 def test_other_wrong_arguments_raise_type_error(serve, small_daemon, call):
