@@ -31,7 +31,7 @@ class ClientTiming:
 
     login_timeout: float = 30.0
     renewal_margin: float = 60.0
-    renewal_check: float = 5.0
+    renewal_check: float = 2.0
     heartbeat: float = 15.0
     first_backoff: float = 0.1
     longest_backoff: float = 5.0
