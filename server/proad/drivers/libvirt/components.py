@@ -1,10 +1,12 @@
 """The components of the libvirt driver, and what connects them."""
 
+from proad.drivers.libvirt.agent.agent import GuestAgents
+from proad.drivers.libvirt.agent.commands import DomainCommands
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.create import DomainCreator
 from proad.drivers.libvirt.delete import DomainDeleter
 from proad.drivers.libvirt.errors import ENGINE
-from proad.drivers.libvirt.events import DomainEvent, DomainEvents
+from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
@@ -105,6 +107,9 @@ class LibvirtComponents:
             omissions,
             under_way,
         )
+        self.commands = DomainCommands(
+            GuestAgents(self.connection, self._reader, omissions, timing.agent)
+        )
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.state_only:
@@ -112,6 +117,8 @@ class LibvirtComponents:
         else:
             self._reader.forget(event.id)
         translated = event.translated()
+        if event.kind is EventKind.AGENT or translated.ended:
+            self.commands.forget(event.id)
         if translated.ended:
             self.stats.forget(event.id)
         self.events.publish(event)
@@ -120,4 +127,5 @@ class LibvirtComponents:
     def _on_loss(self) -> None:
         self.subscriptions.end("the connection was lost")
         self._reader.forget_all()
+        self.commands.forget_all()
         self.host.forget()

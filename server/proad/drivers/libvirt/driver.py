@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import Never, Self
@@ -15,6 +15,8 @@ from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.drivers.records import LocalVolumeRecords
 from proad.errors import redacted
 from proad.model import (
+    CommandSpec,
+    CommandStreams,
     DeleteOptions,
     DomainDocument,
     DomainFacts,
@@ -48,6 +50,7 @@ from proad.ports import (
     JudgeXml,
     OnEvent,
     OnStep,
+    RunningCommand,
     at_once,
     ignore,
     unannounced,
@@ -62,7 +65,8 @@ MEDIA_DIRS = ("/srv",)
 class LibvirtDriver:
     """Controls the domains of one libvirtd.
 
-    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates and Stats.
+    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats and
+    Commands.
 
     Args:
         uri: libvirt's connection URI.
@@ -121,6 +125,7 @@ class LibvirtDriver:
     ) -> None:
         """Close the connections; domains run on."""
         self._parts.subscriptions.end("the driver is closed")
+        await self._parts.commands.close()
         await self._parts.connection.close()
 
     # Driver
@@ -317,3 +322,11 @@ class LibvirtDriver:
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
         """Return a sample of each of these domains that runs."""
         return await self._parts.stats.stats(ids)
+
+    # Commands
+
+    def start_command(
+        self, id: str, spec: CommandSpec, streams: CommandStreams
+    ) -> AbstractAsyncContextManager[RunningCommand]:
+        """Start a command by the guest agent of a domain."""
+        return self._parts.commands.start(id, spec, streams)

@@ -101,6 +101,29 @@ class CatalogTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentTiming:
+    """Commands, and the guest agents that run them.
+
+    Attributes:
+        answer: limit of an agent's answer, in whole seconds. libvirt adds five after one that came
+            too late.
+        turn: limit of a few requests in a row, with the wait for those before.
+        first_look: time between the begin of a program, or news of it, and the next look at it;
+            doubled for each look without news.
+        longest_pause: at most between two of these.
+        program: limit of a program of ours in a guest, and of the begin of a command.
+        leave: how long somebody who leaves a command waits until it is killed; that goes on.
+    """
+
+    answer: timedelta = timedelta(seconds=10)
+    turn: timedelta = timedelta(seconds=30)
+    first_look: timedelta = timedelta(milliseconds=10)
+    longest_pause: timedelta = timedelta(milliseconds=500)
+    program: timedelta = timedelta(seconds=30)
+    leave: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LibvirtTiming:
     """Durations of all components.
 
@@ -110,6 +133,7 @@ class LibvirtTiming:
         stats: of statistics.
         resize: of updates of memory.
         catalog: of the records of volumes.
+        agent: of commands in guests.
         poll_interval: time between two polls for changes that libvirt has no event of.
     """
 
@@ -118,4 +142,5 @@ class LibvirtTiming:
     stats: SampleTiming = SampleTiming()
     resize: ResizeTiming = ResizeTiming()
     catalog: CatalogTiming = CatalogTiming()
+    agent: AgentTiming = AgentTiming()
     poll_interval: timedelta = timedelta(seconds=10)

@@ -1,0 +1,1 @@
+"""The guest agents of domains, and the commands that they run."""

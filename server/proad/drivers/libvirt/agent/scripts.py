@@ -1,0 +1,102 @@
+"""What is run by the shells of guests: POSIX alone, and without variables, which might be the
+command's own.
+"""
+
+SHELL = "/bin/sh"
+
+PROBE = r"""
+command -v setsid || echo
+cat /proc/$$/environ 2>/dev/null || env | tr '\n' '\0'
+"""
+"""Say what there is to begin a session with, and the environment of the agent."""
+
+NO_PROGRAM = b"no program\n"
+NO_FOLDER = b"no folder\n"
+
+_FIND = r"""
+case $PROGRAM in
+*/*) [ -f "$PROGRAM" ] && [ -x "$PROGRAM" ] ;;
+*) (
+    IFS=:
+    set -f
+    for at in $PATH; do [ -f "${at:-.}/$PROGRAM" ] && [ -x "${at:-.}/$PROGRAM" ] && exit; done
+    exit 1
+) ;;
+esac || { echo no program; exit; }
+"""
+
+_FOLDER = r"""
+(umask 077 && command -p mkdir "$1") || { echo no folder; exit; }
+"""
+
+_INPUT = r"""
+exec <"$1/0"
+"""
+
+# The file of the standard output comes last: once it is there, the command is about to begin.
+_BEGIN = r"""
+exec 2>"$1/2" >"$1/1"
+shift
+"""
+
+# Whoever leads a session already must not begin another: setsid would take another process for it.
+_IN_SESSION = r"""
+kill -0 -$$ 2>/dev/null && shift
+"""
+
+_EXECUTE = r"""
+exec "$@"
+"""
+
+MAKE_FOLDER = _FOLDER
+"""Make the folder $1."""
+
+END = r"""
+[ -z "$2" ] || kill -KILL "-$2" 2>/dev/null || kill -KILL "$2" 2>/dev/null
+[ -z "$1" ] || rm -rf "$1"
+"""
+"""Kill the process $2 with its group, and remove the folder $1; either may be empty."""
+
+SIGNAL = r"""
+kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"
+"""
+"""Send the signal $1 to the group $2, or to the process if that leads none yet."""
+
+# What a shell begins beside itself ignores SIGINT and SIGQUIT.
+_DETACH = r"""
+"$@" </dev/null >/dev/null 2>&1 &
+echo $!
+"""
+
+
+def run(*, session: bool, input: bool) -> str:
+    """Return the script that becomes a command, with its output in files of the folder $1.
+
+    Args:
+        session: whether $2 is setsid, so that the command leads a group of its own; the command
+            comes after that.
+        input: whether the folder is there, with its standard input in it.
+    """
+    return "".join(
+        (
+            _find("$3" if session else "$2"),
+            _INPUT if input else _FOLDER,
+            _BEGIN,
+            _IN_SESSION if session else "",
+            _EXECUTE,
+        )
+    )
+
+
+def detach(*, session: bool) -> str:
+    """Return the script that leaves a command behind, and says its process id.
+
+    Args:
+        session: whether $1 is setsid; the command comes after that.
+    """
+    return _find("$2" if session else "$1") + _DETACH
+
+
+def _find(program: str) -> str:
+    """Return the part that ends a script whose program is not there."""
+    return _FIND.replace("$PROGRAM", program)
