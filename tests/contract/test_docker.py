@@ -11,6 +11,7 @@ import pytest
 from docker.errors import NotFound
 
 from contract.attachments import AttachmentsContract
+from contract.commands import CommandEndsContract, CommandsContract
 from contract.containers import IMAGE, ContainersContract
 from contract.docker_harness import DockerHarness
 from contract.driver_watcher import DriverWatcher
@@ -122,6 +123,9 @@ class TestDockerRecovery(OnDocker, ContainerRecoveryContract): ...
 
 
 class TestDockerStats(OnDocker, StatsContract): ...
+
+
+class TestDockerCommands(OnDocker, CommandsContract, CommandEndsContract): ...
 
 
 class TestDockerEnds(OnDocker):

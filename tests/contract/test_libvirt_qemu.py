@@ -8,6 +8,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from contract.commands import CommandEndsContract, CommandsContract
 from contract.domain_harness import QemuHarness
 from contract.domain_xml import DomainXmlContract
 from contract.domains import DomainsContract
@@ -122,3 +123,6 @@ class TestLibvirtQemuRecovery(OnQemu, DomainRecoveryContract): ...
 
 
 class TestLibvirtQemuStats(OnQemu, StatsContract): ...
+
+
+class TestLibvirtQemuCommands(OnQemu, CommandsContract, CommandEndsContract): ...

@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from contract.attachments import AttachmentsContract
+from contract.commands import CommandsContract
 from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domain_xml import DomainXmlContract
 from contract.domains import MEMORY, DomainsContract, new_disk
@@ -164,6 +165,9 @@ class TestMemoryContainerEvents(OnMemoryContainers, EventsContract): ...
 class TestMemoryContainerStats(OnMemoryContainers, StatsContract): ...
 
 
+class TestMemoryContainerCommands(OnMemoryContainers, CommandsContract): ...
+
+
 class TestMemoryDomainLifecycle(OnMemoryDomains, LifecycleContract): ...
 
 
@@ -220,6 +224,9 @@ class TestMemoryDomainEvents(
 
 
 class TestMemoryDomainStats(OnMemoryDomains, StatsContract): ...
+
+
+class TestMemoryDomainCommands(OnMemoryDomains, CommandsContract): ...
 
 
 class TestMemoryContainerRecovery(OnMemoryContainers, ContainerRecoveryContract): ...

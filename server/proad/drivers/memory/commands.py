@@ -46,11 +46,14 @@ class MemoryCommand:
         self._output: asyncio.Queue[CommandOutput | None] = asyncio.Queue(_PIECES)
         self.is_detached = streams.detach
         self._signal = 0
-        self._task: asyncio.Task[int] | None = None
+        self._task: asyncio.Future[int] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     def start(self, program: Program) -> None:
         """Start it."""
-        self._task = asyncio.create_task(self._run(program))
+        self._task = asyncio.ensure_future(program(self, self.spec.argv))
+        # Also where it was ended before its first step.
+        self._task.add_done_callback(self._end_output)
 
     async def output(self) -> AsyncIterator[CommandOutput]:
         """Yield what it writes."""
@@ -114,12 +117,8 @@ class MemoryCommand:
     def _over(self) -> bool:
         return self._task is None or self._task.done()
 
-    async def _run(self, program: Program) -> int:
-        try:
-            return await program(self, self.spec.argv)
-        finally:
-            ending = asyncio.create_task(self._output.put(None))
-            await asyncio.shield(ending)
+    def _end_output(self, _: object) -> None:
+        self._ending = asyncio.create_task(self._output.put(None))
 
 
 class MemoryCommands:
@@ -201,6 +200,19 @@ async def _false(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa:
     return 1
 
 
+async def _env(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - as above
+    for name, value in command.spec.env.items():
+        await command.say(f"{name}={value}\n".encode())
+    return 0
+
+
+async def _seq(command: MemoryCommand, argv: tuple[str, ...]) -> int:
+    text = "".join(f"{each}\n" for each in range(1, int(argv[1]) + 1)).encode()
+    for start in range(0, len(text), PIECE):
+        await command.say(text[start : start + PIECE])
+    return 0
+
+
 async def _stty(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - as above
     await command.say(f"{command.size.rows} {command.size.columns}\n".encode())
     return 0
@@ -238,8 +250,10 @@ async def _script(command: MemoryCommand, text: str) -> int | None:
 _PROGRAMS: dict[str, Program] = {
     "cat": _cat,
     "echo": _echo,
+    "env": _env,
     "false": _false,
     "head": _head,
+    "seq": _seq,
     "sh": _sh,
     "sleep": _sleep,
     "stty": _stty,

@@ -1,0 +1,143 @@
+"""An agent whose answers its guest makes up."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from integration.libvirt.conftest import URI
+from integration.libvirt.guests import Guests
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.timing import AgentTiming, LibvirtTiming
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    EngineTimedOutError,
+    ProaError,
+)
+from proad.model import CommandSpec, CommandStreams
+
+pytestmark = pytest.mark.libvirt
+
+IMPATIENT = LibvirtTiming(
+    agent=AgentTiming(answer=timedelta(seconds=5), program=timedelta(seconds=5))
+)
+
+# Takes the place of the agent, and answers from files: number N for what follows the N-th
+# guest-info.
+_AGENT = r"""
+kill $(pidof qemu-ga)
+for port in /sys/class/virtio-ports/*; do
+    [ "$(cat "$port/name")" = org.qemu.guest_agent.0 ] && break
+done
+port=/dev/${port##*/}
+until exec 3<>"$port"; do sleep 0.1; done
+while :; do echo IMPOSTOR; sleep 1; done >/dev/ttyS0 &
+n=0
+while read -r line <&3; do
+    case $line in
+        *guest-sync*) id=${line##*:}; echo "{\"return\": ${id%%\}*}}" >&3; continue ;;
+        *guest-info*) n=$((n + 1)); command=info ;;
+        *guest-exec-status*) command=status ;;
+        *guest-exec*) command=exec ;;
+        *guest-file-open*) command=open ;;
+        *guest-file-read*) command=read ;;
+        *) command=other ;;
+    esac
+    if [ -e /answers/$n.$command ]; then cat /answers/$n.$command >&3
+    else cat /answers/$command >&3; fi
+done
+"""
+_ALL = (
+    "guest-exec",
+    "guest-exec-status",
+    "guest-file-open",
+    "guest-file-read",
+    "guest-file-write",
+    "guest-file-seek",
+    "guest-file-close",
+)
+_NO_FILES = [{"name": each, "enabled": True} for each in _ALL[:2]]
+_USUAL = {
+    "info": {"supported_commands": [{"name": each, "enabled": True} for each in _ALL]},
+    "exec": {"pid": 7},
+    "status": {"exited": False},
+    "open": 1000,
+    "read": {"count": 0, "buf-b64": "", "eof": True},
+    "other": {},
+}
+_BASE64 = "QUFB"  # of three bytes
+# Each with the error that it ends in.
+_ANSWERS: tuple[tuple[dict[str, Any], type[ProaError]], ...] = (
+    (
+        {"info": {"supported_commands": [[], 5, {"name": 3, "enabled": "x"}]}},
+        CapabilityMissingError,
+    ),
+    ({"info": []}, CapabilityMissingError),
+    ({"info": {"supported_commands": [[]] * 20_000}}, EngineConflictError),
+    ({"exec": {"pid": -5}}, EngineConflictError),
+    ({"exec": {"pid": 2**70}}, EngineConflictError),
+    ({"exec": "no"}, EngineConflictError),
+    ({"status": {"exited": True, "exitcode": 0, "out-data": "%%%"}}, EngineConflictError),
+    ({"status": {"exited": True, "exitcode": 0, "out-data": [1]}}, EngineConflictError),
+    ({"status": {"exited": True, "out-data": _BASE64 * 200_000}}, EngineConflictError),
+    ({"status": {"exited": "yes"}}, EngineTimedOutError),
+    # Without files the agent keeps the output.
+    (
+        {"info": {"supported_commands": _NO_FILES}, "status": {"exited": True}},
+        EngineConflictError,
+    ),
+    (
+        {
+            "info": {"supported_commands": _NO_FILES},
+            "status": {"exited": True, "exitcode": 0, "out-truncated": True},
+        },
+        EngineConflictError,
+    ),
+)
+
+
+async def _run(driver: LibvirtDriver, id: str, script: str, input: bytes | None = None) -> bytes:
+    out = b""
+    spec = CommandSpec(argv=("sh", "-c", script))
+    async with driver.start_command(id, spec, CommandStreams(input=input)) as command:
+        async for piece in command.output():
+            out += piece.data
+        await command.exit()
+    return out
+
+
+async def _put(driver: LibvirtDriver, id: str, path: str, text: str) -> None:
+    assert len(text) < 10**6
+    script = f"mkdir -p /answers; cat >{path}; wc -c <{path}"
+    assert int(await _run(driver, id, script, text.encode())) == len(text)
+
+
+async def _replace_agent(driver: LibvirtDriver, guests: Guests, id: str) -> None:
+    """Let the guest's own program be its agent."""
+    await _put(driver, id, "/impostor", _AGENT)
+    for command, answer in _USUAL.items():
+        await _put(driver, id, f"/answers/{command}", json.dumps({"return": answer}) + "\n")
+    spec = CommandSpec(argv=("sh", "/impostor"))
+    async with driver.start_command(id, spec, CommandStreams(detach=True)):
+        pass
+    await guests.hear(id, rb"IMPOSTOR")
+
+
+@pytest.mark.timeout(400)  # emulated, on a machine that may be busy
+async def test_answers_that_are_made_up_end_in_errors(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot()
+    for number, (answers, _) in enumerate(_ANSWERS, start=1):
+        for command, answer in answers.items():
+            text = json.dumps({"return": answer}) + "\n"
+            await _put(driver, guest.id, f"/answers/{number}.{command}", text)
+    await _replace_agent(driver, guests, guest.id)
+    for answers, expected in _ANSWERS:
+        # One that knows nothing of the guest yet, and asks for what the agent can do.
+        async with LibvirtDriver(URI, virt_type="qemu", timing=IMPATIENT) as stranger:
+            with pytest.raises(ProaError) as raised:
+                async with asyncio.timeout(60):
+                    await _run(stranger, guest.id, "true")
+        assert isinstance(raised.value, expected), (answers, raised.value)
