@@ -118,7 +118,7 @@ class LibvirtComponents:
             self._reader.forget(event.id)
         translated = event.translated()
         if event.kind is EventKind.AGENT or translated.ended:
-            self.commands.forget(event.id)
+            self.commands.tools.forget(event.id)
         if translated.ended:
             self.stats.forget(event.id)
         self.events.publish(event)
@@ -127,5 +127,5 @@ class LibvirtComponents:
     def _on_loss(self) -> None:
         self.subscriptions.end("the connection was lost")
         self._reader.forget_all()
-        self.commands.forget_all()
+        self.commands.tools.forget_all()
         self.host.forget()

@@ -112,6 +112,7 @@ class AgentTiming:
             doubled for each look without news.
         longest_pause: at most between two of these.
         program: limit of a program of ours in a guest, and of the begin of a command.
+        clean_up: how long a command in a paused guest waits to be killed.
         leave: how long somebody who leaves a command waits until it is killed; that goes on.
     """
 
@@ -120,6 +121,7 @@ class AgentTiming:
     first_look: timedelta = timedelta(milliseconds=10)
     longest_pause: timedelta = timedelta(milliseconds=500)
     program: timedelta = timedelta(seconds=30)
+    clean_up: timedelta = timedelta(minutes=5)
     leave: timedelta = timedelta(seconds=1)
 
 

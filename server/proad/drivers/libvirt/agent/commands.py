@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -13,15 +13,14 @@ from proad.drivers.libvirt.agent import scripts
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.captured_command import CapturedCommand
 from proad.drivers.libvirt.agent.filed_command import FiledCommand, no_program
-from proad.drivers.libvirt.agent.poller import DomainPoller, Helper
+from proad.drivers.libvirt.agent.programs import GuestPrograms
 from proad.drivers.libvirt.agent.running_command import DomainCommand
-from proad.drivers.libvirt.agent.talk import AgentRefusedError, Ended, Talk
-from proad.drivers.libvirt.agent.tools import EXECUTE, FILES, GuestTools
+from proad.drivers.libvirt.agent.talk import AgentRefusedError, GuestPausedError, Talk
+from proad.drivers.libvirt.agent.tools import GuestTools, KnownTools
 from proad.drivers.libvirt.errors import ENGINE
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
-    EngineTimedOutError,
     InvalidArgumentError,
     ProaError,
 )
@@ -30,10 +29,8 @@ from proad.model import CommandSpec, CommandStreams
 # What is longer goes into a file, in pieces.
 _LONGEST_INPUT = 16 * 2**10
 _PIECE = 48 * 2**10
-_LONGEST_PID = 20
+_LONGEST_PID = 18  # digits
 _LONGEST_TEXT = 1000
-
-T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -43,27 +40,22 @@ class DomainCommands:
 
     Args:
         agents: the guest agents.
+
+    Attributes:
+        tools: what is known of guests.
     """
 
     def __init__(self, agents: GuestAgents) -> None:
         self._agents = agents
         self._timing = agents.timing
-        self._tools: dict[str, GuestTools] = {}
-        self._pollers: dict[str, DomainPoller] = {}
+        self._programs = GuestPrograms(agents)
+        self.tools = KnownTools(agents, self._programs)
         self._endings: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Wait a moment for what is being cleaned up."""
         if self._endings:
             await asyncio.wait(self._endings, timeout=self._timing.leave.total_seconds())
-
-    def forget(self, id: str) -> None:
-        """Forget what the guest of a domain has: there may be another one."""
-        self._tools.pop(id, None)
-
-    def forget_all(self) -> None:
-        """Forget what all guests have."""
-        self._tools.clear()
 
     @asynccontextmanager
     async def start(
@@ -72,7 +64,7 @@ class DomainCommands:
         """Start a command; see `ports.Commands`."""
         _check(spec, streams)
         await self._agents.check(id)
-        tools = await self._tools_of(id)
+        tools = await self.tools.of(id)
         env = tools.with_variables(spec.env)
         if spec.timeout is not None and not tools.setsid:
             raise CapabilityMissingError(
@@ -94,30 +86,6 @@ class DomainCommands:
             if not command.is_over:
                 await asyncio.wait({ending}, timeout=self._timing.leave.total_seconds())
 
-    async def _tools_of(self, id: str) -> GuestTools:
-        """Return what a guest has to run commands with.
-
-        Raises:
-            CapabilityMissingError: its agent runs none.
-        """
-        if (known := self._tools.get(id)) is not None:
-            return known
-        has = await self._agents.talk(id, Talk.commands)
-        if not has >= EXECUTE:
-            raise CapabilityMissingError(
-                "commands inside a domain whose guest agent has guest-exec turned off",
-                driver=ENGINE,
-                hint="allow guest-exec, guest-exec-status and the guest-file commands in the "
-                "agent's configuration in the guest, such as /etc/sysconfig/qemu-ga",
-            )
-        tools = GuestTools()
-        if has >= FILES:
-            # Without a shell the agent refuses.
-            with suppress(AgentRefusedError):
-                tools = GuestTools.found(await self._help(id, scripts.PROBE))
-        self._tools[id] = tools
-        return tools
-
     async def _begin(
         self,
         id: str,
@@ -137,18 +105,17 @@ class DomainCommands:
             if has_file := input is not None and len(input) > _LONGEST_INPUT:
                 await self._fill(id, folder, input or b"")
             script = scripts.run(session=bool(tools.setsid), input=has_file)
-            pid = await self._execute(
+            pid = await self._programs.execute(
                 id,
                 scripts.SHELL,
                 ["-c", script, "sh", folder, *tools.words(spec.argv)],
                 env=env,
                 input=None if has_file else input,
             )
-            poller = self._poller(id)
             group = partial(self._signal, id, pid) if tools.setsid else None
-            command.follow(pid, group, poller.wake)
-            poller.follow(command)
-            await self._in_time("the begin of the command", command.begun)
+            command.follow(pid, group, partial(self._programs.wake, id))
+            self._programs.follow(id, command)
+            await self._programs.in_time("the begin of the command", command.begun)
         except BaseException:
             self._later(self._end(id, command))
             raise
@@ -159,7 +126,7 @@ class DomainCommands:
     ) -> DomainCommand:
         """Return a command that was begun without a shell."""
         try:
-            pid = await self._execute(
+            pid = await self._programs.execute(
                 id,
                 spec.argv[0],
                 spec.argv[1:],
@@ -172,7 +139,7 @@ class DomainCommands:
         command: DomainCommand = DomainCommand() if streams.detach else CapturedCommand()
         command.follow(pid, None)
         if not streams.detach:
-            self._poller(id).follow(command)
+            self._programs.follow(id, command)
         return command
 
     async def _detached(
@@ -180,21 +147,19 @@ class DomainCommands:
     ) -> DomainCommand:
         """Return a command that was left running."""
         script = scripts.detach(session=bool(tools.setsid))
-        said = await self._help(id, script, *tools.words(spec.argv), env=env)
+        said = await self._programs.help(id, script, *tools.words(spec.argv), env=env)
         if said.output == scripts.NO_PROGRAM:
             raise no_program()
-        try:
-            pid = int(said.output[:_LONGEST_PID])
-        except ValueError:
+        if not (pid := _number(said.output)):
             text = said.error.decode(errors="replace")[:_LONGEST_TEXT].strip()
-            raise EngineConflictError(ENGINE, f"the command did not begin ({text})") from None
+            raise EngineConflictError(ENGINE, f"the command did not begin ({text})")
         command = DomainCommand()
         command.follow(pid, partial(self._signal, id, pid) if tools.setsid else None)
         return command
 
     async def _fill(self, id: str, folder: str, input: bytes) -> None:
         """Make a folder with a standard input in it."""
-        made = await self._help(id, scripts.MAKE_FOLDER, folder)
+        made = await self._programs.help(id, scripts.MAKE_FOLDER, folder)
         if made.output or made.code:
             raise EngineConflictError(ENGINE, "the guest has no room for the input")
         handle = await self._agents.talk(id, lambda talk: talk.open(f"{folder}/0", "w"))
@@ -205,47 +170,9 @@ class DomainCommands:
         finally:
             await self._agents.talk(id, lambda talk: talk.close(handle))
 
-    async def _execute(
-        self,
-        id: str,
-        path: str,
-        args: Sequence[str],
-        *,
-        env: Sequence[str] | None = None,
-        input: bytes | None = None,
-        capture: bool = True,
-    ) -> int:
-        def say(talk: Talk) -> int:
-            return talk.execute(path, args, env=env, input=input, capture=capture)
-
-        return await self._agents.talk(id, say)
-
-    async def _help(
-        self, id: str, script: str, *args: str, env: Sequence[str] | None = None
-    ) -> Ended:
-        """Return how a script of ours ended."""
-        pid = await self._execute(id, scripts.SHELL, ["-c", script, "sh", *args], env=env)
-        return await self._end_of(id, pid)
-
-    async def _end_of(self, id: str, pid: int) -> Ended:
-        """Return how a program ended, which must do so soon."""
-        helper, poller = Helper(pid), self._poller(id)
-        poller.follow(helper)
-        try:
-            return await self._in_time("a program in the guest", helper.ended)
-        finally:
-            poller.leave(helper)
-
-    async def _in_time(self, what: str, future: asyncio.Future[T]) -> T:
-        try:
-            async with asyncio.timeout(self._timing.program.total_seconds()):
-                return await future
-        except TimeoutError:
-            raise EngineTimedOutError(ENGINE, what) from None
-
     async def _signal(self, id: str, pid: int, number: int) -> None:
         """Send a signal to a group; ignore that it is gone."""
-        await self._help(id, scripts.SIGNAL, str(number), str(pid))
+        await self._programs.help(id, scripts.SIGNAL, str(number), str(pid))
 
     async def _end_when_begun(self, id: str, beginning: asyncio.Future[DomainCommand]) -> None:
         with suppress(ProaError):
@@ -253,7 +180,7 @@ class DomainCommands:
 
     async def _end(self, id: str, command: DomainCommand) -> None:
         """Kill a command unless it has ended or is detached, and remove its files."""
-        self._poller(id).leave(command)
+        await self._programs.leave(id, command)
         if isinstance(command, FiledCommand):
             await self._clean_up(id, command)
 
@@ -268,19 +195,18 @@ class DomainCommands:
             return talk.execute(scripts.SHELL, ["-c", scripts.END, "sh", command.folder, pid])
 
         try:
-            await self._end_of(id, await self._agents.talk(id, say))
+            async with asyncio.timeout(self._timing.clean_up.total_seconds()):
+                while True:
+                    with suppress(GuestPausedError):
+                        await self._programs.end_of(id, await self._agents.talk(id, say))
+                        break
+                    await asyncio.sleep(self._timing.longest_pause.total_seconds())
             if kill:
-                await self._end_of(id, command.pid)
-        except ProaError as error:
+                await self._programs.end_of(id, command.pid)
+        except (ProaError, TimeoutError) as error:
             _log.warning(
                 "command left in guest", domain=id, folder=command.folder, error=str(error)
             )
-
-    def _poller(self, id: str) -> DomainPoller:
-        if (poller := self._pollers.get(id)) is None:
-            poller = DomainPoller(self._agents, id, partial(self._pollers.pop, id, None))
-            self._pollers[id] = poller
-        return poller
 
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do what must be done though nobody waits for it."""
@@ -288,6 +214,12 @@ class DomainCommands:
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         return task
+
+
+def _number(text: bytes) -> int:
+    """Return a process id; 0: there is none."""
+    digits = text.strip()
+    return int(digits) if digits.isdigit() and len(digits) <= _LONGEST_PID else 0
 
 
 def _check(spec: CommandSpec, streams: CommandStreams) -> None:

@@ -62,6 +62,7 @@ class DomainPoller:
         self._on_idle = on_idle
         self._followed: dict[Followed, None] = {}
         self._wanted = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, program: Followed) -> None:
@@ -75,6 +76,11 @@ class DomainPoller:
     def leave(self, program: Followed) -> None:
         """Look at a program no more."""
         self._followed.pop(program, None)
+
+    async def settled(self) -> None:
+        """Wait until the look under way has ended."""
+        async with self._looking:
+            pass
 
     def wake(self) -> None:
         """Look soon."""
@@ -98,14 +104,13 @@ class DomainPoller:
 
     async def _look(self, program: Followed) -> bool:
         """Look at a program; return whether there was news."""
+        if program.is_over:
+            self.leave(program)
         if program not in self._followed or (question := program.question()) is None:
             return False
         try:
-            answer = await self._agents.talk(self._id, question)
-            news = program in self._followed and answer()
-            if program.is_over:
-                self.leave(program)
-            return news  # noqa: TRY300 - what fails is above
+            async with self._looking:
+                return (await self._agents.talk(self._id, question))()
         except GuestPausedError:
             program.paused()
         except ProaError as error:

@@ -29,6 +29,7 @@ LARGEST_MESSAGE = 96 * 2**10
 """Bytes of a message to an agent: libvirt 9 garbles those of some 200 KiB."""
 LARGEST_CAPTURE = 5 * 2**20
 """Characters of an answer with a whole output; libvirt passes on less than that."""
+_UINT32 = 2**32 - 1
 _LARGEST_ANSWER = 512 * 2**10
 # What an honest answer has at most of these; a few characters of JSON are many bytes in memory.
 _MOST_PARTS = 4096
@@ -146,8 +147,10 @@ class Talk:
         answer = self._ask("guest-exec-status", {"pid": pid}, most)
         if not answer["exited"].flag():
             return None
+        code = answer["exitcode"].number(-INT32 - 1, _UINT32)
         return Ended(
-            code=answer["exitcode"].number(-INT32 - 1, INT32),
+            # Windows has codes without a sign.
+            code=code if code is None or code <= INT32 else code - _UINT32 - 1,
             signal=answer["signal"].number(1, INT32),
             output=_decoded(answer["out-data"], most),
             error=_decoded(answer["err-data"], most),

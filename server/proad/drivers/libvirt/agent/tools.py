@@ -1,14 +1,18 @@
 """What a guest has to run commands with."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from proad.drivers.libvirt.agent.talk import Ended
+from proad.drivers.libvirt.agent.agent import GuestAgents
+from proad.drivers.libvirt.agent.programs import GuestPrograms
+from proad.drivers.libvirt.agent.scripts import PROBE
+from proad.drivers.libvirt.agent.talk import AgentRefusedError, Ended, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.errors import CapabilityMissingError
 
-EXECUTE = frozenset({"guest-exec", "guest-exec-status"})
-FILES = frozenset(
+_EXECUTE = frozenset({"guest-exec", "guest-exec-status"})
+_FILES = frozenset(
     {
         "guest-file-open",
         "guest-file-read",
@@ -71,3 +75,49 @@ class GuestTools:
                 "environment, or too large a one, and the agent would take that away",
             )
         return tuple(f"{name}={value}" for name, value in {**self.environment, **env}.items())
+
+
+class KnownTools:
+    """What guests have, as long as the same program of a guest is its agent.
+
+    Args:
+        agents: the guest agents.
+        programs: begins programs in guests.
+    """
+
+    def __init__(self, agents: GuestAgents, programs: GuestPrograms) -> None:
+        self._agents = agents
+        self._programs = programs
+        self._known: dict[str, GuestTools] = {}
+
+    def forget(self, id: str) -> None:
+        """Forget what the guest of a domain has: there may be another one."""
+        self._known.pop(id, None)
+
+    def forget_all(self) -> None:
+        """Forget what all guests have."""
+        self._known.clear()
+
+    async def of(self, id: str) -> GuestTools:
+        """Return what a guest has to run commands with.
+
+        Raises:
+            CapabilityMissingError: its agent runs none.
+        """
+        if (known := self._known.get(id)) is not None:
+            return known
+        has = await self._agents.talk(id, Talk.commands)
+        if not has >= _EXECUTE:
+            raise CapabilityMissingError(
+                "commands inside a domain whose guest agent has guest-exec turned off",
+                driver=ENGINE,
+                hint="allow guest-exec, guest-exec-status and the guest-file commands in the "
+                "agent's configuration in the guest, such as /etc/sysconfig/qemu-ga",
+            )
+        tools = GuestTools()
+        if has >= _FILES:
+            # Without a shell the agent refuses.
+            with suppress(AgentRefusedError):
+                tools = GuestTools.found(await self._programs.help(id, PROBE))
+        self._known[id] = tools
+        return tools

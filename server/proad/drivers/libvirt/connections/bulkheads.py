@@ -17,7 +17,8 @@ from proad.drivers.threads import EngineThreads
 T = TypeVar("T")
 
 READERS = 4
-_AGENTS = 4
+# An agent that hangs keeps one for some ten seconds.
+_AGENTS = 8
 _SAMPLERS = 4
 # libvirt takes ten seconds to kill a QEMU that hangs.
 _URGENT = 4
@@ -32,7 +33,7 @@ class Bulkhead(StrEnum):
     READ = auto()
     # Calls that may wait for a QEMU and have a short limit: statistics, progress.
     SAMPLE = auto()
-    # Requests to a guest agent, for which libvirt may wait for a minute.
+    # Requests to a guest agent, for which libvirt may wait for a minute. One at a time per domain.
     AGENT = auto()
     # FORCE stops.
     URGENT = auto()
