@@ -58,7 +58,6 @@ async def test_exec_input_ends_with_the_requests(daemon):
 
 async def test_exec_without_stdin_has_none(daemon):
     session = await Session.begun(daemon, id="web", command=command("cat"))
-    session.say(stdin=b"lost")
 
     stdout, _, exit = await session.rest()
     assert (stdout, exit.code) == (b"", 0)

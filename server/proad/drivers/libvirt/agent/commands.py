@@ -185,7 +185,9 @@ class DomainCommands:
             await self._clean_up(id, command)
 
     async def _clean_up(self, id: str, command: FiledCommand) -> None:
-        kill = command.pid and command.status is None and command.can_signal
+        # What one that is left alone still writes goes to files without a name.
+        ends = command.status is None and not command.is_detached
+        kill = command.pid and ends and command.can_signal
 
         def say(talk: Talk) -> int:
             for handle in command.handles:

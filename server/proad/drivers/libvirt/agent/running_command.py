@@ -24,11 +24,13 @@ class DomainCommand:
     Attributes:
         pid: its process id in the guest; 0: not known yet.
         status: how it ended; None: it has not, as far as is known.
+        is_detached: whether it outlives its block.
     """
 
     def __init__(self) -> None:
         self.pid = 0
         self.status: Ended | None = None
+        self.is_detached = False
         self._send_signal: SendSignal | None = None
         self._on_room: Callable[[], None] | None = None
         self._pieces: deque[CommandOutput] = deque()
@@ -90,6 +92,10 @@ class DomainCommand:
             )
         if self.status is None:
             await self._send_signal(number)
+
+    def detach(self) -> None:
+        """Leave it running when the block is left."""
+        self.is_detached = True
 
     async def exit(self) -> CommandExit:
         """Return how it ended."""
