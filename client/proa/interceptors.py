@@ -369,7 +369,7 @@ class Renewals:
                     return  # the call ends with its token
                 pause = self._timing.longest_backoff
                 continue
-            if fresh is not None and fresh != token:
+            if is_new := fresh is not None and fresh != token:
                 token = fresh
                 request = contract.renewal(self._method, token)
                 if request is None:
@@ -379,3 +379,5 @@ class Renewals:
                 except BrokenPipeError:
                     return
             pause = self._tokens.until_renewal()
+            if pause is not None and not is_new:
+                pause = max(pause, self._timing.renewal_check)  # there may never be another

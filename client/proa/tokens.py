@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from proa import v1
 from proa.errors import Unauthenticated
@@ -84,6 +84,14 @@ class StoredLogin(Protocol):
             refresh: makes the RefreshToken call.
         """
         ...
+
+
+@runtime_checkable
+class TimedLogin(StoredLogin, Protocol):
+    """A stored login that knows when its token is to be renewed."""
+
+    def until_renewal(self) -> float | None:
+        """Return the seconds until then; None: it is not renewed, or the time is not known."""
 
 
 TokenT = TypeVar("TokenT")
@@ -224,6 +232,8 @@ class TokenSource:
         if isinstance(self._source, Login):
             cached = self._cached
             return None if cached is None else cached.until_renewal(self._clock())
+        if isinstance(self._source, TimedLogin):
+            return self._source.until_renewal()
         return self._timing.renewal_check
 
     def _token(self, *, refused: str | None) -> str | None:

@@ -225,7 +225,7 @@ class _Renewals:
                     return  # the call ends with its token
                 pause = self._timing.longest_backoff
                 continue
-            if fresh is not None and fresh != token:
+            if is_new := fresh is not None and fresh != token:
                 token = fresh
                 request = contract.renewal(self._method, token)
                 if request is None:
@@ -233,3 +233,5 @@ class _Renewals:
                 with suppress(BrokenPipeError):
                     await self._requests.send(request, urgent=True)
             pause = self._tokens.until_renewal()
+            if pause is not None and not is_new:
+                pause = max(pause, self._timing.renewal_check)  # there may never be another

@@ -22,7 +22,7 @@ from proa.cli import run_options as parse
 from proa.cli.invocation import Invocation
 from proa.cli.output import drop_output, write_bytes, write_json, write_line, write_warning
 from proa.cli.session import Id, Output, Session
-from proa.cli.terminal import DetachKeys, SignalledError, keys, raw, size_of
+from proa.cli.terminal import DetachKeys, SignalledError, heeded, keys, raw, size_of
 from proa.cli.text import duration
 from proa.process import Process
 
@@ -231,7 +231,8 @@ def _forwarded(
                 elif size := size_of(1, 0):
                     process.resize(*size)
 
-    wanted = [*(signals if process.can_signal else ()), *((signal.SIGWINCH,) if resizes else ())]
+    wanted = [*heeded(*signals)] if process.can_signal else []
+    wanted += [signal.SIGWINCH] if resizes else []
     before = {number: signal.signal(number, note) for number in wanted}
     _thread(send)
     if resizes:

@@ -26,6 +26,11 @@ class SignalledError(Exception):
         self.number = number
 
 
+def heeded(*numbers: int) -> list[int]:
+    """Return those signals that this process was not started to ignore, as by nohup."""
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 @contextmanager
 def raw(descriptor: int) -> Iterator[None]:
     """Pass the keys of a terminal on as they are typed, while the block runs.
@@ -38,7 +43,7 @@ def raw(descriptor: int) -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise SignalledError(number)
 
-    handlers = {number: signal.signal(number, end) for number in _ENDING}
+    handlers = {number: signal.signal(number, end) for number in heeded(*_ENDING)}
     try:
         tty.setraw(descriptor, termios.TCSANOW)
         yield

@@ -67,6 +67,13 @@ class StoredToken:
         due = self.renew_time and datetime.fromisoformat(self.renew_time) <= _now()
         return not due and self.token != refused
 
+    def until_renewal(self) -> float | None:
+        """Return the seconds until the token is to be renewed; None: nothing renews it."""
+        if not (self.renew_time and (self.refresh_token or self.login_socket)):
+            return None
+        left = datetime.fromisoformat(self.renew_time) - _now()
+        return max(0.0, left.total_seconds())
+
     def renewed(self, refresh: Refresh) -> "StoredToken":
         """Return the next token. Raises proa.Error if the login is over."""
         if self.login_socket:
@@ -168,6 +175,11 @@ class FileLogin:
         if stored is not None and not stored.serves(refused):
             stored = self.file.renewed(self.target, refused, refresh)
         return None if stored is None else stored.token
+
+    def until_renewal(self) -> float | None:
+        """Return the seconds until the token is to be renewed; None: nothing renews it."""
+        stored = self.file.get(self.target)
+        return None if stored is None else stored.until_renewal()
 
 
 def _now() -> datetime:

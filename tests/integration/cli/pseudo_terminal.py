@@ -35,7 +35,16 @@ class PseudoTerminal:
         self._read = 0
         program = "from proa.cli import main; main()"
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, "-c", program, *arguments],
+            [
+                "env",
+                "--default-signal",
+                "setsid",
+                "--ctty",
+                sys.executable,
+                "-c",
+                program,
+                *arguments,
+            ],
             env=os.environ | variables,
             stdin=self._theirs,
             stdout=self._theirs,

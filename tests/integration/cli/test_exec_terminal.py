@@ -87,7 +87,9 @@ def begin(variables: Variables) -> Iterator[Begin]:
 
 def piped(variables: Variables, *arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
     """Run `proa exec` with pipes."""
-    program = [sys.executable, "-c", "from proa.cli import main; main()", "exec", *arguments]
+    # Tests that run in the background ignore SIGINT.
+    python = ["env", "--default-signal", sys.executable]
+    program = [*python, "-c", "from proa.cli import main; main()", "exec", *arguments]
     pipe = subprocess.PIPE
     given = {"stdin": pipe, "stdout": pipe, "stderr": pipe, **settings}
     return subprocess.Popen(program, env=os.environ | variables, **given)
