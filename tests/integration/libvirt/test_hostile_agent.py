@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from eventually import eventually
 from integration.libvirt.conftest import URI
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
@@ -36,9 +37,9 @@ port=/dev/${port##*/}
 until exec 3<>"$port"; do sleep 0.1; done
 while :; do echo IMPOSTOR; sleep 1; done >/dev/ttyS0 &
 n=0
-while read -r line <&3; do
-    case $line in
-        *guest-sync*) id=${line##*:}; echo "{\"return\": ${id%%\}*}}" >&3; continue ;;
+answer() {
+    case $1 in
+        *guest-sync*) id=${1##*:}; echo "{\"return\": ${id%%\}*}}"; return ;;
         *guest-info*) n=$((n + 1)); command=info ;;
         *guest-exec-status*) command=status ;;
         *guest-exec*) command=exec ;;
@@ -46,8 +47,11 @@ while read -r line <&3; do
         *guest-file-read*) command=read ;;
         *) command=other ;;
     esac
-    if [ -e /answers/$n.$command ]; then cat /answers/$n.$command >&3
-    else cat /answers/$command >&3; fi
+    if [ -e /answers/$n.$command ]; then cat /answers/$n.$command; else cat /answers/$command; fi
+}
+# Nothing is to be read as long as libvirt has not noticed the new one.
+while sleep 0.1; do
+    while read -r line <&3; do answer "$line" >&3; done
 done
 """
 _ALL = (
@@ -69,25 +73,43 @@ _USUAL = {
     "other": {},
 }
 _BASE64 = "QUFB"  # of three bytes
-# Each with the error that it ends in.
-_ANSWERS: tuple[tuple[dict[str, Any], type[ProaError]], ...] = (
+# Each with the error that it ends in, and what that says.
+_ANSWERS: tuple[tuple[dict[str, Any], type[ProaError], str], ...] = (
     (
         {"info": {"supported_commands": [[], 5, {"name": 3, "enabled": "x"}]}},
         CapabilityMissingError,
+        "turned off",
     ),
-    ({"info": []}, CapabilityMissingError),
-    ({"info": {"supported_commands": [[]] * 20_000}}, EngineConflictError),
-    ({"exec": {"pid": -5}}, EngineConflictError),
-    ({"exec": {"pid": 2**70}}, EngineConflictError),
-    ({"exec": "no"}, EngineConflictError),
-    ({"status": {"exited": True, "exitcode": 0, "out-data": "%%%"}}, EngineConflictError),
-    ({"status": {"exited": True, "exitcode": 0, "out-data": [1]}}, EngineConflictError),
-    ({"status": {"exited": True, "out-data": _BASE64 * 200_000}}, EngineConflictError),
-    ({"status": {"exited": "yes"}}, EngineTimedOutError),
+    ({"info": []}, CapabilityMissingError, "turned off"),
+    (
+        {"info": {"supported_commands": [[]] * 20_000}},
+        EngineConflictError,
+        "too much to guest-info",
+    ),
+    ({"exec": {"pid": -5}}, EngineConflictError, "process id"),
+    ({"exec": {"pid": 2**70}}, EngineConflictError, "process id"),
+    ({"exec": "no"}, EngineConflictError, "process id"),
+    (
+        {"status": {"exited": True, "exitcode": 0, "out-data": "%%%"}},
+        EngineConflictError,
+        "no base64",
+    ),
+    (
+        {"status": {"exited": True, "exitcode": 0, "out-data": [1]}},
+        EngineConflictError,
+        "no base64",
+    ),
+    (
+        {"status": {"exited": True, "out-data": _BASE64 * 200_000}},
+        EngineConflictError,
+        "too much to guest-exec-status",
+    ),
+    ({"status": {"exited": "yes"}}, EngineTimedOutError, "in time"),
     # Without files the agent keeps the output.
     (
         {"info": {"supported_commands": _NO_FILES}, "status": {"exited": True}},
         EngineConflictError,
+        "how the command ended",
     ),
     (
         {
@@ -95,6 +117,7 @@ _ANSWERS: tuple[tuple[dict[str, Any], type[ProaError]], ...] = (
             "status": {"exited": True, "exitcode": 0, "out-truncated": True},
         },
         EngineConflictError,
+        "more than its guest agent keeps",
     ),
 )
 
@@ -125,19 +148,24 @@ async def _replace_agent(driver: LibvirtDriver, guests: Guests, id: str) -> None
         pass
     await guests.hear(id, rb"IMPOSTOR")
 
+    async def is_connected() -> bool:
+        shown = (await driver.get_resource(id)).domain
+        return shown is not None and shown.guest_agent_connected
+
+    await eventually(is_connected)
+
 
 @pytest.mark.timeout(400)  # emulated, on a machine that may be busy
 async def test_answers_that_are_made_up_end_in_errors(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
-    for number, (answers, _) in enumerate(_ANSWERS, start=1):
+    for number, (answers, _, _) in enumerate(_ANSWERS, start=1):
         for command, answer in answers.items():
             text = json.dumps({"return": answer}) + "\n"
             await _put(driver, guest.id, f"/answers/{number}.{command}", text)
     await _replace_agent(driver, guests, guest.id)
-    for answers, expected in _ANSWERS:
+    for _, error, text in _ANSWERS:
         # One that knows nothing of the guest yet, and asks for what the agent can do.
         async with LibvirtDriver(URI, virt_type="qemu", timing=IMPATIENT) as stranger:
-            with pytest.raises(ProaError) as raised:
+            with pytest.raises(error, match=text):
                 async with asyncio.timeout(60):
                     await _run(stranger, guest.id, "true")
-        assert isinstance(raised.value, expected), (answers, raised.value)

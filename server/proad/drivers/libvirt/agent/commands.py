@@ -160,8 +160,9 @@ class DomainCommands:
     async def _fill(self, id: str, folder: str, input: bytes) -> None:
         """Make a folder with a standard input in it."""
         made = await self._programs.help(id, scripts.MAKE_FOLDER, folder)
-        if made.output or made.code:
-            raise EngineConflictError(ENGINE, "the guest has no room for the input")
+        if made.code != 0:
+            text = made.error.decode(errors="replace")[:_LONGEST_TEXT].strip()
+            raise EngineConflictError(ENGINE, f"the guest has no room for the input ({text})")
         handle = await self._agents.talk(id, lambda talk: talk.open(f"{folder}/0", "w"))
         try:
             for start in range(0, len(input), _PIECE):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from proad.drivers.libvirt.agent.running_command import DomainCommand
-from proad.drivers.libvirt.agent.scripts import NO_FOLDER, NO_PROGRAM
+from proad.drivers.libvirt.agent.scripts import NO_PROGRAM
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, Ended, GuestPausedError, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.errors import EngineConflictError, InvalidArgumentError, ProaError
@@ -159,6 +159,4 @@ def _not_begun(status: Ended) -> ProaError:
     if status.output == NO_PROGRAM:
         return no_program()
     said = status.error.decode(errors="replace").strip()[:_MOST_OF_A_FAILURE]
-    if status.output == NO_FOLDER:
-        return EngineConflictError(ENGINE, f"the guest has no room for the output ({said})")
     return EngineConflictError(ENGINE, f"the command did not begin, or its output is gone ({said})")

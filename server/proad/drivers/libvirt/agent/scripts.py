@@ -11,23 +11,34 @@ cat /proc/$$/environ 2>/dev/null || env | tr '\n' '\0'
 """Say what there is to begin a session with, and the environment of the agent."""
 
 NO_PROGRAM = b"no program\n"
-NO_FOLDER = b"no folder\n"
+"""What the scripts say where the program is not there."""
 
-_FIND = r"""
-case $PROGRAM in
-*/*) [ -f "$PROGRAM" ] && [ -x "$PROGRAM" ] ;;
-*) (
+# One process alone: to begin one costs as much as the command itself, where that is short. What it
+# sets is gone with it.
+_CHECK = r"""
+(
     IFS=:
     set -f
-    for at in $PATH; do [ -f "${at:-.}/$PROGRAM" ] && [ -x "${at:-.}/$PROGRAM" ] && exit; done
-    exit 1
-) ;;
-esac || { echo no program; exit; }
+    case $PROGRAM in
+    */*) [ -f "$PROGRAM" ] && [ -x "$PROGRAM" ] ;;
+    *)
+        found=
+        for at in $PATH; do
+            [ -f "${at:-.}/$PROGRAM" ] && [ -x "${at:-.}/$PROGRAM" ] && found=yes && break
+        done
+        [ "$found" ]
+        ;;
+    esac || { echo no program; exit 1; }
+    THEN
+) || exit 1
 """
 
-_FOLDER = r"""
-(umask 077 && command -p mkdir "$1") || { echo no folder; exit; }
+MAKE_FOLDER = r"""
+umask 077
+PATH=/usr/bin:/bin:$PATH
+exec mkdir "$1"
 """
+"""Make the folder $1."""
 
 _INPUT = r"""
 exec <"$1/0"
@@ -47,9 +58,6 @@ kill -0 -$$ 2>/dev/null && shift
 _EXECUTE = r"""
 exec "$@"
 """
-
-MAKE_FOLDER = _FOLDER
-"""Make the folder $1."""
 
 END = r"""
 [ -z "$2" ] || kill -KILL "-$2" 2>/dev/null || kill -KILL "$2" 2>/dev/null
@@ -79,8 +87,8 @@ def run(*, session: bool, input: bool) -> str:
     """
     return "".join(
         (
-            _find("$3" if session else "$2"),
-            _INPUT if input else _FOLDER,
+            _check("$3" if session else "$2", "" if input else MAKE_FOLDER),
+            _INPUT if input else "",
             _BEGIN,
             _IN_SESSION if session else "",
             _EXECUTE,
@@ -94,9 +102,9 @@ def detach(*, session: bool) -> str:
     Args:
         session: whether $1 is setsid; the command comes after that.
     """
-    return _find("$2" if session else "$1") + _DETACH
+    return _check("$2" if session else "$1", "") + _DETACH
 
 
-def _find(program: str) -> str:
-    """Return the part that ends a script whose program is not there."""
-    return _FIND.replace("$PROGRAM", program)
+def _check(program: str, then: str) -> str:
+    """Return the part that ends a script whose program is not there, and does `then` otherwise."""
+    return _CHECK.replace("$PROGRAM", program).replace("THEN", then)
