@@ -75,6 +75,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "ResumeResource": "proa resume",
     "RevertSnapshot": "proa snapshot revert",
     "Exec": "proa exec",
+    "RunCommand": "proa exec",
     "StartResource": "proa start",
     "StopResource": "proa stop",
     "RecreateContainer": "proa recreate",
