@@ -131,6 +131,21 @@ async def test_command_outlives_a_pause_of_its_guest(driver: LibvirtDriver, gues
     assert out == b"".join(b"%d\n" % each for each in range(1, 101))
 
 
+async def test_command_left_in_a_paused_guest_is_killed_once_it_goes_on(
+    driver: LibvirtDriver, guests: Guests
+):
+    guest = await guests.boot()
+    async with begin(driver, guest.id, "sleep", "4321"):
+        await driver.pause(guest.id)
+    await driver.resume(guest.id)
+
+    async def is_gone() -> bool:
+        return b"4321" not in (await run(driver, guest.id, "ps"))[1]
+
+    await eventually(is_gone)
+    await nothing_is_left(driver, guest.id)
+
+
 async def test_reader_that_stalls_gets_all_output(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     async with begin(driver, guest.id, "seq", "300000") as command:

@@ -71,7 +71,7 @@ class FiledCommand(DomainCommand):
             except GuestPausedError:
                 # The agent tells the end of a command once alone.
                 return lambda: self._note(now, opened, (), is_doubtful=True)
-            return lambda: self._note(now, opened, read, is_doubtful=False)
+            return lambda: self._note(now, opened, read, is_doubtful=is_doubtful and not has_room)
 
         return ask
 
