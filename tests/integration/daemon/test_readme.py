@@ -180,6 +180,7 @@ def test_readme_command_line_runs_as_written(reader: Reader):
     done = reader.run(rest.text)
     assert done.returncode == 0, done.stderr
     assert f"{reader.token}-desktop" in done.stdout
+    assert "\nup since " in done.stdout
 
 
 @pytest.mark.docker
@@ -189,6 +190,7 @@ def test_readme_python_runs_as_written(reader: Reader):
     assert done.returncode == 0, done.stderr
     assert "RESOURCE_ALREADY_RUNNING" in done.stdout
     assert f"{reader.token}-worker RESOURCE_STATE_RUNNING" in done.stdout
+    assert "stdout b'hello'\nExit(code=3, signal='', timed_out=False)\n" in done.stdout
     drivers = reader.run(toolkit.text, "python")
     assert drivers.returncode == 0, drivers.stderr
     assert "EngineEvent(" in drivers.stdout  # told to the callback of the subscription
