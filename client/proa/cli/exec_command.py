@@ -115,7 +115,7 @@ def exec(
             user=user,
             working_dir=workdir,
             tty=tty,
-            size=terminal.size if tty else None,
+            size=terminal.size,
             stdin=interactive,
             timeout=timeout,
             detach=detach,
@@ -136,7 +136,7 @@ class Terminal:
     Attributes:
         stdin: descriptor of the standard input; None: it gets none.
         is_raw: whether it is a terminal whose keys are passed on.
-        size: rows and columns of the terminal; None: there is none.
+        size: rows and columns of the terminal; None: there is none, or none is wanted.
     """
 
     stdin: int | None
@@ -153,7 +153,7 @@ class Terminal:
         stdin = sys.stdin.fileno() if interactive else None
         if tty and stdin is not None and not os.isatty(stdin):
             raise typer.BadParameter("--tty: the standard input is no terminal; leave it out")
-        return cls(stdin, tty and stdin is not None, size_of(1, 0))
+        return cls(stdin, tty and stdin is not None, size_of(1, 0) if tty else None)
 
     def run(self, process: Process, detach_keys: bytes) -> int:
         """Connect a command until it ends, and return the exit code for it."""
@@ -162,9 +162,17 @@ class Terminal:
                 with _forwarded(process, resizes=self.size is not None):
                     return self._run(process, DetachKeys(b""))
             with raw(self.stdin), _forwarded(process, signals=(), resizes=True):
-                return self._run(process, DetachKeys(detach_keys))
+                code = self._run(process, DetachKeys(detach_keys))
+            if process.exit is None:
+                write_line("", err=True)
+                write_line("Detached: the command goes on.", err=True)
+            return code  # noqa: TRY300 - what may fail is above
         except SignalledError as error:
             return _SIGNALLED + error.number
+        except KeyboardInterrupt:
+            if not process.can_signal:
+                write_warning("the command goes on: the daemon has no way to end it")
+            raise
         except BrokenPipeError:
             drop_output()
             return _SIGNALLED + signal.SIGPIPE

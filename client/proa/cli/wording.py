@@ -74,7 +74,6 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "RefreshToken": "proa login",
     "ResumeResource": "proa resume",
     "RevertSnapshot": "proa snapshot revert",
-    "Exec": "proa exec",
     "RunCommand": "proa exec",
     "StartResource": "proa start",
     "StopResource": "proa stop",

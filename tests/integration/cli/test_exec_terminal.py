@@ -139,6 +139,7 @@ def test_detach_keys_leave_the_command_running(begin, engine, web, option, press
     terminal = begin("-it", *option, web, "sh", "-c", script)
     terminal.until("ready")
     terminal.type(pressed)
+    terminal.until("Detached: the command goes on.")
     assert terminal.end() == 0
     assert terminal.modes() == terminal.before
     assert any(mark in line for line in commands(engine, web))
