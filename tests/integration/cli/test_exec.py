@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import proa
+from eventually import wait_until
 from integration.cli.conftest import PASSWORD
 from proa import v1
 
@@ -169,6 +170,23 @@ def test_shell_with_a_fixed_token_ends_with_the_token(begin):
     ):
         process.wait()
     assert caught.value.reason == "TOKEN_EXPIRED"
+
+
+def test_process_that_is_detached_from_ends_its_call_alone(begin):
+    daemon = begin("30m")
+    with daemon.client() as client, client.exec("web", ["sh"], stdin=True) as process:
+        process.write(b"echo a\n")
+        assert next(process).data == b"a\n"
+        process.detach()
+        assert list(process) == []
+        assert process.exit is None
+
+    def codes():
+        calls = [each for each in daemon.log() if str(each.get("method")).endswith("/Exec")]
+        return [each["code"] for each in calls]
+
+    wait_until(codes)
+    assert codes() == ["OK"]
 
 
 def test_clients_run_a_command_alike(begin):
