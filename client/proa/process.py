@@ -127,11 +127,13 @@ class Process(Iterator[Output]):
     def detach(self) -> None:
         """Leave it running, whatever becomes of the block: no more output comes then.
 
+        What was written before still reaches it.
+
         Raises:
             BrokenPipeError: the command has ended.
         """
         self._is_detached = True
-        self._requests.send(v1.ExecRequest(detach=v1.ExecDetach()), urgent=True)
+        self._requests.send(v1.ExecRequest(detach=v1.ExecDetach()))
 
     def communicate(self) -> tuple[bytes, bytes]:
         """Return all that it still writes to its standard output and its standard error."""

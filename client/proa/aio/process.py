@@ -116,11 +116,13 @@ class AsyncProcess(AsyncIterator[Output]):
     async def detach(self) -> None:
         """Leave it running, whatever becomes of the block: no more output comes then.
 
+        What was written before still reaches it.
+
         Raises:
             BrokenPipeError: the command has ended.
         """
         self._is_detached = True
-        await self._requests.send(v1.ExecRequest(detach=v1.ExecDetach()), urgent=True)
+        await self._requests.send(v1.ExecRequest(detach=v1.ExecDetach()))
 
     async def communicate(self) -> tuple[bytes, bytes]:
         """Return all that it still writes to its standard output and its standard error."""
