@@ -58,6 +58,7 @@ class ContainerCommand:
         self._pieces: deque[CommandOutput] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._detached = streams.detach
+        self._input_over = False
         self.pid = 0
         self.can_signal = False
 
@@ -121,13 +122,14 @@ class ContainerCommand:
             yield piece
 
     async def write(self, data: bytes) -> None:
-        """Write to its standard input."""
-        if self._stream is not None and self._streams.stdin:
+        """Write to its standard input; after the end of that, nothing is written."""
+        if self._stream is not None and self._streams.stdin and not self._input_over:
             await self._stream.write(data)
 
     async def end_input(self) -> None:
         """End its standard input."""
         if self._stream is not None and self._streams.stdin:
+            self._input_over = True
             self._stream.write_eof()
 
     async def resize(self, size: TerminalSize) -> None:
