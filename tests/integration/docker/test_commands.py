@@ -14,6 +14,7 @@ from typing import Any
 
 import docker
 import pytest
+from docker.errors import NotFound
 
 from eventually import eventually
 from integration.docker.private_engine import PrivateEngine
@@ -21,6 +22,7 @@ from integration.docker.workloads import IMAGE, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
 from proad.drivers.docker.running_command import ContainerCommand
+from proad.drivers.docker.timing import CommandTiming, DockerTiming
 from proad.errors import (
     CapabilityMissingError,
     InvalidArgumentError,
@@ -192,12 +194,98 @@ async def test_command_is_killed_though_its_start_is_cancelled(
     await eventually(only_the_first)
 
 
+# The runtime reads the users of a container, which begins no command until it got a signal.
+_SLOW_TO_BEGIN = (
+    "mkfifo /users && mv /users /etc/passwd; trap 'while :; do : > /etc/passwd; done' USR1;"
+    " echo ready; while :; do sleep 0.1; done"
+)
+
+
+async def test_command_that_begins_long_after_it_was_given_up_is_killed(
+    make: Make, raw: docker.APIClient
+):
+    slow = await make("sh", "-c", _SLOW_TO_BEGIN)
+    await eventually(says_ready(raw, slow))
+    timing = DockerTiming(command=CommandTiming(begin=timedelta(seconds=0.2)))
+    async with DockerDriver(timing=timing) as driver:
+
+        async def start() -> None:
+            spec = CommandSpec(argv=("sh", "-c", "echo > /begun; sleep 1000"))
+            async with driver.start_command(slow.id, spec, CommandStreams()):
+                raise AssertionError("it began")
+
+        task = asyncio.ensure_future(start())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        os.kill(_pid(slow), signal.SIGUSR1)  # not by the engine, which waits for the runtime
+
+        async def begun() -> bool:
+            with suppress(NotFound):
+                raw.get_archive(slow.id, "/begun")
+                return True
+            return False
+
+        async def over() -> bool:
+            return not any("1000" in row[-1] for row in raw.top(slow.id)["Processes"])
+
+        await eventually(begun)
+        await eventually(over)
+
+
+def says_ready(raw: docker.APIClient, box: Resource) -> Callable[[], Coroutine[Any, Any, bool]]:
+    async def ready() -> bool:
+        return b"ready" in raw.logs(box.id)
+
+    return ready
+
+
+async def test_commands_that_wait_to_begin_hold_up_no_other_container(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    hung, other = await make("sh", "-c", _SLOW_TO_BEGIN), await make("sleep", "1000")
+    await eventually(says_ready(raw, hung))
+
+    async def start(box: Resource) -> None:
+        async with driver.start_command(
+            box.id, CommandSpec(argv=("true",)), CommandStreams()
+        ) as it:
+            await outcome(it)
+
+    tasks = [asyncio.ensure_future(start(hung)) for _ in range(30)]
+    try:
+        await asyncio.sleep(1)
+        await asyncio.wait_for(start(other), 10)
+        assert not any(task.done() for task in tasks)
+    finally:
+        os.kill(_pid(hung), signal.SIGUSR1)  # not by the engine, which waits for the runtime
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
+
+
+def _pid(box: Resource) -> int:
+    assert box.container is not None
+    return box.container.pid
+
+
 async def test_command_detached_goes_on(driver: DockerDriver, box: Resource):
     spec = CommandSpec(argv=("sleep", "1000"))
     async with driver.start_command(box.id, spec, CommandStreams(detach=True)) as command:
         pid = command.pid
     assert not await gone(pid)()
     os.kill(pid, signal.SIGKILL)
+
+
+async def test_command_input_after_its_end_is_dropped(driver: DockerDriver, box: Resource):
+    spec = CommandSpec(argv=("cat",))
+    async with driver.start_command(box.id, spec, CommandStreams(stdin=True)) as command:
+        await command.write(b"before")
+        await command.end_input()
+        await command.write(b"after")
+        await command.end_input()
+        stdout, _, exit = await outcome(command)
+
+    assert (stdout, exit.code) == (b"before", 0)
 
 
 async def test_command_on_a_terminal_has_one_output_and_a_size(driver: DockerDriver, box: Resource):

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.http.api import Answer, quoted
@@ -17,6 +18,7 @@ from proad.drivers.docker.timing import CommandTiming
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
+    EngineTimedOutError,
     InvalidArgumentError,
     ProaError,
 )
@@ -49,6 +51,11 @@ _BLAMED = (
 _DETACH_KEYS = ",".join(["ctrl-^", "ctrl-@"] * 8)
 
 
+# Commands of one container that begin at a time. What is in the container can keep the runtime from
+# beginning any, and each that waits costs the host a process.
+_BEGINNING = 8
+
+
 class ContainerCommands:
     """Starts commands inside containers.
 
@@ -71,6 +78,8 @@ class ContainerCommands:
         self._reader = reader
         self._is_on_this_host = is_on_this_host
         self._timing = timing
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._given_up: set[asyncio.Future[ContainerCommand]] = set()
 
     @asynccontextmanager
     async def start(
@@ -83,21 +92,56 @@ class ContainerCommands:
         if not answer.ok:
             raise await self._refusal(id, answer)
         exec_path = f"/exec/{quoted(answer.value()['Id'].text())}"
-        beginning = asyncio.ensure_future(
-            self._begin(exec_path, id, streams, can_signal=can_signal)
-        )
-        try:
-            command = await asyncio.shield(beginning)
-        except asyncio.CancelledError:
-            # It may have begun: then it ends here.
-            with suppress(ProaError, TimeoutError):
-                async with asyncio.timeout(self._timing.begin.total_seconds()):
-                    (await beginning).close()
-            raise
+        command = await self._begun(exec_path, id, streams, can_signal=can_signal)
         try:
             yield command
         finally:
             command.close()
+
+    async def close(self) -> None:
+        """Wait no more for the beginning of commands that were given up."""
+        for beginning in [*self._given_up]:
+            beginning.cancel()
+        await asyncio.gather(*self._given_up, return_exceptions=True)
+
+    async def _begun(
+        self, exec_path: str, id: str, streams: CommandStreams, *, can_signal: bool
+    ) -> ContainerCommand:
+        """Return a command that runs, or has run. One that is given up before ends when it begins.
+
+        Raises:
+            EngineTimedOutError: it did not begin in time.
+            ProaError: as `_begin` raises.
+        """
+        turns = self._turns.setdefault(id, asyncio.Semaphore(_BEGINNING))
+        beginning: asyncio.Future[ContainerCommand] | None = None
+        try:
+            async with asyncio.timeout(self._engine.timeout.total_seconds()):
+                await turns.acquire()
+                beginning = asyncio.ensure_future(
+                    self._begin(exec_path, id, streams, can_signal=can_signal)
+                )
+                beginning.add_done_callback(lambda _: turns.release())
+                return await asyncio.shield(beginning)
+        except TimeoutError:
+            if beginning is not None:
+                self._give_up(beginning)
+            raise EngineTimedOutError(ENGINE, begun=beginning is not None) from None
+        except asyncio.CancelledError:
+            if beginning is not None:
+                self._give_up(beginning)
+                await asyncio.wait({beginning}, timeout=self._timing.begin.total_seconds())
+            raise
+
+    def _give_up(self, beginning: "asyncio.Future[ContainerCommand]") -> None:
+        """End a command once it has begun, however long that takes."""
+        self._given_up.add(beginning)
+        beginning.add_done_callback(self._end)
+
+    def _end(self, beginning: "asyncio.Future[ContainerCommand]") -> None:
+        self._given_up.discard(beginning)
+        if not beginning.cancelled() and beginning.exception() is None:
+            beginning.result().close()
 
     async def _can_signal(self, id: str, *, needed: bool) -> bool:
         """Return whether the processes of a container can be reached by signals.
@@ -171,13 +215,16 @@ class ContainerCommands:
 
     async def _pid(self, command: ContainerCommand) -> int:
         """Return the number of a command's process, once there is one."""
-        pause = self._timing.first_check.total_seconds()
+        waited, pause = 0.0, self._timing.first_check.total_seconds()
         while not (pid := (now := await command.inspect())["Pid"].count()):
             if now["ExitCode"].raw is not None and not now["Running"].flag():
                 text = await command.failure()
                 raise _not_begun(text) or EngineConflictError(ENGINE, text)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, self._timing.longest_check.total_seconds())
+            waited += pause
+            soon = waited < self._timing.begin.total_seconds()
+            longest = self._timing.longest_check if soon else self._timing.poll
+            pause = min(2 * pause, longest.total_seconds())
         return pid
 
 

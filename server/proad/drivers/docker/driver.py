@@ -169,6 +169,7 @@ class DockerDriver:
         self._open.enter_context(self._engine)
         self._open.enter_context(self._stats_collector)
         self._open.push_async_callback(self._creator.close)
+        self._open.push_async_callback(self._commands.close)
         return self
 
     async def __aexit__(
