@@ -127,6 +127,10 @@ WRONG = [
     ),
     ({"start": {"id": "web", "command": command("true", timeout={})}}, "start.command.timeout"),
     ({"start": {"id": "web", "command": command("sh"), "tty": True, "size": {}}}, "start.size"),
+    (
+        {"start": {"id": "web", "command": command("sh", timeout={"seconds": 1}), "detach": True}},
+        "start.command.timeout",
+    ),
 ]
 
 
@@ -201,6 +205,22 @@ async def test_exec_beyond_the_limit_of_streams_is_refused(serve):
     sessions[0].say(signal="KILL")
     await sessions[0].rest()
     await (await Session.begun(daemon, id="web", command=command("true"))).rest()
+
+
+async def test_run_command_counts_as_a_stream_even_after_its_caller_has_gone(serve):
+    daemon = await serve(user_request_streams=2)
+    await daemon.container("web")
+    gone = daemon.call(
+        "RunCommand", id="web", command=command("sleep", "60"), request_id=str(uuid4()), timeout=1
+    )
+    assert (await refusal(gone)).code == "DEADLINE_EXCEEDED"
+    await Session.begun(daemon, id="web", command=command("sleep", "60"))
+
+    refused = await refusal(daemon.call("RunCommand", id="web", command=command("true")))
+    assert refused.metadata["setting"] == "user_request_streams"
+    assert (await Session(daemon, id="web", command=command("true")).refused()).reason == (
+        "TOO_MANY_CALLS"
+    )
 
 
 async def test_exec_is_in_the_audit_log_with_the_bytes_that_it_moved(daemon):

@@ -121,7 +121,9 @@ class ExecStart(_message.Message):
     CAPABILITY_MISSING, RunCommand takes input there.
     """
     detach: _builtins.bool
-    """Whether to leave it running, without streams: the call ends with `started`."""
+    """Whether to leave it running, without streams: the call ends with `started`. A timeout is
+    INVALID_ARGUMENT then: nobody is there to kill it.
+    """
     @_builtins.property
     def command(self) -> _command_pb2.CommandSpec:
         """What to run. Required."""

@@ -116,7 +116,7 @@ def compose_server(
             operations=OperationService(journal, paginator),
             audit=AuditService(audit, paginator, methods()),
             hosts=HostService(hosts, paginator),
-            console=ConsoleService(CommandOperations(Entrance(resolver, inventory, gate))),
+            console=ConsoleService(CommandOperations(Entrance(resolver, inventory, gate)), users),
             server=ServerService(_server_info(settings, inventory)),
         ),
         max_message_bytes=settings.grpc_max_message_bytes,

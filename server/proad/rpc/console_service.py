@@ -12,9 +12,11 @@ from proad.errors import InvalidArgumentError
 from proad.model import CommandSpec, CommandStreams, TerminalSize
 from proad.model.command import signal_number
 from proad.ports import RunningCommand
+from proad.rpc import caller
 from proad.rpc.decode import decode, required, required_text
 from proad.rpc.encode import encode
 from proad.rpc.request_stream import RequestStream
+from proad.rpc.user_limiter import UserLimiter
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -23,15 +25,26 @@ _DEFAULT_OUTPUT = 64 * 2**10
 
 
 class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
-    """Converts, delegates to the core, converts."""
+    """Converts, delegates to the core, converts.
 
-    def __init__(self, commands: CommandOperations) -> None:
+    Args:
+        commands: runs the commands.
+        users: limits how many of them a user has under way. Streams are counted by all that
+            serves them.
+    """
+
+    def __init__(self, commands: CommandOperations, users: UserLimiter) -> None:
         self._commands = commands
+        self._users = users
 
     async def Exec(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # streams of requests come as RequestStream
         start: v1.ExecStart = stream.opening("start")
         spec = decode(CommandSpec, required(start, "command"), prefix="start.command")
         streams = decode(CommandStreams, start, prefix="start")
+        if streams.detach and spec.timeout is not None:
+            raise InvalidArgumentError.of(
+                "start.command.timeout", "must be absent with detach: nobody is there to kill it"
+            )
         async with self._commands.running(required_text(start, "id"), spec, streams) as command:
             running = command.running
             started = v1.ExecStarted(pid=running.pid, can_signal=running.can_signal)
@@ -58,9 +71,9 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
         most = request.max_output_bytes
         if not 0 <= most <= _MOST_OUTPUT:
             raise InvalidArgumentError.of("max_output_bytes", f"must be from 0 to {_MOST_OUTPUT}")
-        result = await self._commands.run(
-            required_text(request, "id"), spec, request.stdin, most or _DEFAULT_OUTPUT
-        )
+        id = required_text(request, "id")
+        with self._users.stream(caller.current().user_id):
+            result = await self._commands.run(id, spec, request.stdin, most or _DEFAULT_OUTPUT)
         return encode(v1.RunCommandResponse, result)
 
 

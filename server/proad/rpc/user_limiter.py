@@ -23,13 +23,13 @@ class UserLimits:
             is made up for.
         concurrent_calls: calls that have not ended, with those whose answers are not read.
         unread_bytes: answers of reads that wait to be sent, since their callers do not read.
-        request_streams: streams of requests that have not ended.
+        request_streams: streams of requests, and calls of RunCommand, that have not ended.
     """
 
     calls_per_second: int = 10_000
     concurrent_calls: int = 10_000
     unread_bytes: int = 64 * 2**20
-    request_streams: int = 1000
+    request_streams: int = 200
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class _Share:
         due: when the calls so far would have ended if they came evenly, by the limiter's clock.
         calls: calls under way.
         unread: bytes of their answers.
-        streams: streams of requests under way.
+        streams: streams of requests, and calls of RunCommand, under way.
         refused: methods of which an answer was refused since answers were read last.
     """
 
@@ -95,7 +95,7 @@ class UserLimiter:
 
     @contextmanager
     def stream(self, user_id: str) -> Iterator[None]:
-        """Count a stream of requests while the block runs.
+        """Count a stream of requests, or what holds as much, while the block runs.
 
         Args:
             user_id: of the user, of whom a call has begun.
@@ -106,7 +106,9 @@ class UserLimiter:
         share, most = self._shares[user_id], self.limits.request_streams
         if share.streams >= most:
             raise UserLimitError(
-                f"{most} streams of requests at a time", "user_request_streams", _NEXT_TRY
+                f"{most} streams of requests and commands at a time",
+                "user_request_streams",
+                _NEXT_TRY,
             )
         share.streams += 1
         try:
