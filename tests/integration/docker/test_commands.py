@@ -263,6 +263,39 @@ async def test_commands_that_wait_to_begin_hold_up_no_other_container(
     await asyncio.wait_for(asyncio.gather(*tasks), 60)
 
 
+async def test_command_begins_while_pulls_wait_for_a_silent_registry(
+    driver: DockerDriver, box: Resource
+):
+    silent: list[asyncio.StreamWriter] = []
+
+    def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent.append(writer)
+
+    async def pull(port: int) -> None:
+        async for _ in driver.pull_image(f"127.0.0.1:{port}/silent:1"):
+            pass
+
+    async def start() -> None:
+        async with driver.start_command(
+            box.id, CommandSpec(argv=("true",)), CommandStreams()
+        ) as it:
+            await outcome(it)
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as registry:
+        port = registry.sockets[0].getsockname()[1]
+        pulls = [asyncio.ensure_future(pull(port)) for _ in range(12)]
+        try:
+            await asyncio.sleep(1)
+            assert not any(each.done() for each in pulls)
+            await asyncio.wait_for(start(), 10)
+        finally:
+            for each in pulls:
+                each.cancel()
+            await asyncio.wait(pulls)
+            for writer in silent:
+                writer.close()
+
+
 def _pid(box: Resource) -> int:
     assert box.container is not None
     return box.container.pid

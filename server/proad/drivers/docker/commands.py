@@ -177,13 +177,11 @@ class ContainerCommands:
         if not answer.ok:
             raise _not_begun(answer.text) or refused(answer.status, answer.text)
 
-    async def _attached(self, exec_path: str, streams: CommandStreams) -> ByteStream:
+    async def _attached(self, exec_path: str, id: str, streams: CommandStreams) -> ByteStream:
         body: dict[str, Any] = {"Detach": False, "Tty": streams.tty}
         if streams.size is not None:
             body["ConsoleSize"] = [streams.size.rows, streams.size.columns]
-        upgraded = await self._engine.streaming.upgrade(
-            f"{exec_path}/start", body, self._engine.timeout
-        )
+        upgraded = await self._engine.upgrade(f"{exec_path}/start", body, container=id)
         if upgraded.socket is None:
             answer = Answer(upgraded.status, upgraded.begun)
             raise _not_begun(answer.text) or refused(answer.status, answer.text)
@@ -202,7 +200,7 @@ class ContainerCommands:
         if streams.detach:
             await self._detached(exec_path, id, streams)
         else:
-            stream = await self._attached(exec_path, streams)
+            stream = await self._attached(exec_path, id, streams)
         command = ContainerCommand(self._engine, id, exec_path, stream, streams, self._timing)
         try:
             pid = await self._pid(command)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -15,6 +16,7 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.streaming_client import StreamingClient
+from proad.drivers.docker.http.upgraded import Upgraded
 from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.keyed_limiter import KeyedLimiter
 from proad.drivers.threads import EngineThreads
@@ -158,6 +160,16 @@ class EngineClient:
             return await self._long.run(exchange, timeout=limit)
         container = container or _container_in(path)
         return await self._limited(container, exchange, limit, urgent=urgent)
+
+    async def upgrade(self, path: str, body: Mapping[str, Any], *, container: str) -> Upgraded:
+        """Send a POST request about a container that turns its connection into a stream of bytes.
+
+        Raises:
+            ProaError: as `StreamingClient.upgrade` raises.
+        """
+        limit = self.timeout
+        exchange = partial(self.streaming.upgrade, path, body, limit)
+        return await self._limited(container, exchange, limit, urgent=False)
 
     async def delete(self, path: str, *, params: Params = None) -> Answer:
         """Send a DELETE request, and return the answer, whatever its status.

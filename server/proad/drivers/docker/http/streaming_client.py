@@ -65,7 +65,7 @@ class StreamingClient:
         stream.close()
         return answer
 
-    async def upgrade(self, path: str, body: Mapping[str, Any], limit: timedelta) -> Upgraded:
+    def upgrade(self, path: str, body: Mapping[str, Any], limit: timedelta) -> Upgraded:
         """Send a POST request whose answer turns its connection into a stream of bytes.
 
         Raises:
@@ -73,13 +73,9 @@ class StreamingClient:
             EngineTimedOutError: there was none in time; the effect is unknown.
             CapabilityMissingError: the connection is none that can be handed over.
         """
-
-        def exchange() -> Upgraded:
-            with self._api.translated():
-                target = self._api.target(path, None, limit)
-                return upgrade(self._api.transport, target, body, limit)
-
-        return await self._threads.run(exchange, timeout=limit)
+        with self._api.translated():
+            target = self._api.target(path, None, limit)
+            return upgrade(self._api.transport, target, body, limit)
 
     def follow(
         self,
