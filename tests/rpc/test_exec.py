@@ -4,10 +4,11 @@ from uuid import uuid4
 
 import pytest
 
+from eventually import eventually
 from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec
 from rpc.daemon import IMAGE, refusal
-from rpc.exec_session import Session, command
+from rpc.exec_session import EXEC, Session, command
 from rpc.test_audit import lines
 
 
@@ -229,8 +230,14 @@ async def test_exec_is_in_the_audit_log_with_the_bytes_that_it_moved(daemon):
     session.say(end_stdin={})
     await session.rest()
 
-    begun, ended = [line for line in lines(daemon) if line["kind"] in {"intent", "outcome"}][-2:]
-    assert (begun["target"], begun["method_name"]) == ("web", "/proa.v1.ConsoleService/Exec")
+    begun = next(line for line in lines(daemon, "intent") if line["method_name"] == EXEC.path)
+    assert begun["target"] == "web"
+
+    async def written():
+        return any("sent_bytes" in line for line in lines(daemon, "outcome"))
+
+    await eventually(written)  # outcomes are written a moment later
+    (ended,) = [line for line in lines(daemon, "outcome") if "sent_bytes" in line]
     assert ended["code"] == "OK"
     assert ended["path"].startswith("local/container/")
     assert 5000 < ended["received_bytes"] < 6000
