@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from eventually import eventually
 from proad.model import Access
@@ -14,6 +15,7 @@ from proad.timing import DaemonTiming
 from rpc.daemon import BOTH
 from rpc.exec_session import Session, command
 from rpc.tenants import tenant
+from rpc.test_audit import lines
 from rpc.test_watch_ends import CHANGES, token_for
 
 LONG = command("sleep", "600")
@@ -141,6 +143,22 @@ async def test_stream_whose_caller_goes_ends_its_command(daemon):
         return not daemon.driver.commands.under_way
 
     await eventually(over)
+
+
+async def test_stream_whose_caller_goes_while_it_is_not_read_is_cancelled(daemon):
+    many = command("head", "-c", "100000000", "/dev/zero")
+    with capture_logs() as logged:
+        for _ in range(5):
+            session = await Session.begun(daemon, id="web", command=many)
+            await asyncio.sleep(0.2)  # until its windows are full
+            session.call.cancel()
+
+        async def ended():
+            outcomes = [line for line in lines(daemon) if line["kind"] == "outcome"]
+            return [line["code"] for line in outcomes[-5:]] == ["CANCELLED"] * 5
+
+        await eventually(ended)
+    assert not [line for line in logged if line["event"] == "fault"]
 
 
 async def test_stream_at_its_deadline_ends_its_command(daemon):

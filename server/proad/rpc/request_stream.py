@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 
 from proad.errors import InvalidArgumentError
+from proad.rpc.responses import write
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 Read = Callable[[], Awaitable[Any]]
@@ -88,4 +89,4 @@ class RequestStream:
         """Send a message; wait while the caller does not read."""
         data = message.SerializeToString()
         self.sent += len(data)
-        await self._context.write(data)
+        await write(self._context, data)

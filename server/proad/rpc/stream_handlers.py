@@ -9,6 +9,7 @@ import grpc
 
 from proad.rpc.authorizer import Authorizer
 from proad.rpc.methods import Method
+from proad.rpc.responses import write
 from proad.rpc.stream_limiter import PublicStreamLimiter
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -58,9 +59,9 @@ class StreamHandlers:
 
 
 def _writing(serve: _Serve) -> _Write:
-    async def write(request: Any, context: _Context) -> None:
+    async def write_all(request: Any, context: _Context) -> None:
         async with aclosing(serve(request, context)) as responses:
             async for response in responses:
-                await context.write(response)
+                await write(context, response)
 
-    return write
+    return write_all
