@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import grpc
-from grpc._cython import cygrpc  # it has the only name of this error
+from grpc._cython import cygrpc  # type: ignore[attr-defined] # the only name of this error
 
 
 async def write(context: grpc.aio.ServicerContext[Any, Any], response: Any) -> None:
