@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -55,7 +54,6 @@ class ContainerCommand:
         self._end = asyncio.Event()
         self._reading: asyncio.Timeout | None = None
         self._frames = Frames()
-        self._pieces: deque[CommandOutput] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._detached = streams.detach
         self._input_over = False
@@ -105,21 +103,12 @@ class ContainerCommand:
 
     async def output(self) -> AsyncIterator[CommandOutput]:
         """Yield what it writes."""
-        # What it has left running may hold its output open for ever: after its own end, the output
-        # is over when nothing comes for a while.
-        while True:
-            try:
-                async with asyncio.timeout(None) as self._reading:
-                    if self._end.is_set():
-                        self._reading.reschedule(self._silence())
-                    piece = await self._read()
-            except TimeoutError:
-                return
-            finally:
-                self._reading = None
-            if piece is None:
-                return
-            yield piece
+        while data := await self._read():
+            if self._streams.tty:
+                yield CommandOutput(data)
+                continue
+            for piece in self._frames.take(data):
+                yield piece
 
     async def write(self, data: bytes) -> None:
         """Write to its standard input; after the end of that, nothing is written."""
@@ -209,17 +198,19 @@ class ContainerCommand:
             await self._stream.write(data)
             self._stream.write_eof()
 
-    async def _read(self) -> CommandOutput | None:
-        """Return the next piece of the output; None at its end."""
+    async def _read(self) -> bytes:
+        """Return the next bytes of its stream; nothing at the end."""
         assert self._stream is not None  # noqa: S101 - for mypy; who is detached reads nothing
-        while not self._pieces:
-            try:
-                data = await self._stream.reader.read(PIECE)
-            except ConnectionError:
-                data = b""
-            if not data:
-                return None
-            if self._streams.tty:
-                return CommandOutput(data)
-            self._pieces.extend(self._frames.take(data))
-        return self._pieces.popleft()
+        # What has come already is read without waiting, and may be thousands of pieces.
+        await asyncio.sleep(0)
+        # What it has left running may hold its output open for ever: after its own end, the output
+        # is over when nothing comes for a while.
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                if self._end.is_set():
+                    self._reading.reschedule(self._silence())
+                return await self._stream.reader.read(PIECE)
+        except (TimeoutError, ConnectionError):
+            return b""
+        finally:
+            self._reading = None
