@@ -11,7 +11,7 @@ from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.http.api import Answer, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.upgraded import ByteStream
-from proad.drivers.docker.process_group import ProcessGroup, may_signal
+from proad.drivers.docker.process_group import ProcessGroup, is_there, may_signal
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.running_command import ContainerCommand
 from proad.drivers.docker.timing import CommandTiming
@@ -87,12 +87,13 @@ class ContainerCommands:
     ) -> AsyncIterator[ContainerCommand]:
         """Start a command; see `ports.Commands`."""
         target = path(id, "/exec")
-        can_signal = await self._can_signal(id, needed=spec.timeout is not None)
+        if spec.timeout is not None:
+            await self._check_reach(id)
         answer = await self._engine.post(target, body=_request(spec, streams))
         if not answer.ok:
             raise await self._refusal(id, answer)
         exec_path = f"/exec/{quoted(answer.value()['Id'].text())}"
-        command = await self._begun(exec_path, id, streams, can_signal=can_signal)
+        command = await self._begun(exec_path, id, streams)
         try:
             yield command
         finally:
@@ -104,9 +105,7 @@ class ContainerCommands:
             beginning.cancel()
         await asyncio.gather(*self._given_up, return_exceptions=True)
 
-    async def _begun(
-        self, exec_path: str, id: str, streams: CommandStreams, *, can_signal: bool
-    ) -> ContainerCommand:
+    async def _begun(self, exec_path: str, id: str, streams: CommandStreams) -> ContainerCommand:
         """Return a command that runs, or has run. One that is given up before ends when it begins.
 
         Raises:
@@ -118,9 +117,7 @@ class ContainerCommands:
         try:
             async with asyncio.timeout(self._engine.timeout.total_seconds()):
                 await turns.acquire()
-                beginning = asyncio.ensure_future(
-                    self._begin(exec_path, id, streams, can_signal=can_signal)
-                )
+                beginning = asyncio.ensure_future(self._begin(exec_path, id, streams))
                 beginning.add_done_callback(lambda _: turns.release())
                 return await asyncio.shield(beginning)
         except TimeoutError:
@@ -143,26 +140,24 @@ class ContainerCommands:
         if not beginning.cancelled() and beginning.exception() is None:
             beginning.result().close()
 
-    async def _can_signal(self, id: str, *, needed: bool) -> bool:
-        """Return whether the processes of a container can be reached by signals.
+    async def _check_reach(self, id: str) -> None:
+        """Check that the processes of a container can be reached by signals.
 
         Raises:
             StateError: the container does not run.
-            CapabilityMissingError: they cannot, and it is needed.
+            CapabilityMissingError: they cannot.
         """
         resource = await self._reader.get(id)
         if error := entering_refusal(resource):
             raise error
         pid = resource.container.pid if resource.container else 0
-        found = self._is_on_this_host and may_signal(pid, id)
-        if needed and not found:
+        if not (self._is_on_this_host and may_signal(pid, id)):
             raise CapabilityMissingError(
                 "timeouts of commands",
                 driver=ENGINE,
                 hint="the engine has no call to kill a command, and its processes are out of "
                 "the daemon's reach; leave the timeout out",
             )
-        return found
 
     async def _refusal(self, id: str, answer: Answer) -> ProaError:
         """Return why an engine makes no command in a container."""
@@ -187,9 +182,7 @@ class ContainerCommands:
             raise _not_begun(answer.text) or refused(answer.status, answer.text)
         return await ByteStream.of(upgraded.socket, upgraded.begun)
 
-    async def _begin(
-        self, exec_path: str, id: str, streams: CommandStreams, *, can_signal: bool
-    ) -> ContainerCommand:
+    async def _begin(self, exec_path: str, id: str, streams: CommandStreams) -> ContainerCommand:
         """Return a command that runs, or has run.
 
         Raises:
@@ -207,22 +200,23 @@ class ContainerCommands:
         except BaseException:
             command.close()
             raise
-        group = ProcessGroup.of(pid, id) if can_signal else None
-        command.follow(pid, group, can_signal=can_signal)
+        group = ProcessGroup.of(pid, id) if self._is_on_this_host else None
+        over = self._is_on_this_host and not is_there(pid)
+        command.follow(pid, group, can_signal=group is not None or over)
         return command
 
     async def _pid(self, command: ContainerCommand) -> int:
         """Return the number of a command's process, once there is one."""
-        waited, pause = 0.0, self._timing.first_check.total_seconds()
+        waited, pause = 0.0, self._timing.longest_check.total_seconds()
+        await command.stir(pause)  # no engine begins one in no time
         while not (pid := (now := await command.inspect())["Pid"].count()):
             if now["ExitCode"].raw is not None and not now["Running"].flag():
                 text = await command.failure()
                 raise _not_begun(text) or EngineConflictError(ENGINE, text)
-            await asyncio.sleep(pause)
+            await command.stir(pause)
             waited += pause
-            soon = waited < self._timing.begin.total_seconds()
-            longest = self._timing.longest_check if soon else self._timing.poll
-            pause = min(2 * pause, longest.total_seconds())
+            if waited > self._timing.begin.total_seconds():
+                pause = self._timing.poll.total_seconds()
         return pid
 
 

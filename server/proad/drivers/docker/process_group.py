@@ -25,6 +25,11 @@ def is_of_container(pid: int, container: str) -> bool:
         return False
 
 
+def is_there(pid: int) -> bool:
+    """Return whether this host has a process of that number."""
+    return Path(f"/proc/{pid}").exists()
+
+
 def may_signal(pid: int, container: str) -> bool:
     """Return whether this process may signal those of a container whose first process has `pid`."""
     if not (pid and is_of_container(pid, container)):
@@ -56,8 +61,13 @@ class ProcessGroup:
             fd = os.pidfd_open(pid)
         except OSError:
             return None
-        if is_of_container(pid, container):
-            return cls(pid, fd)
+        try:
+            signal.pidfd_send_signal(fd, 0)
+        except OSError:
+            pass  # it has ended, or is somebody's whom this process may not signal
+        else:
+            if is_of_container(pid, container):
+                return cls(pid, fd)
         os.close(fd)
         return None
 

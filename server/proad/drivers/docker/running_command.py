@@ -54,6 +54,7 @@ class ContainerCommand:
         self._end = asyncio.Event()
         self._reading: asyncio.Timeout | None = None
         self._frames = Frames()
+        self._first: asyncio.Future[bytes] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._detached = streams.detach
         self._input_over = False
@@ -73,6 +74,17 @@ class ContainerCommand:
             )
         return answer.value()
 
+    async def stir(self, patience: float) -> None:
+        """Wait until something of its output comes, or the output ends, for so many seconds at most."""
+        if self._stream is None:
+            await asyncio.sleep(patience)
+            return
+        if self._first is None:
+            self._first = asyncio.ensure_future(self._stream.reader.read(PIECE))
+        elif self._first.done():
+            await asyncio.sleep(patience)
+        await asyncio.wait({self._first}, timeout=patience)
+
     async def failure(self) -> str:
         """Return what was said of why it did not begin."""
         said = b""
@@ -87,15 +99,13 @@ class ContainerCommand:
         Args:
             pid: its number.
             group: its process group; None: it has ended, or cannot be reached.
-            can_signal: whether it could be reached.
+            can_signal: whether signals reach it, or would have if it had not ended.
         """
         self.pid, self.can_signal, self._group = pid, can_signal, group
         if self._streams.detach:
             return
         if group is not None:
             group.on_end(self._ended)
-        elif can_signal:
-            self._ended()
         else:
             self._tasks.append(asyncio.create_task(self._poll()))
         if self._streams.input is not None:
@@ -165,6 +175,8 @@ class ContainerCommand:
         """Kill it, unless it has ended or is detached, and forget it."""
         for task in self._tasks:
             task.cancel()
+        if self._first is not None:
+            self._first.cancel()
         if self._stream is not None:
             self._stream.close()
         if self._group is None:
@@ -209,6 +221,9 @@ class ContainerCommand:
             async with asyncio.timeout(None) as self._reading:
                 if self._end.is_set():
                     self._reading.reschedule(self._silence())
+                if (first := self._first) is not None:
+                    self._first = None
+                    return await first
                 return await self._stream.reader.read(PIECE)
         except (TimeoutError, ConnectionError):
             return b""

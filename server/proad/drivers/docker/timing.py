@@ -64,7 +64,7 @@ class CommandTiming:
 
     begin: timedelta = timedelta(seconds=5)
     first_check: timedelta = timedelta(milliseconds=5)
-    longest_check: timedelta = timedelta(milliseconds=80)
+    longest_check: timedelta = timedelta(milliseconds=20)
     poll: timedelta = timedelta(seconds=5)
     last_output: timedelta = timedelta(seconds=5)
 
