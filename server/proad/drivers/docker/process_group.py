@@ -5,7 +5,6 @@ import errno
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -80,16 +79,27 @@ class ProcessGroup:
 
         self._loop.add_reader(self._fd, ended)
 
-    def signal(self, number: int) -> None:
-        """Send a signal to all processes of the group; ignore that they have ended."""
-        with suppress(ProcessLookupError):
-            try:
-                signal.pidfd_send_signal(self._fd, number, None, _PROCESS_GROUP)
-            except OSError as error:
-                if error.errno != errno.EINVAL:
-                    raise
-                signal.pidfd_send_signal(self._fd, 0)
-                os.killpg(self._pid, number)
+    def signal(self, number: int) -> bool:
+        """Send a signal to all processes of the group; ignore that they have ended.
+
+        Returns whether this process may: a command may have another user than its container.
+        """
+        try:
+            self._send(number)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return True
+
+    def _send(self, number: int) -> None:
+        try:
+            signal.pidfd_send_signal(self._fd, number, None, _PROCESS_GROUP)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            signal.pidfd_send_signal(self._fd, 0)
+            os.killpg(self._pid, number)
 
     def close(self) -> None:
         """Let the group go."""

@@ -142,14 +142,15 @@ class ContainerCommand:
 
     async def signal(self, number: int) -> None:
         """Send a signal to it and the processes of its group."""
-        if not self.can_signal:
+        reached = self.can_signal
+        if reached and self._group is not None:
+            reached = self._group.signal(number)
+        if not reached:
             raise CapabilityMissingError(
                 "signals for commands",
                 driver=ENGINE,
                 hint="its processes are out of the daemon's reach",
             )
-        if self._group is not None:
-            self._group.signal(number)
 
     def detach(self) -> None:
         """Leave it running."""
