@@ -15,15 +15,18 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     task = asyncio.ensure_future(work)
     try:
         async with asyncio.timeout(None) as limit:
+            over = False
 
             def end_block(done: asyncio.Future[None]) -> None:
-                if not done.cancelled() and done.exception() is not None and not limit.expired():
+                failed = not done.cancelled() and done.exception() is not None
+                if failed and not over and not limit.expired():
                     limit.reschedule(asyncio.get_running_loop().time())
 
             task.add_done_callback(end_block)
             try:
                 yield
             finally:
+                over = True  # the callback may be on its way
                 task.remove_done_callback(end_block)
     except TimeoutError:
         if not limit.expired():

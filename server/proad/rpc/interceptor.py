@@ -214,14 +214,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def read_and_serve(context: _Context) -> None:
             first = await reader.first(context)
             await self._authorizer.check_again()
-            with self._user_limiter.stream(caller.current().user_id):
+            user_id = caller.current().user_id
+            with self._user_limiter.stream(user_id):
                 async with self._authorizer.while_valid(expires=True) as lease:
 
                     async def renew(token: str) -> None:
                         lease.renew((await self._authorizer.renewal(method, token)).claims)
 
                     read = partial(reader.next, context)
-                    await audited(RequestStream(first, read, renew, context), context)
+                    pace = partial(self._user_limiter.pace, user_id)
+                    stream = RequestStream(first, read, renew, context, pace)
+                    await audited(stream, context)
 
         return read_and_serve
 

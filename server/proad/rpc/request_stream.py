@@ -30,6 +30,7 @@ class RequestStream:
         first: the first message.
         read: reads the next ones.
         renew: takes another token.
+        pace: counts a message that carries no data among the calls of the user.
         context: the call.
 
     Attributes:
@@ -37,11 +38,19 @@ class RequestStream:
         sent: bytes of the messages that were sent.
     """
 
-    def __init__(self, first: Message, read: Read, renew: Renew, context: _Context) -> None:
+    def __init__(
+        self,
+        first: Message,
+        read: Read,
+        renew: Renew,
+        context: _Context,
+        pace: Callable[[], None],
+    ) -> None:
         self._first = first
         self._read = read
         self._renew = renew
         self._context = context
+        self._pace = pace
         self.received = first.ByteSize()
         self.sent = 0
 
@@ -72,6 +81,7 @@ class RequestStream:
 
         Raises:
             InvalidArgumentError: the message is wrong.
+            UserLimitError: the user sends too many in this time.
             ProaError: the token of a renewal is not valid for this call.
         """
         while (message := await self._read()) is not None:
@@ -80,6 +90,8 @@ class RequestStream:
             if name is None:
                 raise InvalidArgumentError.of("message", "is not set, or is not known here")
             value = getattr(message, name)
+            if not isinstance(value, bytes):
+                self._pace()  # data is paced by who reads it
             if name != _RENEWAL:
                 return name, value
             await self._renew(value.token)

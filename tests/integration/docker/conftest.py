@@ -13,11 +13,19 @@ from docker.errors import APIError, DockerException
 
 from eventually import eventually
 from guest.media import import_image
+from integration.docker.inside_containers import Run, outcome
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE, LABEL, Make, runs_its_command
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
-from proad.model import ContainerSpec, NetworkAttachment, Resource
+from proad.model import (
+    CommandExit,
+    CommandSpec,
+    CommandStreams,
+    ContainerSpec,
+    NetworkAttachment,
+    Resource,
+)
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +97,22 @@ def engine(folder: Path) -> Iterator[PrivateEngine]:
         yield engine
     finally:
         engine.stop()
+
+
+@pytest.fixture
+async def box(make: Make) -> Resource:
+    return await make("sleep", "1000")
+
+
+@pytest.fixture
+def run(driver: DockerDriver, box: Resource) -> Run:
+    """Run a command in the box to its end; return its outputs and its exit."""
+
+    async def running(
+        *argv: str, streams: CommandStreams = CommandStreams(), **spec: Any
+    ) -> tuple[bytes, bytes, CommandExit]:
+        wanted = CommandSpec(argv=argv, **spec)
+        async with driver.start_command(box.id, wanted, streams) as command:
+            return await outcome(command)
+
+    return running

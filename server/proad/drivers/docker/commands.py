@@ -164,7 +164,7 @@ class ContainerCommands:
         with suppress(EngineConflictError):
             if error := entering_refusal(await self._reader.summary(id)):
                 return error
-        return refused(answer.status, answer.text)
+        return _not_begun(answer.text) or refused(answer.status, answer.text)
 
     async def _detached(self, exec_path: str, id: str, streams: CommandStreams) -> None:
         body = {"Detach": True, "Tty": streams.tty}

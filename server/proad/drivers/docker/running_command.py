@@ -13,7 +13,12 @@ from proad.drivers.docker.http.upgraded import PIECE, ByteStream
 from proad.drivers.docker.process_group import ProcessGroup
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import Value
-from proad.errors import CapabilityMissingError, EngineConflictError
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+)
 from proad.model import CommandExit, CommandOutput, CommandStreams, TerminalSize
 
 _MOST_OF_A_FAILURE = 4096
@@ -200,11 +205,16 @@ class ContainerCommand:
         """Ask the engine now and then whether it has ended."""
         while True:
             await asyncio.sleep(self._timing.poll.total_seconds())
-            with suppress(EngineConflictError):
-                if (await self.inspect())["Running"].flag():
-                    continue
-            self._ended()
-            return
+            with suppress(EngineTimedOutError, EngineUnreachableError):
+                if not await self._runs():
+                    self._ended()
+                    return
+
+    async def _runs(self) -> bool:
+        try:
+            return (await self.inspect())["Running"].flag()
+        except EngineConflictError:
+            return False  # it has gone with its container
 
     async def _write_all(self, data: bytes) -> None:
         if self._stream is not None:
