@@ -224,17 +224,6 @@ async def test_run_command_counts_as_a_stream_even_after_its_caller_has_gone(ser
     )
 
 
-async def test_exec_messages_without_data_count_among_the_calls_of_their_user(serve):
-    daemon = await serve(user_calls_per_second=20)
-    await daemon.container("web")
-    session = await Session.begun(daemon, id="web", command=command("sleep", "60"), tty=True)
-    for _ in range(100):
-        session.say(resize={"rows": 1, "columns": 1})
-
-    refused = await session.refused()
-    assert refused.metadata["setting"] == "user_calls_per_second"
-
-
 async def test_exec_is_in_the_audit_log_with_the_bytes_that_it_moved(daemon):
     session = await Session.begun(daemon, id="web", command=command("cat"), stdin=True)
     session.say(stdin=b"x" * 5000)
