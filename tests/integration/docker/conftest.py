@@ -1,3 +1,4 @@
+import fcntl
 import os
 import secrets
 import tempfile
@@ -81,6 +82,14 @@ async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> Async
         except APIError as error:  # it is removing itself, or already removed
             if error.status_code not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
+
+
+@pytest.fixture
+def binds_alone() -> Iterator[None]:
+    """While a container of any test binds the whole host, no other one may bind a part of it."""
+    with Path(tempfile.gettempdir(), "proa-test-binds.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Bind mounts within roots, on the real engine: what could lead elsewhere later is denied."""
 
 import os
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,19 +10,22 @@ from typing import Any
 import docker
 import pytest
 
+from hostile_containers.needs import FOLDERS
 from integration.docker.policed import Policed, policed, rules_of, spec_message
 from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proa import v1
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("binds_alone")]
 
 
 @pytest.fixture
-def root(folder: Path) -> Path:
-    """A root that belongs to root alone."""
-    made = folder / "root"
-    (made / "data").mkdir(parents=True, mode=0o755)
-    return made
+def root() -> Iterator[Path]:
+    """A root that belongs to root alone, where no other test binds what is above."""
+    with tempfile.TemporaryDirectory(prefix="proa-test-", dir=FOLDERS) as name:
+        made = Path(name) / "root"
+        made.parent.chmod(0o755)
+        (made / "data").mkdir(parents=True, mode=0o755)
+        yield made
 
 
 @pytest.fixture

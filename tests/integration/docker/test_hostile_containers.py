@@ -15,7 +15,7 @@ from integration.docker.policed import Policed, policed, rules_of, spec_message
 from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proa import v1
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("binds_alone")]
 
 _AT_ONCE = 4
 FINE = {"NetworkMode": "none", "PidsLimit": 100, "SecurityOpt": ["no-new-privileges"]}

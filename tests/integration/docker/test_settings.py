@@ -16,7 +16,7 @@ from integration.profiled import Profiled, profiled, told
 from proa import v1
 from proad.drivers.docker import DockerDriver
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("binds_alone")]
 
 STRICT: dict[str, object] = {"foreign": "full"} | {
     each.setting: each.strict for each in NEEDS if each.strict is not None
