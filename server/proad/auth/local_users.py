@@ -19,6 +19,8 @@ from proad.store.users import UserStore, fold_username
 _ROOT = 0
 # Names of the host's users may be looked up over a network.
 _LOOKUPS = 2
+# https://docs.kernel.org/admin-guide/sysctl/kernel.html#overflowgid-overflowuid
+_OVERFLOW_BY_DEFAULT = 65534
 _OVERFLOW = ("/proc/sys/kernel/overflowuid", "/proc/sys/kernel/overflowgid")
 
 
@@ -44,7 +46,7 @@ class LocalUsers:
         self._mapping = mapping
         self._lookups = asyncio.Semaphore(_LOOKUPS)
         # Ids by which the kernel tells of users and groups of other namespaces: of all alike.
-        self._nobody, self._no_group = (int(Path(path).read_text()) for path in _OVERFLOW)
+        self._nobody, self._no_group = map(_overflow, _OVERFLOW)
 
     def prepare(self, settings: Settings) -> Prepared:
         """Return what takes over the mapping."""
@@ -112,3 +114,11 @@ class LocalUsers:
         except KeyError:  # no such group, no such user
             return False
         return mapped.uid == peer.uid
+
+
+def _overflow(path: str) -> int:
+    """Return the id that the kernel has for all of other namespaces."""
+    try:
+        return int(Path(path).read_text())
+    except FileNotFoundError:
+        return _OVERFLOW_BY_DEFAULT  # the process sees nothing of the kernel, as in our unit

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0018"
+REVISION = "0019"
 """The migration that leads to these tables."""
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.frames import Frames
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.http.upgraded import PIECE, ByteStream
+from proad.drivers.docker.http.upgraded import ByteStream
 from proad.drivers.docker.process_group import ProcessGroup
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import Value
@@ -85,7 +85,7 @@ class ContainerCommand:
             await asyncio.sleep(patience)
             return
         if self._first is None:
-            self._first = asyncio.ensure_future(self._stream.reader.read(PIECE))
+            self._first = asyncio.ensure_future(self._stream.read())
         elif self._first.done():
             await asyncio.sleep(patience)
         await asyncio.wait({self._first}, timeout=patience)
@@ -235,7 +235,7 @@ class ContainerCommand:
                 if (first := self._first) is not None:
                     self._first = None
                     return await first
-                return await self._stream.reader.read(PIECE)
+                return await self._stream.read()
         except (TimeoutError, ConnectionError):
             return b""
         finally:

@@ -76,19 +76,33 @@ class ByteStream:
     Args:
         reader: its reading end.
         writer: its writing end.
+        begun: what was read of it before.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, begun: bytes
+    ) -> None:
+        self._reader = reader
         self._writer = writer
+        self._begun = begun
 
     @classmethod
     async def of(cls, connection: socket.socket, begun: bytes) -> "ByteStream":
         """Return the stream of a connection, of which `begun` was read before."""
         reader, writer = await asyncio.open_connection(sock=connection, limit=PIECE)
-        if begun:
-            reader.feed_data(begun)
-        return cls(reader, writer)
+        return cls(reader, writer, begun)
+
+    async def read(self) -> bytes:
+        """Return the next bytes, of a piece at most; nothing at the end.
+
+        Raises:
+            ConnectionError: the connection broke.
+        """
+        # The loop may have read more by the time that the reader is there.
+        if begun := self._begun:
+            self._begun = b""
+            return begun
+        return await self._reader.read(PIECE)
 
     async def write(self, data: bytes) -> None:
         """Write; wait while the other end does not read. What it does not want is dropped."""
