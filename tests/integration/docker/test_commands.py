@@ -140,7 +140,8 @@ async def test_command_that_nobody_reads_waits(driver: DockerDriver, box: Resour
 
         assert written.exists()
         await eventually(stands_still)
-        assert _written(command) < 4 * 2**20  # pipes, sockets and a few pieces
+        # Of two programs each, what pipes, the engine, sockets and a few pieces hold.
+        assert _written(command) < 16 * 2**20
 
 
 def _written(command: RunningCommand) -> int:
