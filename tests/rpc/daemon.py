@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 import proa.v1
 from eventually import eventually
 from proa import v1
+from proa.aio.both_ways import FirstStatus
 from proad import app
 from proad.audit import AuditLog, LogWriter
 from proad.auth.keys import KeyRing
@@ -132,6 +133,24 @@ async def refusal(call):
     raise AssertionError(f"the call did not fail, it answered {answer!r}")
 
 
+class StreamCall:
+    """A call with a stream of requests, whose status is the daemon's; see `FirstStatus`."""
+
+    def __init__(self, call):
+        self._call = call
+        self._first = FirstStatus(call)
+
+    def __getattr__(self, name):
+        return getattr(self._call, name)
+
+    async def read(self):
+        """Return the next response, or gRPC's mark of the end."""
+        try:
+            return await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise self._first.restored(error) from None
+
+
 @dataclass
 class Daemon:
     """A daemon that serves, and a channel to it."""
@@ -166,9 +185,11 @@ class Daemon:
             request_serializer=lambda r: r if isinstance(r, bytes) else r.SerializeToString(),
             response_deserializer=rpc.response.FromString,
         )
-        if rpc.takes_stream and not hasattr(request, "__aiter__"):
+        if not rpc.takes_stream:
+            return method(request, metadata=metadata, timeout=timeout)
+        if not hasattr(request, "__aiter__"):
             request = iter([request])
-        return method(request, metadata=metadata, timeout=timeout)
+        return StreamCall(method(request, metadata=metadata, timeout=timeout))
 
     def call(self, name, /, *, metadata=(), timeout=20, **fields):
         """Begin a call as a user with both scopes."""
