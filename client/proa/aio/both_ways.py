@@ -55,19 +55,16 @@ class FirstStatus:
 
     def error(self, failure: aio.AioRpcError) -> Error:
         """Return the typed error of a failure of the call."""
-        return error_of(self if self._is_lost(failure) else failure)
+        return error_of(self.restored(failure))
 
     def restored(self, failure: aio.AioRpcError) -> aio.AioRpcError:
         """Return a failure of the call with the status of the daemon."""
-        if not self._is_lost(failure):
+        lost = failure.code() is grpc.StatusCode.INTERNAL and failure.details() == _LOST
+        if not lost or self._code in {None, grpc.StatusCode.OK}:
             return failure
         return aio.AioRpcError(
             self.code(), failure.initial_metadata(), self.trailing_metadata(), self.details()
         )
-
-    def _is_lost(self, failure: aio.AioRpcError) -> bool:
-        lost = failure.code() is grpc.StatusCode.INTERNAL and failure.details() == _LOST
-        return lost and self._code not in {None, grpc.StatusCode.OK}
 
     def _note(self, call: Any) -> None:
         # It is called for each status that is put there.
