@@ -171,7 +171,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         reader = RequestReader(
             method.request,
             method.max_request_bytes,
-            alone=method.changes,
+            alone=method.changes and not method.takes_stream,
             timeout=self._timing.read_timeout,
             limiter=self._public_limiter if public else self._limiter,
             sender=self._authorizer.client_address if public else _username,
@@ -212,7 +212,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         audited = self._auditor.unary(method, serve)
 
         async def read_and_serve(context: _Context) -> None:
-            first = await reader.first(context)
+            first = await reader.read(context)
             await self._authorizer.check_again()
             user_id = caller.current().user_id
             with self._user_limiter.stream(user_id):

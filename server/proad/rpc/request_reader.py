@@ -48,7 +48,7 @@ class RequestReader:
         self._limits = FieldLimits(cls.DESCRIPTOR)
 
     async def read(self, context: _Context) -> Any:
-        """Return the one message of a call.
+        """Return the one message of a call, or the first one of a stream of requests.
 
         Raises:
             InvalidArgumentError: the message did not come in time, is too large, is not of the
@@ -62,26 +62,15 @@ class RequestReader:
                 if self._alone and message is not grpc.aio.EOF:
                     another = await context.read()
         except TimeoutError:
-            raise self._late() from None
+            raise InvalidArgumentError.of(
+                "",
+                f"no whole request message came within {self._timeout:.0f} seconds, "
+                "or for as long as others waited",
+            ) from None
         if message is grpc.aio.EOF:
             raise InvalidArgumentError.of("", "the call has no request message")
         if another is not grpc.aio.EOF:
             raise InvalidArgumentError.of("", "the call has more than one request message")
-        return self._message(message)
-
-    async def first(self, context: _Context) -> Any:
-        """Return the first message of a stream of requests, within the time of a unary request.
-
-        Raises:
-            ProaError: as `read` raises.
-        """
-        try:
-            async with self._limiter.slot(self._sender(context), self._timeout):
-                message = await context.read()
-        except TimeoutError:
-            raise self._late() from None
-        if message is grpc.aio.EOF:
-            raise InvalidArgumentError.of("", "the call has no request message")
         return self._message(message)
 
     async def next(self, context: _Context) -> Any:
@@ -113,13 +102,6 @@ class RequestReader:
             if message is grpc.aio.EOF:
                 return
             yield self._message(message)
-
-    def _late(self) -> InvalidArgumentError:
-        return InvalidArgumentError.of(
-            "",
-            f"no whole request message came within {self._timeout:.0f} seconds, "
-            "or for as long as others waited",
-        )
 
     def _message(self, data: bytes) -> Any:
         if len(data) > self._max_bytes:
