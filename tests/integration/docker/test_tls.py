@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import docker
 import pytest
 
 from event_queue import EventQueue
@@ -16,7 +17,8 @@ from eventually import eventually
 from integration.docker.engine_socket import engine_socket
 from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
-from proad.errors import EngineUnreachableError, RegistryUnreachableError
+from proad.errors import CapabilityMissingError, EngineUnreachableError, RegistryUnreachableError
+from proad.model import CommandSpec, CommandStreams, Resource
 from updating import container_update
 
 pytestmark = pytest.mark.docker
@@ -102,3 +104,18 @@ async def test_driver_with_client_certificate_connects(make: Make, tmp_path: Pat
             async with DockerDriver(url, cert_path=folder) as driver:
                 with pytest.raises(EngineUnreachableError):
                     await driver.probe()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+async def test_command_that_tls_cannot_carry_is_not_begun(
+    box: Resource, raw: docker.APIClient, tmp_path: Path
+):
+    right = authority(tmp_path / "right")
+    spec = CommandSpec(argv=("sh", "-c", "echo begun > /proc/1/fd/1; sleep 1000"))
+    async with tls_door(right) as url, DockerDriver(url, cert_path=right) as driver:
+        with pytest.raises(CapabilityMissingError):
+            async with driver.start_command(box.id, spec, CommandStreams()):
+                pass
+    raw.exec_start(raw.exec_create(box.id, ["true"])["Id"])  # one that began later is over
+    assert raw.logs(box.id) == b""
+    assert len(raw.top(box.id)["Processes"]) == 1

@@ -50,18 +50,19 @@ def upgrade(
     connection.timeout = limit.total_seconds()
     try:
         connection.connect()
-        connection.request("POST", full_target, body=json.dumps(body).encode(), headers=_UPGRADE)
-        # What urllib3 makes of an answer has no way to the bytes behind it.
-        answer = http.client.HTTPConnection.getresponse(connection)
-        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            return Upgraded(answer.status, None, answer.read())
         carrier = connection.sock
+        # Asked before the engine is: what it has begun, nobody takes back.
         if type(carrier) is not socket.socket:
             raise CapabilityMissingError(
                 "streams inside containers",
                 driver=ENGINE,
                 hint="the connection to this engine, by TLS or SSH, cannot carry them",
             )
+        connection.request("POST", full_target, body=json.dumps(body).encode(), headers=_UPGRADE)
+        # What urllib3 makes of an answer has no way to the bytes behind it.
+        answer = http.client.HTTPConnection.getresponse(connection)
+        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            return Upgraded(answer.status, None, answer.read())
         carrier.setblocking(False)
         # HTTP reads ahead: what came right behind the headers is in its buffer.
         begun = answer.fp.peek(1)
