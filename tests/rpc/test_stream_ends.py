@@ -1,6 +1,8 @@
 """How a stream of requests ends: with its token, its user, its resource, its daemon; and renewals."""
 
 import asyncio
+from functools import partial
+from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +14,7 @@ from proad.rpc.timing import RpcTiming
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.timing import DaemonTiming
-from rpc.daemon import BOTH
+from rpc.daemon import BOTH, RPCS, refusal
 from rpc.exec_session import Session, command
 from rpc.tenants import tenant
 from rpc.test_audit import lines
@@ -26,6 +28,11 @@ async def daemon(serve):
     daemon = await serve()
     await daemon.container("web")
     return daemon
+
+
+async def under_way(daemon, number):
+    """Return whether so many commands run."""
+    return len(daemon.driver.commands.under_way) == number
 
 
 async def refused(session):
@@ -113,6 +120,35 @@ async def test_stream_ends_with_its_user(daemon, change):
     await CHANGES[change](daemon.users)
 
     assert (await refused(session)).reason == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_run_command_ends_with_its_user(daemon, change):
+    call = daemon.call("RunCommand", id="web", command=LONG, timeout=600)
+    await eventually(partial(under_way, daemon, 1))
+    await CHANGES[change](daemon.users)
+
+    ended = await asyncio.wait_for(refusal(call), 60)
+    assert ended.reason == "TOKEN_INVALID"
+    await eventually(partial(under_way, daemon, 0))
+
+
+async def test_run_command_with_a_request_id_goes_on_without_its_user_who_hears_no_more(daemon):
+    call = daemon.call("RunCommand", id="web", command=LONG, request_id=str(uuid4()), timeout=600)
+    await eventually(partial(under_way, daemon, 1))
+    await daemon.users.set_disabled("ann", disabled=True)
+
+    ended = await asyncio.wait_for(refusal(call), 60)
+    assert ended.reason == "TOKEN_INVALID"
+    assert await under_way(daemon, 1)
+
+
+async def test_run_command_outlives_its_token(daemon):
+    rpc = RPCS["RunCommand"]
+    request = rpc.request(id="web", command=command("sleep", "4"))
+    result = await daemon.send(rpc, request, token=token_for(daemon, 2))
+
+    assert result.exit.code == 0
 
 
 async def test_stream_ends_with_a_scope_that_is_taken(daemon):

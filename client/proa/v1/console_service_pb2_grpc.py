@@ -29,7 +29,7 @@ class ConsoleServiceStub(object):
     """Inside a resource, alike for both kinds.
 
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
-    caller's profile would not let the caller make is POLICY_DENIED. A stream ends within two
+    caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
     else's or gone. In every request `id` names the resource as in ResourceService.
     """
@@ -56,7 +56,7 @@ class ConsoleServiceServicer(object):
     """Inside a resource, alike for both kinds.
 
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
-    caller's profile would not let the caller make is POLICY_DENIED. A stream ends within two
+    caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
     else's or gone. In every request `id` names the resource as in ResourceService.
     """
@@ -77,7 +77,8 @@ class ConsoleServiceServicer(object):
 
     def RunCommand(self, request, context):
         """Runs a command to its end, and gives its exit and the first bytes of its output. Legal from
-        RUNNING. A caller who goes away, without a request_id, kills the command as in Exec.
+        RUNNING. A call that ends earlier, without a request_id, kills the command as in Exec. A token
+        that expires does not end it.
         Errors: as Exec.
         A request has at most 1 MiB.
         """
@@ -110,7 +111,7 @@ class ConsoleService(object):
     """Inside a resource, alike for both kinds.
 
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
-    caller's profile would not let the caller make is POLICY_DENIED. A stream ends within two
+    caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
     else's or gone. In every request `id` names the resource as in ResourceService.
     """

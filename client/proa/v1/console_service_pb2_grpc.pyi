@@ -30,7 +30,7 @@ class ConsoleServiceStub:
     """Inside a resource, alike for both kinds.
 
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
-    caller's profile would not let the caller make is POLICY_DENIED. A stream ends within two
+    caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
     else's or gone. In every request `id` names the resource as in ResourceService.
     """
@@ -51,7 +51,8 @@ class ConsoleServiceStub:
     """
     RunCommand: _grpc.UnaryUnaryMultiCallable[_console_service_pb2.RunCommandRequest, _console_service_pb2.RunCommandResponse]
     """Runs a command to its end, and gives its exit and the first bytes of its output. Legal from
-    RUNNING. A caller who goes away, without a request_id, kills the command as in Exec.
+    RUNNING. A call that ends earlier, without a request_id, kills the command as in Exec. A token
+    that expires does not end it.
     Errors: as Exec.
     A request has at most 1 MiB.
     """
@@ -61,7 +62,7 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     """Inside a resource, alike for both kinds.
 
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
-    caller's profile would not let the caller make is POLICY_DENIED. A stream ends within two
+    caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
     else's or gone. In every request `id` names the resource as in ResourceService.
     """
@@ -79,7 +80,8 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     """
     RunCommand: _aio.UnaryUnaryMultiCallable[_console_service_pb2.RunCommandRequest, _console_service_pb2.RunCommandResponse]  # type: ignore[assignment]
     """Runs a command to its end, and gives its exit and the first bytes of its output. Legal from
-    RUNNING. A caller who goes away, without a request_id, kills the command as in Exec.
+    RUNNING. A call that ends earlier, without a request_id, kills the command as in Exec. A token
+    that expires does not end it.
     Errors: as Exec.
     A request has at most 1 MiB.
     """
@@ -88,7 +90,7 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
     """Inside a resource, alike for both kinds.
 
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
-    caller's profile would not let the caller make is POLICY_DENIED. A stream ends within two
+    caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
     else's or gone. In every request `id` names the resource as in ResourceService.
     """
@@ -116,7 +118,8 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_console_service_pb2.RunCommandResponse, _abc.Awaitable[_console_service_pb2.RunCommandResponse]]:
         """Runs a command to its end, and gives its exit and the first bytes of its output. Legal from
-        RUNNING. A caller who goes away, without a request_id, kills the command as in Exec.
+        RUNNING. A call that ends earlier, without a request_id, kills the command as in Exec. A token
+        that expires does not end it.
         Errors: as Exec.
         A request has at most 1 MiB.
         """

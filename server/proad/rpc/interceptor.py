@@ -200,9 +200,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 await self._authorizer.check_again()
                 # Calls that began together wait here while the first ones are answered.
                 self._user_limiter.check_room(caller.current().user_id, _read_method(method))
-            if not method.waits:
+            if not method.waits and not method.is_inside:
                 return encode(await serve(message, context))
-            async with self._authorizer.while_valid(expires=True):
+            # What works may outlive the token, as every authorized call may; a wait is begun anew.
+            async with self._authorizer.while_valid(expires=method.waits):
                 return encode(await serve(message, context))
 
         return read_and_serve

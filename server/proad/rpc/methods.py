@@ -35,6 +35,9 @@ SERVICES = _services_of(
 
 _STANDARD_SERVICES = _services_of(health_pb2, reflection_pb2)
 
+# The service of what goes on inside resources.
+_INSIDE = "ConsoleService"
+
 # Health and reflection have none of our options.
 _STANDARD_REQUEST_BYTES = 4096
 
@@ -78,6 +81,7 @@ class Method:
         endless: a stream that changes nothing and never ends by itself.
         takes_stream: takes a stream of requests, whose first one says what is wanted.
         waits: a read that waits for as long as its caller says; ends with the token, too.
+        is_inside: works inside a resource, for as long as that takes: ends with the user.
         standard: a method of health or reflection, which reveal nothing about workloads.
         reflection: a method of reflection.
     """
@@ -93,6 +97,7 @@ class Method:
     endless: bool = False
     takes_stream: bool = False
     waits: bool = False
+    is_inside: bool = False
     standard: bool = False
     reflection: bool = False
 
@@ -126,6 +131,7 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
         endless=method.server_streaming and reads,
         takes_stream=method.client_streaming,
         waits=reads and "timeout" in method.input_type.fields_by_name,
+        is_inside=service.name == _INSIDE,
     )
 
 
