@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import typer
 
@@ -11,34 +12,36 @@ from proad.config import Settings
 from proad.state import prepare_state_dir
 from proad.store.database import Database
 
+T = TypeVar("T")
 
-def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[None]]) -> None:
+
+def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Do something with the database; create first what `proad init` creates."""
 
-    async def run() -> None:
+    async def run() -> T:
         prepare_state_dir(settings.state_dir)
         KeyRing.open(settings.keys_dir)
         async with Database.open(settings.database_url.get_secret_value()) as database:
-            await work(database)
+            return await work(database)
 
-    asyncio.run(run())
+    return asyncio.run(run())
 
 
 def change_database(
     settings: Settings,
     command: str,
     target: str,
-    work: Callable[[Database], Awaitable[object]],
+    work: Callable[[Database], Awaitable[T]],
     *,
     detail: str = "",
-) -> None:
+) -> T:
     """Change something in the database, with lines in the audit log; see `audited`."""
 
-    async def run(database: Database) -> None:
+    async def run(database: Database) -> T:
         async with audited(settings, database, command, target, detail):
-            await work(database)
+            return await work(database)
 
-    run_on_database(settings, run)
+    return run_on_database(settings, run)
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ from proad.policy.domains.networks import own_networks as own_domain_networks
 from proad.store.database import Database
 from proad.store.teams import TeamStore
 from proad.store.users import User, UserNotFoundError, UserStore, check_username, fold_username
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Manage users.")
 
@@ -154,14 +156,12 @@ def set_profile(
     settings = load_settings(config)
     _check_profile(profile, settings)
 
-    changed: list[User] = []
+    async def change(users: UserStore) -> User:
+        return await users.set_profile(name, profile)
 
-    async def change(users: UserStore) -> None:
-        changed.append(await users.set_profile(name, profile))
-
-    _change(settings, "set-profile", name, change, f"now has profile {profile}")
+    user = _change(settings, "set-profile", name, change, f"now has profile {profile}")
     _say(name, f"now has profile {profile}; tokens given before are no longer good")
-    _note_networks(name, changed[0].access, profile, settings)
+    _note_networks(name, user.access, profile, settings)
 
 
 @app.command("set-access")
@@ -174,16 +174,15 @@ def set_access(
     """Set whose resources a user sees and changes, and the user's team. Ends the user's tokens."""
     settings = load_settings(config)
     _check_access(access, team)
-    changed: list[User] = []
 
-    async def change(database: Database) -> None:
+    async def change(database: Database) -> User:
         team_id = await _team_id(database, team)
-        changed.append(await UserStore(database).set_access(name, access, team_id))
+        return await UserStore(database).set_access(name, access, team_id)
 
     detail = f"now has {_access(access, team)}"
-    change_database(settings, "proad user set-access", name, change, detail=detail)
+    user = change_database(settings, "proad user set-access", name, change, detail=detail)
     _say(name, f"now has {_access(access, team)}; tokens given before are no longer good")
-    _note_networks(name, access, changed[0].profile, settings)
+    _note_networks(name, access, user.profile, settings)
 
 
 @app.command()
@@ -281,10 +280,10 @@ def _change(
     settings: Settings,
     verb: str,
     name: str,
-    work: Callable[[UserStore], Awaitable[None]],
+    work: Callable[[UserStore], Awaitable[T]],
     detail: str = "",
-) -> None:
-    change_database(
+) -> T:
+    return change_database(
         settings,
         f"proad user {verb}",
         name,
