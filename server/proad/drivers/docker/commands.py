@@ -45,11 +45,9 @@ _BLAMED = (
     ),
 )
 
-
-# Who wants to detach leaves: no key is Docker's own. It must have some, and holds the first one back
-# until the next one comes, so that one is taken which hardly anybody types.
+# Who wants to detach leaves: no key is Docker's own. It must have some, and holds the first one
+# back until the next one comes, so that one is taken which hardly anybody types.
 _DETACH_KEYS = ",".join(["ctrl-^", "ctrl-@"] * 8)
-
 
 # Commands of one container that begin at a time. What is in the container can keep the runtime from
 # beginning any, and each that waits costs the host a process.
@@ -164,22 +162,21 @@ class ContainerCommands:
         with suppress(EngineConflictError):
             if error := entering_refusal(await self._reader.summary(id)):
                 return error
-        return _not_begun(answer.text) or refused(answer.status, answer.text)
+        return _refused(answer)
 
     async def _detached(self, exec_path: str, id: str, streams: CommandStreams) -> None:
         body = {"Detach": True, "Tty": streams.tty}
         answer = await self._engine.post(f"{exec_path}/start", body=body, container=id)
         if not answer.ok:
-            raise _not_begun(answer.text) or refused(answer.status, answer.text)
+            raise _refused(answer)
 
     async def _attached(self, exec_path: str, id: str, streams: CommandStreams) -> ByteStream:
         body: dict[str, Any] = {"Detach": False, "Tty": streams.tty}
         if streams.size is not None:
             body["ConsoleSize"] = [streams.size.rows, streams.size.columns]
         upgraded = await self._engine.upgrade(f"{exec_path}/start", body, container=id)
-        if upgraded.socket is None:
-            answer = Answer(upgraded.status, upgraded.begun)
-            raise _not_begun(answer.text) or refused(answer.status, answer.text)
+        if isinstance(upgraded, Answer):
+            raise _refused(upgraded)
         return await ByteStream.of(upgraded.socket, upgraded.begun)
 
     async def _begin(self, exec_path: str, id: str, streams: CommandStreams) -> ContainerCommand:
@@ -233,6 +230,11 @@ def _request(spec: CommandSpec, streams: CommandStreams) -> dict[str, Any]:
         **({"User": spec.user} if spec.user else {}),
         "DetachKeys": _DETACH_KEYS,
     }
+
+
+def _refused(answer: Answer) -> ProaError:
+    """Return the error of a command that the engine does not begin."""
+    return _not_begun(answer.text) or refused(answer.status, answer.text)
 
 
 def _not_begun(text: str) -> ProaError | None:

@@ -161,8 +161,12 @@ class EngineClient:
         container = container or _container_in(path)
         return await self._limited(container, exchange, limit, urgent=urgent)
 
-    async def upgrade(self, path: str, body: Mapping[str, Any], *, container: str) -> Upgraded:
+    async def upgrade(
+        self, path: str, body: Mapping[str, Any], *, container: str
+    ) -> Answer | Upgraded:
         """Send a POST request about a container that turns its connection into a stream of bytes.
+
+        Return the Answer of a failure.
 
         Raises:
             ProaError: as `StreamingClient.upgrade` raises.

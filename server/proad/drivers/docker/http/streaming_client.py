@@ -65,8 +65,10 @@ class StreamingClient:
         stream.close()
         return answer
 
-    def upgrade(self, path: str, body: Mapping[str, Any], limit: timedelta) -> Upgraded:
+    def upgrade(self, path: str, body: Mapping[str, Any], limit: timedelta) -> Answer | Upgraded:
         """Send a POST request whose answer turns its connection into a stream of bytes.
+
+        Return the Answer of a failure.
 
         Raises:
             EngineUnreachableError: there was no answer.

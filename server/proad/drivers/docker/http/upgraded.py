@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.http.transport import Transport
 from proad.errors import CapabilityMissingError
 
@@ -26,25 +27,23 @@ _UPGRADE = {
 
 @dataclass(frozen=True, slots=True)
 class Upgraded:
-    """The outcome of an upgrade.
+    """A connection that was upgraded.
 
     Attributes:
-        status: of the answer; 101 where the connection was upgraded.
-        socket: the connection; None: it was not upgraded.
-        begun: what had come of the stream already; or the body of a refusal.
+        socket: the connection.
+        begun: what had come of the stream already.
     """
 
-    status: int
-    socket: socket.socket | None
+    socket: socket.socket
     begun: bytes
 
 
 def upgrade(
     transport: Transport, target: str, body: Mapping[str, Any], limit: timedelta
-) -> Upgraded:
+) -> Answer | Upgraded:
     """Send a POST request whose answer turns its connection into a stream of bytes. Blocks.
 
-    `limit` is the longest silence until then.
+    Return the Answer of a failure. `limit` is the longest silence until then.
     """
     connection, full_target = transport.connection(target)
     connection.timeout = limit.total_seconds()
@@ -62,11 +61,11 @@ def upgrade(
         # What urllib3 makes of an answer has no way to the bytes behind it.
         answer = http.client.HTTPConnection.getresponse(connection)
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            return Upgraded(answer.status, None, answer.read())
+            return Answer(answer.status, answer.read())
         carrier.setblocking(False)
         # HTTP reads ahead: what came right behind the headers is in its buffer.
         begun = answer.fp.peek(1)
-        return Upgraded(answer.status, carrier.dup(), begun)
+        return Upgraded(carrier.dup(), begun)
     finally:
         connection.close()
 
