@@ -4,6 +4,9 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _EVERY = 0.05  # seconds
 
@@ -30,6 +33,26 @@ async def eventually(
             if await held if inspect.isawaitable(held) else held:
                 return
             await asyncio.sleep(every)
+
+
+async def settled(value: Callable[[], T], *, every: float = 0.3) -> T:
+    """Wait until a value is what it was at the check before, and return it.
+
+    Args:
+        value: returns the value; a false one counts as not there yet.
+        every: seconds between two checks.
+
+    Raises:
+        TimeoutError: the value went on changing.
+    """
+    seen: list[T] = []
+
+    def is_still() -> bool:
+        seen.append(value())
+        return bool(seen[-1]) and seen[-2:] == [seen[-1]] * 2
+
+    await eventually(is_still, every=every)
+    return seen[-1]
 
 
 def wait_until(

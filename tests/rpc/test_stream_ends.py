@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from eventually import eventually
+from eventually import consistently, eventually, settled
 from proad.model import Access
 from proad.model.scope import Scope
 from proad.rpc.timing import RpcTiming
@@ -59,7 +59,8 @@ async def test_stream_goes_on_with_a_renewed_token(daemon):
     )
     for _ in range(3):
         session.say(renew={"token": token_for(daemon, 2)})
-        await asyncio.sleep(1)  # of two that a token lives: together more than one does
+        # Of two seconds that a token lives: together more than one does.
+        await consistently(lambda: not session.call.done(), during=1)
     session.say(stdin=b"there")
     await session.until(b"there")
 
@@ -76,7 +77,8 @@ async def test_stream_goes_on_though_its_first_token_is_revoked_after_the_renewa
         claims = daemon.tokens.verify(first)
         await RevocationStore(database).add(claims.token_id, claims.expire_time)
 
-    await asyncio.sleep(2.5)  # more than it takes to notice
+    # Longer than it takes to notice.
+    await consistently(lambda: not session.call.done(), during=2.5)
     session.say(stdin=b"there")
     await session.until(b"there")
 
@@ -186,7 +188,8 @@ async def test_stream_whose_caller_goes_while_it_is_not_read_is_cancelled(daemon
     with capture_logs() as logged:
         for _ in range(5):
             session = await Session.begun(daemon, id="web", command=many)
-            await asyncio.sleep(0.2)  # until its windows are full
+            (held,) = daemon.driver.commands.under_way
+            await settled(partial(getattr, held, "written"))  # its windows are full
             session.call.cancel()
 
         async def ended():

@@ -105,9 +105,8 @@ def hold(address):
         client.exec("web", ["sh"], stdin=True) as process,
     ):
         while time.monotonic() < begun + HELD:
-            process.write(b"echo a\n")
+            process.write(b"sleep 0.1; echo a\n")
             assert next(process).data == b"a\n"
-            time.sleep(0.1)
         process.write(b"exit 4\n")
         return process.wait().code
 
@@ -120,9 +119,8 @@ async def hold_with_asyncio(address):
         client.exec("web", ["sh"], stdin=True) as process,
     ):
         while time.monotonic() < begun + HELD:
-            await process.write(b"echo a\n")
+            await process.write(b"sleep 0.1; echo a\n")
             assert (await anext(process)).data == b"a\n"
-            await asyncio.sleep(0.1)
         await process.write(b"exit 4\n")
         return (await process.wait()).code
 
@@ -137,10 +135,9 @@ def hold_with_commands(address):
         assert process.stdin is not None
         assert process.stdout is not None
         while time.monotonic() < begun + HELD:
-            process.stdin.write(b"echo a\n")
+            process.stdin.write(b"sleep 0.1; echo a\n")
             process.stdin.flush()
             assert process.stdout.readline() == b"a\n"
-            time.sleep(0.1)
         process.stdin.write(b"exit 4\n")
         process.stdin.close()
         return process.wait(timeout=60)

@@ -19,6 +19,7 @@ from integration.docker.inside_containers import Run, gone, outcome
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE, Make
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.process_group import is_of_container
 from proad.drivers.docker.running_command import ContainerCommand
 from proad.drivers.docker.timing import CommandTiming, DockerTiming
 from proad.errors import (
@@ -68,16 +69,14 @@ async def test_command_is_killed_with_its_block(driver: DockerDriver, box: Resou
 async def test_command_is_killed_though_its_start_is_cancelled(
     driver: DockerDriver, box: Resource, raw: docker.APIClient
 ):
-    async def start() -> None:
-        spec = CommandSpec(argv=("sleep", "1000"))
-        async with driver.start_command(box.id, spec, CommandStreams()):
-            await asyncio.Event().wait()
-
-    for pause in (0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1):
-        task = asyncio.ensure_future(start())
-        await asyncio.sleep(pause)
-        task.cancel()
-        await asyncio.wait({task})
+    spec = CommandSpec(argv=("sleep", "1000"))
+    for patience in (0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1):
+        with pytest.raises(TimeoutError):
+            async with (
+                asyncio.timeout(patience),
+                driver.start_command(box.id, spec, CommandStreams()),
+            ):
+                await asyncio.Event().wait()
 
     async def only_the_first() -> bool:
         return len(raw.top(box.id)["Processes"]) == 1
@@ -106,7 +105,7 @@ async def test_command_that_begins_long_after_it_was_given_up_is_killed(
                 raise AssertionError("it began")
 
         task = asyncio.ensure_future(start())
-        await asyncio.sleep(1)
+        await eventually(begins(slow))
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
@@ -132,6 +131,28 @@ def says_ready(raw: docker.APIClient, box: Resource) -> Callable[[], Coroutine[A
     return ready
 
 
+def begins(box: Resource) -> Callable[[], bool]:
+    """Return whether the runtime is at the beginning of a command in a container.
+
+    The engine, which waits for the runtime, answers no question about it.
+    """
+
+    def found() -> bool:
+        return any(
+            is_of_container(int(each.name), box.id)
+            for each in Path("/proc").iterdir()
+            if each.name.isdigit() and _command_line(each).startswith(b"runc\0init")
+        )
+
+    return found
+
+
+def _command_line(process: Path) -> bytes:
+    with suppress(OSError):  # it has ended
+        return (process / "cmdline").read_bytes()
+    return b""
+
+
 async def test_commands_that_wait_to_begin_hold_up_no_other_container(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
@@ -146,7 +167,7 @@ async def test_commands_that_wait_to_begin_hold_up_no_other_container(
 
     tasks = [asyncio.ensure_future(start(hung)) for _ in range(30)]
     try:
-        await asyncio.sleep(1)
+        await eventually(begins(hung))
         await asyncio.wait_for(start(other), 10)
         assert not any(task.done() for task in tasks)
     finally:
@@ -162,8 +183,8 @@ async def test_command_begins_while_pulls_wait_for_a_silent_registry(
     def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         silent.append(writer)
 
-    async def pull(port: int) -> None:
-        async for _ in driver.pull_image(f"127.0.0.1:{port}/silent:1"):
+    async def pull(port: int, number: int) -> None:
+        async for _ in driver.pull_image(f"127.0.0.1:{port}/silent:{number}"):
             pass
 
     async def start() -> None:
@@ -174,9 +195,9 @@ async def test_command_begins_while_pulls_wait_for_a_silent_registry(
 
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as registry:
         port = registry.sockets[0].getsockname()[1]
-        pulls = [asyncio.ensure_future(pull(port)) for _ in range(12)]
+        pulls = [asyncio.ensure_future(pull(port, number)) for number in range(12)]
         try:
-            await asyncio.sleep(1)
+            await eventually(lambda: len(silent) >= 8)  # as many pulls as go on at once
             assert not any(each.done() for each in pulls)
             await asyncio.wait_for(start(), 10)
         finally:

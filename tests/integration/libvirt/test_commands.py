@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventually import eventually
+from eventually import consistently, eventually
 from integration.libvirt.conftest import TIMING
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
@@ -124,7 +124,7 @@ async def test_command_outlives_a_pause_of_its_guest(driver: LibvirtDriver, gues
         whole = asyncio.create_task(result_of(command))
         for _ in range(3):
             await driver.pause(guest.id)
-            await asyncio.sleep(0.7)  # more than one look
+            await consistently(lambda: not whole.done(), during=0.7)  # more than one look
             await driver.resume(guest.id)
         exit, out, err = await whole
     assert (exit, err) == (CommandExit(code=0), b"")

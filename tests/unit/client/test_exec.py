@@ -4,7 +4,6 @@ import io
 import itertools
 import signal
 import threading
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -150,11 +149,14 @@ def test_process_that_nobody_reads_for_takes_no_more_than_a_few_requests(client,
             yield b"x" * 65536
 
     with client.exec("web", ["cat"], stdin=source()):
-        last = -1
-        while last != sent:  # until it stands still for a second
-            last = sent
-            time.sleep(1)
-        assert 0 < sent < 1000
+        seen = [0]
+
+        def stands_still():
+            seen.append(sent)
+            return 0 < sent == seen[-2]
+
+        wait_until(stands_still, every=1)
+        assert sent < 1000
 
 
 def test_detached_process_has_no_output_and_no_exit(client, daemon):

@@ -5,6 +5,7 @@ import socket
 import time
 from datetime import timedelta
 
+from eventually import eventually
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.upgraded import ByteStream
 from proad.drivers.docker.running_command import ContainerCommand
@@ -38,7 +39,7 @@ async def test_output_of_many_small_pieces_leaves_turns_to_others():
 
     others = [asyncio.ensure_future(write()), asyncio.ensure_future(take_turns())]
     try:
-        await asyncio.sleep(0.1)  # until all buffers are full
+        await eventually(lambda: len(turns) > 1000)  # by then all buffers are full
         assert sum([len(output.data) async for output in command.output()]) == MANY
         assert max(turns) < LONGEST_TURN
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventually import eventually
+from eventually import consistently, eventually
 from proad.drivers.libvirt.agent.filed_command import FiledCommand
 from proad.drivers.libvirt.agent.poller import DomainPoller, Helper
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, Ended, GuestPausedError
@@ -112,17 +112,17 @@ async def test_programs_of_a_domain_are_looked_at_less_and_less(
     helpers = [Helper(pid) for pid in range(3)]
     for each in helpers:
         poller.follow(each)
-    await asyncio.sleep(1)
     # Pauses of 1, 2, 4, 8, 16, 32 and then 64 ms, of all together.
-    assert len(agents.looks) <= 3 * (7 + 1000 // 64)
+    pauses = [*(2**n for n in range(6)), *[64] * 5]
+    await eventually(lambda: len(agents.looks) > 3 * len(pauses))
+    assert agents.looks[3 * len(pauses)] - agents.looks[0] >= sum(pauses) / 1000
     assert not idle
     for pid in range(3):
         guest.ended[pid] = ended(pid)
     assert [(await each.ended).code for each in helpers] == [0, 1, 2]
     await eventually(lambda: idle)
     looks = len(agents.looks)
-    await asyncio.sleep(0.1)
-    assert len(agents.looks) == looks
+    await consistently(lambda: len(agents.looks) == looks, during=0.1)
 
 
 async def test_error_of_one_program_is_not_of_the_others(poller: DomainPoller, guest: Guest):
