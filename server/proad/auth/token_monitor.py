@@ -72,11 +72,6 @@ class TokenLease:
             return  # it is ending
         self.end()
         self._enter(claims)
-        self._limit.reschedule(self._end_time())
-
-    def begin(self) -> None:
-        """Let the token end the call."""
-        self._limit.reschedule(self._end_time())
 
     def end(self) -> None:
         """Let the token go."""
@@ -88,12 +83,9 @@ class TokenLease:
         self._claims = claims
         self._token = self._tokens.setdefault(claims, _MonitoredToken())
         self._token.limits.add(self._limit)
-
-    def _end_time(self) -> float | None:
-        if not self._expires:
-            return None
-        left = (self._claims.expire_time - datetime.now(UTC)).total_seconds()
-        return asyncio.get_running_loop().time() + left
+        if self._expires:
+            left = (claims.expire_time - datetime.now(UTC)).total_seconds()
+            self._limit.reschedule(asyncio.get_running_loop().time() + left)
 
 
 class TokenMonitor:
@@ -132,7 +124,6 @@ class TokenMonitor:
             async with asyncio.timeout(None) as limit:
                 lease = TokenLease(self._tokens, limit, claims, expires=expires)
                 try:
-                    lease.begin()
                     yield lease
                 finally:
                     lease.end()
