@@ -3,8 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -25,23 +24,16 @@ from proad.store.users import UserNotFoundError
 _OF_COMMANDS = (UserNotFoundError, TeamNotFoundError, TeamNotEmptyError, ServiceKeyNotFoundError)
 
 
-@contextmanager
-def _plain_usage_errors() -> Iterator[None]:
-    """Leave pydantic's prefix out of typer's own error messages."""
-    try:
-        yield
-    except TyperException as error:
-        error.message = error.message.removeprefix("Value error, ")
-        raise
-
-
 class Root(TyperGroup):
-    """The root command."""
+    """The root command: leaves pydantic's prefix out of typer's own error messages."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
-        with _plain_usage_errors():
+        try:
             return super().invoke(ctx)
+        except TyperException as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
 
 app = typer.Typer(
