@@ -1,6 +1,6 @@
 """The one way into a resource, for all that works inside: commands, and what comes after them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -105,12 +105,11 @@ class Entrance:
 
     async def _while_shown(self, entry: Entry) -> None:
         """Return never: raise once the caller may not see the resource any more."""
-        shows: Callable[..., bool] = current_visibility().shows
-        history = self._inventory.history
+        visibility, history = current_visibility(), self._inventory.history
         with history.signal(entry.path) as changed:
             while True:
                 changed.clear()
                 history.check_open()
-                if not shows(entry.published):
+                if not visibility.shows(entry.published):
                     raise ResourceNotFoundError(entry.published.name)
                 await changed.wait()
