@@ -32,10 +32,10 @@ class ResourceServiceStub(object):
 
     An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
     or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
-    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and "domain/web" say
-    which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is the domain that
-    libvirt runs under this number now. The `path` of a resource is an id, too. What could mean two
-    resources fails with AMBIGUOUS_ID, which names their paths.
+    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and
+    "domain/web" say which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is
+    the domain that libvirt runs under this number now. The `path` of a resource is an id, too. What
+    could mean two resources fails with AMBIGUOUS_ID, which names their paths.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with
@@ -127,10 +127,10 @@ class ResourceServiceServicer(object):
 
     An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
     or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
-    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and "domain/web" say
-    which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is the domain that
-    libvirt runs under this number now. The `path` of a resource is an id, too. What could mean two
-    resources fails with AMBIGUOUS_ID, which names their paths.
+    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and
+    "domain/web" say which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is
+    the domain that libvirt runs under this number now. The `path` of a resource is an id, too. What
+    could mean two resources fails with AMBIGUOUS_ID, which names their paths.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with
@@ -371,10 +371,10 @@ class ResourceService(object):
 
     An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
     or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
-    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and "domain/web" say
-    which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is the domain that
-    libvirt runs under this number now. The `path` of a resource is an id, too. What could mean two
-    resources fails with AMBIGUOUS_ID, which names their paths.
+    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and
+    "domain/web" say which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is
+    the domain that libvirt runs under this number now. The `path` of a resource is an id, too. What
+    could mean two resources fails with AMBIGUOUS_ID, which names their paths.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with

@@ -33,10 +33,10 @@ class ResourceServiceStub:
 
     An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
     or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
-    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and "domain/web" say
-    which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is the domain that
-    libvirt runs under this number now. The `path` of a resource is an id, too. What could mean two
-    resources fails with AMBIGUOUS_ID, which names their paths.
+    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and
+    "domain/web" say which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is
+    the domain that libvirt runs under this number now. The `path` of a resource is an id, too. What
+    could mean two resources fails with AMBIGUOUS_ID, which names their paths.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with
@@ -164,10 +164,10 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
 
     An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
     or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
-    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and "domain/web" say
-    which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is the domain that
-    libvirt runs under this number now. The `path` of a resource is an id, too. What could mean two
-    resources fails with AMBIGUOUS_ID, which names their paths.
+    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and
+    "domain/web" say which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is
+    the domain that libvirt runs under this number now. The `path` of a resource is an id, too. What
+    could mean two resources fails with AMBIGUOUS_ID, which names their paths.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with
@@ -291,10 +291,10 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
 
     An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
     or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
-    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and "domain/web" say
-    which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is the domain that
-    libvirt runs under this number now. The `path` of a resource is an id, too. What could mean two
-    resources fails with AMBIGUOUS_ID, which names their paths.
+    id goes before a name, and a name before a prefix of less than 12 digits. "container/web" and
+    "domain/web" say which kind is meant, "HOST/domain/web" which host connection too; "domain/#7" is
+    the domain that libvirt runs under this number now. The `path` of a resource is an id, too. What
+    could mean two resources fails with AMBIGUOUS_ID, which names their paths.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with

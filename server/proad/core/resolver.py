@@ -63,14 +63,16 @@ class ResolvedResource:
 class Resolver:
     """Finds the one resource that an id, a prefix of one or a name means.
 
-    A full id means itself, whatever other resources are called, and a name goes before the
-    prefix of an id that is shorter than those that tools print: who names a container by the short
-    id of another one does not get what is meant for that one. What fits two resources in the same way is refused, unless a refresh shows
-    that only one of them is left: a name passes from one container to the next before the
-    engine has told of either. The number of a running domain is asked of the engines each time:
-    it is another domain's after the next start. For a full id or a name that is not in the inventory, the engines
-    are asked. An engine that does not answer matters only if no other engine has the resource,
-    or if what is found is merely called like an id that the lost engine may have.
+    A full id means itself, whatever other resources are called, and a name goes before a prefix of
+    an id. A prefix as long as those that tools print goes beside it: who calls a container by the
+    short id of another one does not get what is meant for that one.
+
+    What fits two resources in the same way is refused, unless a refresh shows that only one of
+    them is left: a name passes from one container to the next before the engine has told of
+    either. The number of a running domain is asked of the engines each time: it is another
+    domain's after the next start. For a full id or a name that is not in the inventory, the
+    engines are asked. An engine that does not answer matters only if no other engine has the
+    resource, or if what is found is merely called like an id that the lost engine may have.
 
     A subject that may not see everything gets what the inventory has of the subject's own, and no
     engine is asked: what is somebody else's costs the same as what is not there. What that subject

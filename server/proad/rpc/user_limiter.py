@@ -117,7 +117,7 @@ class UserLimiter:
             share.streams -= 1
 
     def pace(self, user_id: str) -> None:
-        """Count a login among the calls that the user begins in a second, and for nothing else.
+        """Count a login, or a request of a stream, as a call that begins, and as nothing else.
 
         Raises:
             UserLimitError: there were too many in this time.
