@@ -25,10 +25,10 @@ tree=$("$here/tree.sh" "$suite")
 cache=${tree%/*}
 exec {runs}>"$cache/runs.lock"
 flock "$runs"
-for old in "$cache"/run.*; do
+for old in "$cache"/*.run; do
     [[ ! -d $old ]] || flock -n "$old" rm -rf --one-file-system "$old" || true
 done
-run=$(mktemp -d "$cache/run.XXXXXX")
+run=$(mktemp -d -p "$cache" --suffix=.run)
 exec {used}<"$tree" {mine}<"$run"
 flock -s "$used"
 flock -s "$mine"

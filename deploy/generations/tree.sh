@@ -63,7 +63,7 @@ fi
 [[ -n $mirror ]] || die "apt is configured with no mirror of Debian, or knows none before apt-get update"
 [[ -f $KEYRING ]] || apt_install debian-archive-keyring
 
-work=$(mktemp -d -p "$cache" "$suite.XXXXXX")
+work=$(mktemp -d -p "$cache" --suffix=".$suite")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{lists,archives}/partial "$work/tree"
 : >"$work/status"
