@@ -29,6 +29,9 @@ from proa.process import Process
 _READ = 64 * 2**10
 _SIGNALLED = 128
 _EPILOG = """\
+In a virtual machine its guest agent runs the command, so that qemu-guest-agent has to be in there; it
+has no terminal, no live input, no user and no folder.
+
 The exit code is that of the command; of one that a signal ended, 128 and the number of the signal.
 proa itself exits with 125 when it fails, whatever the reason, with 126 when the command is not
 there or cannot be executed, and with 130 when Ctrl-C ends it before the command runs.
@@ -78,17 +81,21 @@ def exec(
     id: Id,
     command: Annotated[list[str], typer.Argument(metavar="CMD...", help="Command and arguments.")],
     interactive: Annotated[
-        bool, typer.Option("--interactive", "-i", help="Pass standard input on to it.")
+        bool, typer.Option("--interactive", "-i", help="Pass standard input on to it (containers).")
     ] = False,
-    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give it a terminal.")] = False,
+    tty: Annotated[
+        bool, typer.Option("--tty", "-t", help="Give it a terminal (containers).")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Leave it running in the background.")
     ] = False,
     env: Annotated[
         list[str] | None, typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Environment.")
     ] = None,
-    user: Annotated[str, typer.Option("--user", "-u", help="USER[:GROUP].")] = "",
-    workdir: Annotated[str, typer.Option("--workdir", "-w", help="Folder to run in.")] = "",
+    user: Annotated[str, typer.Option("--user", "-u", help="USER[:GROUP] (containers).")] = "",
+    workdir: Annotated[
+        str, typer.Option("--workdir", "-w", help="Folder to run in (containers).")
+    ] = "",
     timeout: Annotated[
         timedelta | None,
         typer.Option(parser=duration, metavar="TIME", help="Kill it after that, such as 30s."),

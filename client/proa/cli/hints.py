@@ -85,6 +85,14 @@ def _is_running(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("quota") == "running"
 
 
+def _lacks_agent(_invocation: Invocation, error: proa.Error) -> bool:
+    return "agent is not connected" in error.metadata.get("capability", "")
+
+
+def _is_for_containers(_invocation: Invocation, error: proa.Error) -> bool:
+    return error.metadata.get("capability", "").endswith("of a command inside a domain")
+
+
 def _is_local_login(invocation: Invocation, _error: proa.Error) -> bool:
     return bool(invocation.given.keys() & {"local", "login_socket"})
 
@@ -160,7 +168,21 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("{} gives it more time", ("restart --grace 5m {name}",), on=("restart",)),
         _SHOW,
     ],
-    "CAPABILITY_MISSING": [_ENGINES],
+    "CAPABILITY_MISSING": [
+        _Rule(
+            "{} waits for it while the guest boots",
+            ("wait --ready {name}",),
+            on=("exec",),
+            when=_lacks_agent,
+        ),
+        _Rule(
+            "{} tells what is for containers alone",
+            ("{command} --help",),
+            on=("exec",),
+            when=_is_for_containers,
+        ),
+        _ENGINES,
+    ],
     "RESOURCE_NOT_RUNNING": [
         _Rule("there is nothing to stop; {} shows how it is now", ("get {name}",), on=("stop",)),
         _START,

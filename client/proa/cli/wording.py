@@ -48,6 +48,7 @@ _OPTIONS = {
     "read_only_root": "read_only",
     "restart_policy": "restart",
     "serial_console": "no_serial",
+    "stdin": "interactive",
     "stdin_open": "interactive",
     "validate_only": "dry_run",
     "working_dir": "workdir",
@@ -86,10 +87,10 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
 # have the name of a field.
 _WORDS = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<named>\b(?:setting|quota\ of)\ [a-z_.]+)|(?P<force>\bset\ force\b)
-    |(?P<protocol>\ and\ send\ it\ as\ 'authorization:[^']*')
+    |(?P<protocol>\ and\ send\ it\ as\ 'authorization:[^']*'|,\ or\ give\ the\ input\ to\ RunCommand\b)
     |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b(?:\ with\ the\ mask\ [a-z_]+)?
     |(?<![\w./:@-])
-    (?P<field>(?:command|spec|container|domain|filter)(?:(?:\[\w*\])?\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)
+    (?P<field>(?:start|command|spec|container|domain|filter)(?:(?:\[\w*\])?\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)
     (?![\w/@-]|\.\w)""",
     re.VERBOSE,
 )
@@ -104,7 +105,7 @@ def in_cli_words(message: str, invocation: Invocation) -> str:
             case "call":
                 return COMMANDS_BY_RPC.get(match["call"], word)
             case "protocol":
-                return ""  # the client sends the token
+                return ""  # the client sends the token, and has no such call
             case "force" if "force" in invocation.options:
                 return f"use {invocation.options['force']}"
             case "field":

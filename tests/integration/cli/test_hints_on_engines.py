@@ -131,6 +131,16 @@ def test_hint_about_saved_state_and_snapshots_leads_to_success(run: Run, vm: str
     assert follow(run, output, "deletes them too") == f"{vm}\n"
 
 
+def test_errors_of_exec_in_a_machine_say_what_it_lacks(run: Run, vm: str):
+    output = hint(run("exec", vm, "true"), "CAPABILITY_MISSING")
+    assert output == f"proa wait --ready {vm} waits for it while the guest boots"
+    refused = run("exec", "--tty", "--user", "root", vm, "true")
+    assert "leave --tty and --user out; a shell in `CMD` can" in refused.stderr
+    assert hint(refused, "CAPABILITY_MISSING") == (
+        "proa exec --help tells what is for containers alone"
+    )
+
+
 def test_hint_about_an_ambiguous_name_lists_valid_ids(run: Run, vm: str):
     assert run("run", "--name", vm, IMAGE, "sleep", "600").exit_code == 0
     output = hint(run("get", vm), "AMBIGUOUS_ID")

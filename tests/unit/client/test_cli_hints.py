@@ -290,6 +290,12 @@ def test_hint_for_an_error_without_reason_names_the_daemon():
             "spec.allow_new_privileges: denied (setting allow_new_privileges)",
             "--allow-new-privileges: denied (setting allow_new_privileges)",
         ),
+        (
+            "exec -it web sh",
+            "leave start.tty and start.stdin out, or give the input to RunCommand; try `command.argv`",
+            "leave --tty and --interactive out; try `CMD`",
+        ),
+        ("exec web start.sh", "no start.sh in there", "no start.sh in there"),
         ("run img", "the quota of memory_bytes is 1", "the quota of memory_bytes is 1"),
     ],
 )
@@ -309,6 +315,12 @@ def test_in_cli_words_names_existing_commands_alone():
         words = command.removeprefix("proa ").split()
         with pytest.raises(typer.Exit):
             parse([*words, "--help"])
+
+
+def test_hint_about_a_guest_without_its_agent_is_to_wait_for_it():
+    lacking = {"capability": "commands inside a domain whose guest agent is not connected"}
+    wait = hint("CAPABILITY_MISSING", "exec", "desk", "ls", metadata=lacking)
+    assert wait == "proa wait --ready desk waits for it while the guest boots"
 
 
 def test_hint_to_wait_rounds_the_time_up():

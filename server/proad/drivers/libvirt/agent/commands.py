@@ -232,16 +232,18 @@ def _check(spec: CommandSpec, streams: CommandStreams) -> None:
         CapabilityMissingError: something of that is asked for.
     """
     wanted = {
-        "tty": streams.tty,
-        "size": streams.size is not None,
-        "stdin": streams.stdin,
+        "start.tty": streams.tty,
+        "start.size": streams.size is not None and not streams.tty,  # it goes with the terminal
+        "start.stdin": streams.stdin,
         "command.working_dir": spec.working_dir is not None,
         "command.user": bool(spec.user),
     }
     if fields := [field for field, is_wanted in wanted.items() if is_wanted]:
+        by_shell = wanted["command.working_dir"] or wanted["command.user"]
         raise CapabilityMissingError(
             f"{', '.join(fields)} of a command inside a domain",
             driver=ENGINE,
-            hint=f"a guest agent has no such thing: leave {' and '.join(fields)} out; "
-            "RunCommand takes input, and a shell in `command.argv` can do the rest",
+            hint=f"a guest agent has no such thing: leave {' and '.join(fields)} out"
+            + (", or give the input to RunCommand" if streams.stdin else "")
+            + ("; a shell in `command.argv` can change them" if by_shell else ""),
         )

@@ -240,8 +240,8 @@ def agent_missing() -> CapabilityMissingError:
     return CapabilityMissingError(
         "commands inside a domain whose guest agent is not connected",
         driver=ENGINE,
-        hint="create the domain with guest_agent, and install and start qemu-guest-agent in the "
-        "guest; a FULL view shows guest_agent_connected",
+        hint="while the guest boots, WaitResource with the condition ready waits for it; else create "
+        "the domain with guest_agent, and install and start qemu-guest-agent in the guest",
     )
 
 
