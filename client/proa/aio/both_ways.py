@@ -10,6 +10,7 @@ import grpc
 from grpc import aio
 
 from proa import contract
+from proa.aio.attempts import Attempts
 from proa.aio.details import method_of, with_token
 from proa.aio.request_stream import AsyncRequestStream, Requests
 from proa.aio.tokens import AsyncTokenSource
@@ -17,7 +18,6 @@ from proa.backoff import is_transient
 from proa.errors import Error, error_of
 from proa.interceptors import Settings, wants_token
 from proa.timing import ClientTiming
-from proa.tokens import RENEWABLE
 
 T = TypeVar("T")
 Continuation = Callable[[aio.ClientCallDetails, Any], Awaitable[Any]]
@@ -107,9 +107,6 @@ class BothWaysInterceptor(aio.StreamStreamClientInterceptor):
         method = method_of(details)
         repeats = settings.prepared_stream(method, request_iterator, details.timeout)
         requests = AsyncRequestStream.of(request_iterator, partial(contract.check_request, method))
-        token = None
-        if wants_token(method, details.metadata):
-            token = await self._tokens.get()
 
         async def attempt(token: str | None) -> Any:
             attempt = requests.attempt()
@@ -119,21 +116,17 @@ class BothWaysInterceptor(aio.StreamStreamClientInterceptor):
             requests.attach(call)
             return call
 
-        first = await attempt(token)
+        attempts = Attempts(attempt, self._tokens, repeats)
+        call = await attempts.first(with_token=wants_token(method, details.metadata))
         renewals = _Renewals(self._tokens, method, requests, settings.timing)
-        return _responses(first, attempt, token, requests, renewals)
+        return _responses(call, attempts, requests, renewals)
 
 
 async def _responses(
-    call: Any,
-    attempt: Callable[[str | None], Awaitable[Any]],
-    token: str | None,
-    requests: AsyncRequestStream,
-    renewals: "_Renewals",
+    call: Any, attempts: Attempts, requests: AsyncRequestStream, renewals: "_Renewals"
 ) -> AsyncIterator[Any]:
     """Yield the responses of a call, which is made once more if its token is refused."""
     try:
-        may_renew = token is not None
         while True:
             status = FirstStatus(call)
             responses = aiter(call)
@@ -141,17 +134,13 @@ async def _responses(
             first = await _outcome(anext(responses, None), status, requests)
             if not isinstance(first, Error):
                 break
-            may_renew = may_renew and first.reason in RENEWABLE and token is not None
-            if not may_renew:
+            call = await attempts.again(first)
+            if call is None:
                 raise first
-            token = await renewals.other(token)
-            again = None if token is None else await attempt(token)
-            if again is None:
-                raise first
-            call, may_renew = again, False
+        attempts.answered()
         requests.answered()
         call.add_done_callback(lambda _call: requests.close())
-        async with renewals.while_open(token):
+        async with renewals.while_open(attempts.token):
             response = first
             while response is not None:
                 yield response
@@ -205,10 +194,6 @@ class _Renewals:
         self._method = method
         self._requests = requests
         self._timing = timing
-
-    async def other(self, refused: str | None) -> str | None:
-        """Return another token after one was refused; None if there is no other."""
-        return None if refused is None else await self._tokens.renew(refused)
 
     @asynccontextmanager
     async def while_open(self, token: str | None) -> AsyncIterator[None]:
