@@ -22,9 +22,7 @@ from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.process_group import is_of_container
 from proad.drivers.docker.running_command import ContainerCommand
 from proad.drivers.docker.timing import CommandTiming, DockerTiming
-from proad.errors import (
-    ProaError,
-)
+from proad.errors import EngineConflictError, ProaError
 from proad.model import (
     CommandSpec,
     CommandStreams,
@@ -245,21 +243,40 @@ async def test_command_of_a_removed_container_ends_with_an_error(
             await outcome(command)
 
 
+async def test_command_whose_end_the_engine_never_notes_ends_with_an_error(
+    engine: PrivateEngine, folder: Path
+):
+    """As where it has lost its runtime."""
+    engine.start()
+    async with DockerDriver(engine.url, timeout=timedelta(seconds=20)) as driver:
+        box = await _box_of(engine, driver)
+    containerd = int((folder / "exec/containerd/containerd.pid").read_text())
+    async with DockerDriver(engine.url, timeout=timedelta(seconds=2)) as driver:
+        spec = CommandSpec(argv=("sleep", "1"))
+        async with driver.start_command(box.id, spec, CommandStreams()) as command:
+            os.kill(containerd, signal.SIGSTOP)
+            try:
+                with pytest.raises(EngineConflictError, match="how the command ended"):
+                    await asyncio.wait_for(outcome(command), 30)
+            finally:
+                os.kill(containerd, signal.SIGCONT)
+
+
+async def _box_of(engine: PrivateEngine, driver: DockerDriver) -> Resource:
+    await eventually(partial(engine.answers, driver), within=60)
+    await engine.import_image()
+    spec = ContainerSpec(
+        image=IMAGE, command=("sleep", "1000"), networks=(NetworkAttachment(network="none"),)
+    )
+    return (await driver.create_container(spec, start=True)).resource
+
+
 async def test_command_of_a_killed_engine_ends_with_an_error(engine: PrivateEngine):
     engine.start()
     async with DockerDriver(engine.url) as driver:
-        await eventually(partial(engine.answers, driver), within=60)
-        await engine.import_image()
-        made = await driver.create_container(
-            ContainerSpec(
-                image=IMAGE,
-                command=("sleep", "1000"),
-                networks=(NetworkAttachment(network="none"),),
-            ),
-            start=True,
-        )
+        box = await _box_of(engine, driver)
         spec = CommandSpec(argv=("sleep", "1000"))
-        async with driver.start_command(made.resource.id, spec, CommandStreams()) as command:
+        async with driver.start_command(box.id, spec, CommandStreams()) as command:
             assert isinstance(command, ContainerCommand)
             engine.signal(signal.SIGKILL)
             with pytest.raises(ProaError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ class ScriptedEngine:
         hung: ids of the containers whose inspect is not answered until they `go_on`.
         statuses: of the answers to changes, where that is not 204.
         gate: what answers to changes wait for.
+        said: what comes on the connection of a command, before its end.
+        inspected: what is told of a command, one after the other; the last one again and again.
     """
 
     def __init__(self) -> None:
@@ -34,6 +37,8 @@ class ScriptedEngine:
         self.statuses: dict[str, HTTPStatus] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.said = b""
+        self.inspected: list[Any] = []
         self._listeners: list[asyncio.StreamWriter] = []
         self._over = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
@@ -68,21 +73,37 @@ class ScriptedEngine:
             while True:
                 request = await reader.readuntil(b"\r\n\r\n")
                 method, target, *_ = request.decode().split(" ")
+                if length := re.search(rb"(?i)content-length: (\d+)", request):
+                    await reader.readexactly(int(length[1]))
                 path = "/" + target.split("?")[0].removeprefix("/v1.41").removeprefix("/")
                 if path == "/events":
                     writer.write(_head(HTTPStatus.OK) + b"Transfer-Encoding: chunked\r\n\r\n")
                     self._listeners.append(writer)
                     await self._over.wait()
                     return
-                status, content = await self._content(method, path)
+                if path.startswith("/exec/") and path.endswith("/start"):
+                    writer.write(_head(HTTPStatus.SWITCHING_PROTOCOLS) + b"\r\n" + self.said)
+                    return
+                if (answer := self._of_command(path)) is None:
+                    answer = await self._content(method, path)
+                status, content = answer
                 body = b"" if content is None else json.dumps(content).encode()
-                length = b"" if content is None else f"Content-Length: {len(body)}\r\n".encode()
-                writer.write(_head(status) + length + b"\r\n" + body)
+                size = b"" if content is None else f"Content-Length: {len(body)}\r\n".encode()
+                writer.write(_head(status) + size + b"\r\n" + body)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the driver has hung up
         finally:
             writer.close()
+
+    def _of_command(self, path: str) -> tuple[HTTPStatus, Any] | None:
+        match path.strip("/").split("/"):
+            case ["containers", _, "exec"]:
+                return HTTPStatus.CREATED, {"Id": "e" * 64}
+            case ["exec", _, "json"]:
+                told = self.inspected.pop(0) if len(self.inspected) > 1 else self.inspected[0]
+                return HTTPStatus.OK, told
+        return None
 
     async def _content(self, method: str, path: str) -> tuple[HTTPStatus, Any]:
         self.calls[f"{method} {path}"] += 1
@@ -113,12 +134,14 @@ async def scripted(
     """Serve an engine in a folder, with a driver for it that has these settings."""
     engine = ScriptedEngine()
     server = await asyncio.start_unix_server(engine.serve, folder / "engine.sock")
-    async with DockerDriver(
-        f"unix://{folder}/engine.sock", timeout=timedelta(seconds=30), **settings
-    ) as driver:
-        yield engine, driver
-    server.close()
-    await engine.close()
+    try:
+        async with DockerDriver(
+            f"unix://{folder}/engine.sock", timeout=timedelta(seconds=30), **settings
+        ) as driver:
+            yield engine, driver
+    finally:
+        server.close()
+        await engine.close()
 
 
 def _head(status: HTTPStatus) -> bytes:

@@ -15,6 +15,7 @@ from proad.drivers.docker.process_group import ProcessGroup, is_there, may_signa
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.running_command import ContainerCommand
 from proad.drivers.docker.timing import CommandTiming
+from proad.drivers.tolerant import INT32
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
@@ -206,7 +207,7 @@ class ContainerCommands:
         """Return the number of a command's process, once there is one."""
         waited, pause = 0.0, self._timing.longest_check.total_seconds()
         await command.stir(pause)  # no engine begins one in no time
-        while not (pid := (now := await command.inspect())["Pid"].count()):
+        while not (pid := (now := await command.inspect())["Pid"].count(INT32)):
             if now["ExitCode"].raw is not None and not now["Running"].flag():
                 text = await command.failure()
                 raise _not_begun(text) or EngineConflictError(ENGINE, text)

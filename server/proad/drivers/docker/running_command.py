@@ -12,7 +12,7 @@ from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.upgraded import ByteStream
 from proad.drivers.docker.process_group import ProcessGroup
 from proad.drivers.docker.timing import CommandTiming
-from proad.drivers.tolerant import Value
+from proad.drivers.tolerant import INT32, Value
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
@@ -75,7 +75,9 @@ class ContainerCommand:
         answer = await self._engine.get(f"{self._path}/json", container=self._container)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise EngineConflictError(
-                ENGINE, "the container is gone, and how the command ended with it"
+                ENGINE,
+                "it knows nothing of the command any more, nor how that ended: the container is "
+                "gone, or the engine was started anew",
             )
         return answer.value()
 
@@ -162,7 +164,12 @@ class ContainerCommand:
         self._detached = True
 
     async def exit(self) -> CommandExit:
-        """Return how it ended."""
+        """Return how it ended.
+
+        Raises:
+            EngineConflictError: nobody knows.
+        """
+        noted_by = asyncio.get_running_loop().time() + self._engine.timeout.total_seconds()
         pause = self._timing.first_check.total_seconds()
         # Asked before its end is known, too: the stream may have ended with the engine.
         while (now := await self.inspect())["Running"].flag():
@@ -170,12 +177,16 @@ class ContainerCommand:
             longest = self._timing.longest_check if over else self._timing.poll
             pause = min(2 * pause, longest.total_seconds())
             if over:
+                if asyncio.get_running_loop().time() > noted_by:
+                    raise _unknown_end()
                 await asyncio.sleep(pause)
             else:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._end.wait()
-        return CommandExit(code=now["ExitCode"].count())
+        if (code := now["ExitCode"].number(high=INT32)) is None:
+            raise _unknown_end()
+        return CommandExit(code=code)
 
     def close(self) -> None:
         """Kill it, unless it has ended or is detached, and forget it."""
@@ -240,3 +251,7 @@ class ContainerCommand:
             return b""
         finally:
             self._reading = None
+
+
+def _unknown_end() -> EngineConflictError:
+    return EngineConflictError(ENGINE, "it does not tell how the command ended, which is over")
