@@ -117,7 +117,11 @@ class BothWaysInterceptor(aio.StreamStreamClientInterceptor):
             return call
 
         attempts = Attempts(attempt, self._tokens, repeats)
-        call = await attempts.first(with_token=wants_token(method, details.metadata))
+        try:
+            call = await attempts.first(with_token=wants_token(method, details.metadata))
+        except BaseException:
+            requests.close()  # nobody will read them
+            raise
         renewals = _Renewals(self._tokens, method, requests, settings.timing)
         return _responses(call, attempts, requests, renewals)
 

@@ -233,3 +233,18 @@ async def test_run_command_gives_what_came_of_it(client, daemon):
     assert 600 < daemon.deadline < 700
     with pytest.raises(proa.CommandFailed):
         await client.run_command("web", ["ls"], check=True)
+
+
+async def test_call_without_a_token_leaves_nothing_running(target):
+    async def requests():
+        while True:
+            yield START
+
+    def no_token():
+        raise OSError("no token")
+
+    async with proa.aio.connect(target, token=no_token) as client:
+        with pytest.raises(OSError, match="no token"):
+            await anext(aiter(client.console.Exec(requests())))
+        own = asyncio.current_task()
+        await eventually(lambda: asyncio.all_tasks() == {own}, within=5)
