@@ -138,7 +138,7 @@ def reader(
 
 def test_readme_has_two_ways_to_call_by_hand():
     assert set(WAYS) == {"grpcurl", "buf"}
-    assert len(BY_HAND) == 8
+    assert len(BY_HAND) == 9
 
 
 @pytest.mark.docker
@@ -148,7 +148,7 @@ def test_readme_has_two_ways_to_call_by_hand():
 def test_readme_by_hand_runs_as_written(reader: Reader, way: str):
     if way == "grpcurl":
         install_grpcurl()
-    ask, _, _, make, refused, once, update, end = (block.text for block in BY_HAND)
+    ask, _, _, make, refused, once, update, inside, end = (block.text for block in BY_HAND)
     begin = ask + WAYS[way].text
     made = reader.run(begin + make)
     assert made.returncode == 0, made.stderr
@@ -168,6 +168,10 @@ def test_readme_by_hand_runs_as_written(reader: Reader, way: str):
     updated = reader.run(begin + update)
     assert updated.returncode == 0, updated.stderr
     assert '"desks"' in updated.stdout
+    decoded = re.search(r"`(\| jq -r '.stdout .*')` after that", README.read_text())
+    assert decoded is not None
+    ran = reader.run(begin + inside.rstrip() + decoded[1])
+    assert (ran.returncode, ran.stdout.strip()) == (0, "Linux"), ran.stderr
     ended = reader.run(begin + end)
     assert ended.returncode == 0, ended.stderr
 

@@ -11,6 +11,7 @@ from google.protobuf.json_format import Parse
 from google.protobuf.message_factory import GetMessageClass
 
 from proa.v1 import (  # noqa: F401 - which registers them
+    console_service_pb2,
     container_service_pb2,
     domain_service_pb2,
     image_service_pb2,
