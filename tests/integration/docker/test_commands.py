@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
@@ -30,6 +32,7 @@ from proad.model import (
     TerminalSize,
 )
 from proad.ports import RunningCommand
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.docker
 
@@ -203,6 +206,37 @@ async def test_command_out_of_reach_has_no_timeout_and_no_signals(
         with pytest.raises(CapabilityMissingError):
             await made.signal(signal.SIGTERM)
         assert (await outcome(made))[2].code == 0
+
+
+_ELSEWHERE = """
+import asyncio, sys
+from proad.drivers.docker import DockerDriver
+from proad.model import CommandSpec, CommandStreams
+
+async def main():
+    async with DockerDriver(sys.argv[1]) as driver:
+        for seconds in ("1", "0"):
+            spec = CommandSpec(argv=("sleep", seconds))
+            async with driver.start_command(sys.argv[2], spec, CommandStreams()) as command:
+                async for _ in command.output():
+                    pass
+                print(command.can_signal, (await command.exit()).code)
+
+asyncio.run(main())
+"""
+
+
+async def test_command_of_an_engine_beside_our_container_has_no_signals(box: Resource):
+    """As where the daemon is in a container that has the engine's socket."""
+    if os.geteuid() != 0:
+        skip_or_fail("it takes root to make a namespace of processes")
+    ran = await asyncio.to_thread(
+        subprocess.run,
+        ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", _ELSEWHERE,
+         f"unix://{DEFAULT_SOCKET}", box.id],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout.splitlines() == ["False 0", "False 0"]
 
 
 async def test_command_on_a_terminal_gets_every_key(driver: DockerDriver, box: Resource):

@@ -146,11 +146,7 @@ class ContainerCommands:
             StateError: the container does not run.
             CapabilityMissingError: they cannot.
         """
-        resource = await self._reader.get(id)
-        if error := entering_refusal(resource):
-            raise error
-        pid = resource.container.pid if resource.container else 0
-        if not (self._is_on_this_host and may_signal(pid, id)):
+        if not await self._is_within_reach(id):
             raise CapabilityMissingError(
                 "timeouts of commands",
                 driver=ENGINE,
@@ -199,9 +195,33 @@ class ContainerCommands:
             command.close()
             raise
         group = ProcessGroup.of(pid, id) if self._is_on_this_host else None
-        over = self._is_on_this_host and not is_there(pid)
-        command.follow(pid, group, can_signal=group is not None or over)
+        can_signal = group is not None or await self._has_ended(pid, id)
+        command.follow(pid, group, can_signal=can_signal)
         return command
+
+    async def _has_ended(self, pid: int, id: str) -> bool:
+        """Return whether a process of a container that is within reach has ended.
+
+        One that is not there may also be out of sight, as from within a container.
+        """
+        if not self._is_on_this_host or is_there(pid):
+            return False
+        try:
+            return await self._is_within_reach(id)
+        except ProaError:
+            return True  # the container has ended, too
+
+    async def _is_within_reach(self, id: str) -> bool:
+        """Return whether the processes of a container can be reached by signals.
+
+        Raises:
+            StateError: the container does not run.
+        """
+        resource = await self._reader.get(id)
+        if error := entering_refusal(resource):
+            raise error
+        pid = resource.container.pid if resource.container else 0
+        return self._is_on_this_host and may_signal(pid, id)
 
     async def _pid(self, command: ContainerCommand) -> int:
         """Return the number of a command's process, once there is one."""
