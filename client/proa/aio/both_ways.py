@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,12 +11,11 @@ from grpc import aio
 from proa import contract
 from proa.aio.attempts import Attempts
 from proa.aio.details import method_of, with_token
+from proa.aio.renewals import AsyncRenewals
 from proa.aio.request_stream import AsyncRequestStream, Requests
 from proa.aio.tokens import AsyncTokenSource
-from proa.backoff import is_transient
 from proa.errors import Error, error_of
 from proa.interceptors import Settings, wants_token
-from proa.timing import ClientTiming
 
 T = TypeVar("T")
 Continuation = Callable[[aio.ClientCallDetails, Any], Awaitable[Any]]
@@ -122,12 +120,12 @@ class BothWaysInterceptor(aio.StreamStreamClientInterceptor):
         except BaseException:
             requests.close()  # nobody will read them
             raise
-        renewals = _Renewals(self._tokens, method, requests, settings.timing)
+        renewals = AsyncRenewals(self._tokens, method, requests, settings.timing)
         return _responses(call, attempts, requests, renewals)
 
 
 async def _responses(
-    call: Any, attempts: Attempts, requests: AsyncRequestStream, renewals: "_Renewals"
+    call: Any, attempts: Attempts, requests: AsyncRequestStream, renewals: AsyncRenewals
 ) -> AsyncIterator[Any]:
     """Yield the responses of a call, which is made once more if its token is refused."""
     try:
@@ -175,59 +173,3 @@ async def _outcome(
         raise requests.failure
     assert error is not None  # noqa: S101 - for mypy
     return error
-
-
-class _Renewals:
-    """Sends a stream of requests the next token before its own expires.
-
-    Args:
-        tokens: the source of tokens.
-        method: the path of the method.
-        requests: the requests of the call.
-        timing: when to ask for a token.
-    """
-
-    def __init__(
-        self,
-        tokens: AsyncTokenSource,
-        method: str,
-        requests: AsyncRequestStream,
-        timing: ClientTiming,
-    ) -> None:
-        self._tokens = tokens
-        self._method = method
-        self._requests = requests
-        self._timing = timing
-
-    @asynccontextmanager
-    async def while_open(self, token: str | None) -> AsyncIterator[None]:
-        """Renew while the block runs, where there will be another token than that of the call."""
-        if token is None or self._tokens.until_renewal() is None:
-            yield
-            return
-        task = asyncio.create_task(self._renew(token))
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    async def _renew(self, token: str) -> None:
-        pause = self._tokens.until_renewal()
-        while pause is not None and not await self._requests.wait_closed(pause):
-            try:
-                fresh = await self._tokens.get()
-            except Error as error:
-                if not is_transient(error):
-                    return  # the call ends with its token
-                pause = self._timing.longest_backoff
-                continue
-            if is_new := fresh is not None and fresh != token:
-                token = fresh
-                request = contract.renewal(self._method, token)
-                if request is None:
-                    return
-                with suppress(BrokenPipeError):
-                    await self._requests.send(request, urgent=True)
-            pause = self._tokens.until_renewal()
-            if pause is not None and not is_new:
-                pause = max(pause, self._timing.renewal_check)  # there may never be another
