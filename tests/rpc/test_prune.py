@@ -3,6 +3,9 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from structlog.testing import capture_logs
+
+from eventually import eventually
 from rpc.daemon import BOTH, RPCS, changing
 from rpc.watcher import Watcher
 
@@ -75,6 +78,22 @@ async def test_plan_of_a_prune_is_what_the_prune_removes(daemon):
     assert {each.name for each, _ in plan.ListFields()} <= {
         *("removals", "removal_count", "reclaimed_bytes")
     }
+
+
+async def test_plan_of_a_prune_ends_with_its_caller(daemon):
+    for number in range(200):
+        await daemon.container(f"c{number}", start=False)
+    with capture_logs() as logged:
+        for _ in range(5):
+            call = daemon.call("PruneContainers", validate_only=True)
+            assert not (await asyncio.wait({asyncio.ensure_future(call)}, timeout=0.01))[0]
+            call.cancel()
+
+        async def over():
+            return not [each for each in asyncio.all_tasks() if "ContainerPruner" in repr(each)]
+
+        await eventually(over)
+    assert not [line for line in logged if line["event"].startswith("change failed")]
 
 
 async def test_plan_of_a_prune_of_nothing_says_so(daemon):

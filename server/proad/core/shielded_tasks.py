@@ -27,11 +27,17 @@ def _unheard(task: "asyncio.Task[Any]") -> None:
 
 
 _on_left: ContextVar[OnLeft] = ContextVar("on_left", default=_unheard)
+_shields: ContextVar[bool] = ContextVar("shields", default=True)
 
 
 def tell_left(on_left: OnLeft) -> None:
     """Set who hears that the current task left a change behind, which goes to its end alone."""
     _on_left.set(on_left)
+
+
+def shield_changes(shields: bool) -> None:  # noqa: FBT001 - sets a switch
+    """Set whether the changes of the current task are shielded: what is only checked changes nothing."""
+    _shields.set(shields)
 
 
 class ShieldedTasks:
@@ -68,7 +74,7 @@ class ShieldedTasks:
             raise ShuttingDownError
         task = asyncio.create_task(change)
         self._tasks.add(task)
-        if not shielded:
+        if not (shielded and _shields.get()):
             self._unshielded.add(task)
         task.add_done_callback(self._forget)
         return task
@@ -86,7 +92,8 @@ class ShieldedTasks:
 
     def shield(self) -> None:
         """Shield the current task from the cancellation of its caller from now on."""
-        self._unshielded -= {asyncio.current_task()}
+        if _shields.get():
+            self._unshielded -= {asyncio.current_task()}
 
     async def close(self, patience: float) -> None:
         """Take no new change, wait for those under way, and cancel those that take too long.

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from contextvars import ContextVar
 from typing import Any
 
+from proad.core.shielded_tasks import shield_changes
 from proad.errors import ProaError
 from proad.model import Intent, Plan
 
@@ -58,13 +59,14 @@ def announce_to(
         announce: hears the intents.
         on_waiting: hears which task may be cancelled.
         findings: receives what `refuse` refuses of a request that is only checked, and that
-            `announce` ends; None: the request is to have its effect.
+            `announce` ends, or the departure of its caller; None: the request is to have its effect.
         plans: receives what such a request would do.
     """
     _announce.set(announce)
     _on_waiting.set(on_waiting)
     _findings.set(findings)
     _plans.set(plans)
+    shield_changes(findings is None)
 
 
 def witness_by(witness: Announce, part: WitnessPart = _unheard_part) -> None:
