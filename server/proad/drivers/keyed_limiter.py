@@ -7,12 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from proad.drivers.threads import EngineThreads
 from proad.errors import EngineTimedOutError
 
 T = TypeVar("T")
+
+
+class Threads(Protocol):
+    """Threads that run calls."""
+
+    async def run(
+        self,
+        call: Callable[[], T],
+        *,
+        timeout: timedelta,  # noqa: ASYNC109 - raises our own error
+        ended: Callable[[], None],
+    ) -> T:
+        """See `EngineThreads.run`."""
 
 
 @dataclass(slots=True)
@@ -48,7 +60,7 @@ class KeyedLimiter:
     async def run(
         self,
         key: Hashable,
-        pool: EngineThreads,
+        pool: Threads,
         call: Callable[[], T],
         timeout: timedelta,  # noqa: ASYNC109 - raises our own error
     ) -> T:

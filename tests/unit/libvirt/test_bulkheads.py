@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
+from proad.drivers.libvirt.connections.agent_threads import AgentThreads, Patience
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead, Bulkheads
 
 LONG = timedelta(minutes=5)
@@ -41,6 +44,48 @@ async def test_run_urgent_while_others_hang_returns(bulkheads: Bulkheads):
     assert not any(call.done() for call in hung)
     gate.set()
     await asyncio.gather(*hung)
+
+
+async def test_domains_whose_agents_are_slow_leave_threads_for_others():
+    patience = Patience(free=timedelta(0), most=timedelta(milliseconds=40))
+    gate, begun = threading.Event(), threading.Semaphore(0)
+
+    def hang() -> None:
+        begun.release()
+        gate.wait()
+
+    with AgentThreads(patience) as threads:
+
+        async def run(id: str, call: Callable[[], object]) -> None:
+            await threads.of(id).run(call, timeout=LONG, ended=lambda: None)
+
+        ids = [str(number) for number in range(20)]
+        await asyncio.gather(*(run(id, partial(time.sleep, 0.1)) for id in ids))
+        hung = [asyncio.create_task(run(id, hang)) for id in ids]
+        for _ in range(2):
+            assert await asyncio.to_thread(begun.acquire, timeout=30)
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(run(f"fast {number}", lambda: None) for number in range(20)))
+        assert not begun.acquire(timeout=0.1)
+        gate.set()
+        await asyncio.gather(*hung)
+
+
+async def test_domain_whose_agent_was_slow_is_a_usual_one_again_in_time():
+    patience = Patience(free=timedelta(0), most=timedelta(milliseconds=40), paid=1.0)
+    gate = threading.Event()
+    with AgentThreads(patience) as threads:
+
+        async def run(id: str, call: Callable[[], object]) -> None:
+            await threads.of(id).run(call, timeout=LONG, ended=lambda: None)
+
+        await asyncio.gather(*(run(id, partial(time.sleep, 0.2)) for id in "abc"))
+        hung = [asyncio.create_task(run(id, gate.wait)) for id in "ab"]
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(30):
+            await run("c", lambda: None)
+        gate.set()
+        await asyncio.gather(*hung)
 
 
 async def test_fail_with_a_hung_call_ends_callers_and_keeps_the_slot(bulkheads: Bulkheads):

@@ -5,20 +5,19 @@ update, snapshots, memory statistics. Such calls therefore run one at a time per
 they do in libvirt, and calls that libvirtd answers by itself have threads of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from enum import StrEnum, auto
 from typing import TypeVar
 
 from proad.drivers.keyed_limiter import KeyedLimiter
+from proad.drivers.libvirt.connections.agent_threads import AgentThreads
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.threads import EngineThreads
 
 T = TypeVar("T")
 
 READERS = 4
-# An agent that hangs keeps one for some ten seconds.
-_AGENTS = 8
 _SAMPLERS = 4
 # libvirt takes ten seconds to kill a QEMU that hangs.
 _URGENT = 4
@@ -51,19 +50,20 @@ class Bulkheads:
             Bulkhead.WORK: EngineThreads(ENGINE, "work", size=size),
             Bulkhead.READ: EngineThreads(ENGINE, "read", size=READERS),
             Bulkhead.SAMPLE: EngineThreads(ENGINE, "sample", size=_SAMPLERS),
-            Bulkhead.AGENT: EngineThreads(ENGINE, "agent", size=_AGENTS),
             Bulkhead.URGENT: EngineThreads(ENGINE, "urgent", size=_URGENT),
         }
+        # An agent that hangs keeps one for some ten seconds.
+        self._agents = AgentThreads()
         self._limiter = KeyedLimiter(ENGINE)
 
     def start(self) -> None:
         """Start the threads."""
-        for pool in self._pools.values():
+        for pool in self._all():
             pool.__enter__()
 
     def end(self) -> None:
         """End idle threads; a hung one is left behind."""
-        for pool in self._pools.values():
+        for pool in self._all():
             pool.__exit__()
 
     async def run(
@@ -80,13 +80,20 @@ class Bulkheads:
             EngineTimedOutError: no result within `timeout`, which includes the wait for
                 a slot and for a thread.
         """
+        if bulkhead is Bulkhead.AGENT:
+            agent = self._agents.of(id)
+            return await self._limiter.run((bulkhead, id), agent, call, timeout)
         pool = self._pools[bulkhead]
-        if not id or (bulkhead is not Bulkhead.WORK and bulkhead is not Bulkhead.AGENT):
+        if not id or bulkhead is not Bulkhead.WORK:
             return await pool.run(call, timeout=timeout)
         return await self._limiter.run((bulkhead, id), pool, call, timeout)
 
     def fail(self, why: Callable[[], Exception]) -> None:
         """Fail all callers, including those that wait for a slot."""
-        for pool in self._pools.values():
+        for pool in self._all():
             pool.fail(why)
         self._limiter.fail(why)
+
+    def _all(self) -> Iterator[EngineThreads | AgentThreads]:
+        yield from self._pools.values()
+        yield self._agents
