@@ -18,6 +18,7 @@ from contract.driver_watcher import DriverWatcher
 from contract.events import EventsContract
 from contract.external_actor import DockerExternalActor, ExternalActor
 from contract.external_changes import ExternalChangesContract
+from contract.files import FilesAtRestContract, FilesContract
 from contract.harness import PREFIX, DriverHarness
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
@@ -123,6 +124,9 @@ class TestDockerRecovery(OnDocker, ContainerRecoveryContract): ...
 
 
 class TestDockerStats(OnDocker, StatsContract): ...
+
+
+class TestDockerFiles(OnDocker, FilesContract, FilesAtRestContract): ...
 
 
 class TestDockerCommands(OnDocker, CommandsContract, CommandEndsContract): ...

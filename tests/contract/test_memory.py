@@ -9,6 +9,7 @@ from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domain_xml import DomainXmlContract
 from contract.domains import MEMORY, DomainsContract, new_disk
 from contract.events import DomainEventsContract, EventsContract, SnapshotEventsContract
+from contract.files import FilesAtRestContract, FilesContract, NoFilesAtRestContract
 from contract.foreign_volumes import (
     ForeignVolumes,
     ForeignVolumesContract,
@@ -165,6 +166,9 @@ class TestMemoryContainerEvents(OnMemoryContainers, EventsContract): ...
 class TestMemoryContainerStats(OnMemoryContainers, StatsContract): ...
 
 
+class TestMemoryContainerFiles(OnMemoryContainers, FilesContract, FilesAtRestContract): ...
+
+
 class TestMemoryContainerCommands(OnMemoryContainers, CommandsContract): ...
 
 
@@ -224,6 +228,9 @@ class TestMemoryDomainEvents(
 
 
 class TestMemoryDomainStats(OnMemoryDomains, StatsContract): ...
+
+
+class TestMemoryDomainFiles(OnMemoryDomains, FilesContract, NoFilesAtRestContract): ...
 
 
 class TestMemoryDomainCommands(OnMemoryDomains, CommandsContract): ...

@@ -86,7 +86,8 @@ def _forwarded(method):
         async with getattr(self._inner, method)(*args, **kwargs) as inner:
             yield inner
 
-    return {"pull_image": stream, "start_command": block}.get(method, call)
+    blocks = dict.fromkeys(("start_command", "read_file", "write_file"), block)
+    return {"pull_image": stream, "list_files": stream, **blocks}.get(method, call)
 
 
 def engine(name, *kinds, offers=(), **settings):

@@ -100,6 +100,12 @@ OF_A_RESOURCE: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "DeleteSnapshot": _snapshot,
     "Exec": lambda _world, written: {"start": {"id": written, "command": {"argv": ["true"]}}},
     "RunCommand": by_id(command={"argv": ["true"]}),
+    "StatFile": by_id(path="/tmp"),
+    "ListFiles": by_id(path="/tmp"),
+    "ReadFile": by_id(path="/etc/motd"),
+    "WriteFile": lambda _world, written: {"start": {"id": written, "path": "/new"}},
+    "MakeDirectory": by_id(path="/new"),
+    "RemoveFile": by_id(path="/tmp"),
 }
 
 

@@ -86,6 +86,10 @@ JUDGED = {
         PolicyGate.check_entering, {"start": {"id": "web", "command": {"argv": ["true"]}}}
     ),
     "RunCommand": Judged(PolicyGate.check_entering, {"id": "web", "command": {"argv": ["true"]}}),
+    "ReadFile": Judged(PolicyGate.check_entering, {"id": "web", "path": "/etc/motd"}),
+    "WriteFile": Judged(PolicyGate.check_entering, {"start": {"id": "web", "path": "/tmp/new"}}),
+    "MakeDirectory": Judged(PolicyGate.check_entering, {"id": "web", "path": "/new"}),
+    "RemoveFile": Judged(PolicyGate.check_entering, {"id": "web", "path": "/tmp"}),
     "LoginRegistry": Judged(
         PolicyGate.admit_registry, {"registry": "reg.example", "username": "u", "password": "p"}
     ),

@@ -58,6 +58,8 @@ WRONG = [
     ),
     ("RecreateContainer", {"id": "paused"}, {"ILLEGAL_STATE"}),
     ("RunCommand", {"id": "paused", "command": {"argv": ["true"]}}, {"ILLEGAL_STATE"}),
+    ("MakeDirectory", {"id": "paused", "path": "/a/../b"}, {"INVALID_ARGUMENT"}),
+    ("RemoveFile", {"id": "paused", "path": "/etc"}, {"ILLEGAL_STATE"}),
     ("PruneContainers", {"host": "nowhere"}, {"HOST_NOT_FOUND"}),
     (
         "CreateDomain",

@@ -86,6 +86,10 @@ CASES = {
         "NOT_FOUND", "DeleteVolume", {"name": "nope"},
         metadata={"volume": "nope"}, details={"ResourceInfo"},
     ),
+    Reason.FILE_NOT_FOUND: Case(
+        "NOT_FOUND", "StatFile", {"id": "vm", "path": "/nope"}, running_domain,
+        metadata={"file": "/nope"}, details={"ResourceInfo"},
+    ),
     Reason.HOST_NOT_FOUND: Case(
         "NOT_FOUND", "GetHost", {"host": "nope"},
         metadata={"host": "nope"}, details={"ResourceInfo"},

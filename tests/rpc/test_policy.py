@@ -46,7 +46,10 @@ async def made(engines):
 
 @pytest.fixture
 def boxes():
-    offers = (ports.Commands, ports.Containers, ports.Images, ports.Recreation, ports.Updates)
+    offers = (
+        *(ports.Commands, ports.Files),
+        *(ports.Containers, ports.Images, ports.Recreation, ports.Updates),
+    )
     return engine("boxes", ResourceKind.CONTAINER, offers=offers)
 
 

@@ -37,6 +37,8 @@ EFFECTIVE: dict[str, dict[str, Any]] = {
     "DeleteImage": {"image": "debian:11"},
     "LogoutRegistry": {"registry": "reg.example"},
     "RunCommand": {"id": "web", "command": {"argv": ["true"]}},
+    "MakeDirectory": {"id": "vm", "path": "/new"},
+    "RemoveFile": {"id": "vm", "path": "/etc"},
 }
 # A request of some methods that fails before any effect.
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -71,6 +73,7 @@ async def there(daemon):
         (await daemon.call("ListImages")).images,
         (await daemon.call("ListSnapshots", id="vm")).snapshots,
         (await daemon.call("ListVolumes")).volumes,
+        [each.name for each in (await daemon.call("ListFiles", id="vm", path="/")).files],
     )
 
 

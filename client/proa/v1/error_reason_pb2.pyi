@@ -254,6 +254,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERMISSION_DENIED. A token was asked for with a wider access than the user has.
     Example: CreateToken with ACCESS_ALL by a user whose access is `own`.
     """
+    ERROR_REASON_FILE_NOT_FOUND: _ErrorReason.ValueType  # 52
+    """NOT_FOUND. The resource has no such file, or not the directory that it is to be in.
+    Example: ReadFile of "/etc/motd" in a container that has none.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -492,5 +496,9 @@ Example: CreateContainer of a third container by a user whose quota is two.
 ERROR_REASON_ACCESS_MISSING: ErrorReason.ValueType  # 51
 """PERMISSION_DENIED. A token was asked for with a wider access than the user has.
 Example: CreateToken with ACCESS_ALL by a user whose access is `own`.
+"""
+ERROR_REASON_FILE_NOT_FOUND: ErrorReason.ValueType  # 52
+"""NOT_FOUND. The resource has no such file, or not the directory that it is to be in.
+Example: ReadFile of "/etc/motd" in a container that has none.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -50,6 +50,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """RecreateContainer."""
     CAPABILITY_COMMANDS: _Capability.ValueType  # 10
     """Exec and RunCommand of ConsoleService."""
+    CAPABILITY_FILES: _Capability.ValueType  # 11
+    """FileService."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -76,6 +78,8 @@ CAPABILITY_RECREATE: Capability.ValueType  # 9
 """RecreateContainer."""
 CAPABILITY_COMMANDS: Capability.ValueType  # 10
 """Exec and RunCommand of ConsoleService."""
+CAPABILITY_FILES: Capability.ValueType  # 11
+"""FileService."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:

@@ -11,6 +11,7 @@ from proad.config import Settings
 from proad.core.command_operations import CommandOperations
 from proad.core.container_pruner import ContainerPruner
 from proad.core.entrance import Entrance
+from proad.core.file_operations import FileOperations
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
@@ -31,6 +32,7 @@ from proad.rpc.call_auditor import CallAuditor
 from proad.rpc.console_service import ConsoleService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService
+from proad.rpc.file_service import FileService
 from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
@@ -69,6 +71,7 @@ def compose_server(
     hosts, inventory, resolver, verbs = core.hosts, core.inventory, core.resolver, core.verbs
     gate, quotas, tenancy, ledger = core.gate, core.quotas, core.tenancy, core.ledger
     tasks, slicer = core.tasks, core.slicer
+    entrance = Entrance(resolver, inventory, gate)
     redactor = Redactor(settings.secret_patterns)
     signer = Signer(keys.derived("page and resume tokens"))
     paginator = Paginator(signer)
@@ -116,7 +119,8 @@ def compose_server(
             operations=OperationService(journal, paginator),
             audit=AuditService(audit, paginator, methods()),
             hosts=HostService(hosts, paginator),
-            console=ConsoleService(CommandOperations(Entrance(resolver, inventory, gate)), users),
+            console=ConsoleService(CommandOperations(entrance), users),
+            files=FileService(FileOperations(entrance), paginator, users),
             server=ServerService(_server_info(settings, inventory)),
         ),
         max_message_bytes=settings.grpc_max_message_bytes,

@@ -1,6 +1,6 @@
 """The one way into a resource, for all that works inside: commands, and what comes after them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,8 +13,8 @@ from proad.core.inventory import Entry, Inventory
 from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.tenancy import current_visibility
-from proad.errors import ResourceNotFoundError
-from proad.model import Action, Intent
+from proad.errors import ResourceNotFoundError, StateError
+from proad.model import Action, Intent, Resource, ResourceState
 from proad.model.verbs import entering_refusal
 
 P = TypeVar("P")
@@ -54,17 +54,23 @@ class Entrance:
 
     @asynccontextmanager
     async def enter(
-        self, ref: str, capability: type[P], action: Action
+        self,
+        ref: str,
+        capability: type[P],
+        action: Action,
+        *,
+        at_rest: Collection[ResourceState] = (),
     ) -> AsyncIterator[Entered[P]]:
-        """Admit the caller into a running resource for as long as the block runs.
+        """Admit the caller into a resource for as long as the block runs.
 
         Args:
             ref: what the caller wrote for the resource.
             capability: the port that the block needs.
             action: what the block does.
+            at_rest: states beside RUNNING in which there is something to do inside, too.
 
         Raises:
-            StateError: it is not RUNNING.
+            StateError: it is not RUNNING, nor in one of those states.
             CapabilityMissingError: its engine lacks the capability.
             PolicyDeniedError: the caller's profile would not let the caller make it.
             ResourceNotFoundError: there is none, or it was handed over meanwhile.
@@ -73,7 +79,7 @@ class Entrance:
         resolved = await self._resolver.find(ref)
         driver = require(resolved.driver, capability)
         connection = resolved.connection
-        entry = await self._permit(resolved)
+        entry = await self._permit(resolved, at_rest)
         connection.check()
         await self._gate.check_entering(connection, entry)
         await announce(
@@ -89,16 +95,18 @@ class Entrance:
             with connection.call():
                 yield Entered(connection, driver, entry.observed.id)
 
-    async def _permit(self, resolved: ResolvedResource) -> Entry:
-        """Return the entry of a resource that runs."""
+    async def _permit(
+        self, resolved: ResolvedResource, at_rest: Collection[ResourceState]
+    ) -> Entry:
+        """Return the entry of a resource that runs, or is in one of these states."""
         connection, id = resolved.connection, resolved.resource.id
         entry = self._inventory.entry(connection, id)
-        if entry is None or entering_refusal(entry.observed) is not None:
+        if entry is None or _refusal(entry.observed, at_rest) is not None:
             # The engine may be ahead of its own events.
             entry = await self._inventory.refresh(connection, id)
         if entry is None or not current_visibility().shows(entry.published):
             raise ResourceNotFoundError(resolved.resource.name)
-        if error := entering_refusal(entry.observed):
+        if error := _refusal(entry.observed, at_rest):
             error.metadata["path"] = entry.path
             raise error
         return entry
@@ -113,3 +121,7 @@ class Entrance:
                 if not visibility.shows(entry.published):
                     raise ResourceNotFoundError(entry.published.name)
                 await changed.wait()
+
+
+def _refusal(resource: Resource, at_rest: Collection[ResourceState]) -> StateError | None:
+    return None if resource.state in at_rest else entering_refusal(resource)

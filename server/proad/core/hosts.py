@@ -11,6 +11,7 @@ from proad.ports import (
     Containers,
     Domains,
     Driver,
+    Files,
     Images,
     Recreation,
     Snapshots,
@@ -31,6 +32,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.STATS: Stats,
     Capability.RECREATE: Recreation,
     Capability.COMMANDS: Commands,
+    Capability.FILES: Files,
 }
 
 

@@ -41,6 +41,7 @@ from proad.errors.journal import (
     TooManyRequestsError,
 )
 from proad.errors.missing import (
+    FileNotFoundInsideError,
     HostNotFoundError,
     ImageNotFoundError,
     NotFoundError,
@@ -102,6 +103,7 @@ __all__ = [
     "EngineUnreachableError",
     "EtagMismatchError",
     "FieldViolation",
+    "FileNotFoundInsideError",
     "Findings",
     "HasSavedStateError",
     "HasSnapshotsError",

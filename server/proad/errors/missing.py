@@ -9,7 +9,7 @@ class NotFoundError(ProaError):
     """Something that the request names does not exist.
 
     Attributes:
-        resource_type: "resource", "image", "snapshot", "volume" or "host".
+        resource_type: "resource", "image", "snapshot", "volume", "host" or "file".
         name: the name in the request.
         hint: what shows those that exist, for callers.
         hint_on_host: the same for commands on the host, whose users call no RPCs; empty: `hint`.
@@ -78,3 +78,11 @@ class HostNotFoundError(NotFoundError):
     resource_type = "host"
     hint = "ListHosts shows what there is"
     hint_on_host = "'proa host' shows what there is"
+
+
+class FileNotFoundInsideError(NotFoundError):
+    """The resource has no such file, or not the directory that it is to be in."""
+
+    reason = Reason.FILE_NOT_FOUND
+    resource_type = "file"
+    hint = "ListFiles shows what there is"

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     TOO_MANY_CALLS = "TOO_MANY_CALLS"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     ACCESS_MISSING = "ACCESS_MISSING"
+    FILE_NOT_FOUND = "FILE_NOT_FOUND"
 
 
 class SetupError(Exception):

@@ -70,6 +70,17 @@ from proad.model.engine_event import (
     EngineEvent,
 )
 from proad.model.engine_ref import EngineRef
+from proad.model.file import (
+    FILE_PIECE,
+    DirectoryMake,
+    FileDigest,
+    FileInfo,
+    FileRead,
+    FileRef,
+    FileRemoval,
+    FileType,
+    FileWrite,
+)
 from proad.model.footprint import (
     Footprint,
     Found,
@@ -185,6 +196,7 @@ __all__ = [
     "DEFAULT_DISK_BYTES",
     "DEFAULT_PROFILE",
     "DOCKER_HUB",
+    "FILE_PIECE",
     "INACTIVE",
     "LEGAL",
     "NETWORK_OF",
@@ -221,6 +233,7 @@ __all__ = [
     "DeleteOptions",
     "DeletedImage",
     "Device",
+    "DirectoryMake",
     "Disk",
     "DiskBus",
     "DiskDevice",
@@ -239,6 +252,13 @@ __all__ = [
     "EngineRef",
     "EnvSecret",
     "Feature",
+    "FileDigest",
+    "FileInfo",
+    "FileRead",
+    "FileRef",
+    "FileRemoval",
+    "FileType",
+    "FileWrite",
     "Firmware",
     "Footprint",
     "Found",

@@ -21,6 +21,7 @@ class Capability(StrEnum):
     STATS = "STATS"
     RECREATE = "RECREATE"
     COMMANDS = "COMMANDS"
+    FILES = "FILES"
 
 
 class EngineHealth(StrEnum):

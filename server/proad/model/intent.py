@@ -30,6 +30,10 @@ class Action(StrEnum):
     CREATE_VOLUME = "CREATE_VOLUME"
     DELETE_VOLUME = "DELETE_VOLUME"
     RUN_COMMAND = "RUN_COMMAND"
+    READ_FILE = "READ_FILE"
+    WRITE_FILE = "WRITE_FILE"
+    MAKE_DIRECTORY = "MAKE_DIRECTORY"
+    REMOVE_FILE = "REMOVE_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

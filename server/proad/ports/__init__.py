@@ -57,6 +57,7 @@ from proad.ports.capabilities import (
 )
 from proad.ports.commands import Commands, RunningCommand
 from proad.ports.driver import Driver
+from proad.ports.files import FileReader, Files, FileWriter
 
 __all__ = [
     "AnnounceFootprint",
@@ -66,6 +67,9 @@ __all__ = [
     "Containers",
     "Domains",
     "Driver",
+    "FileReader",
+    "FileWriter",
+    "Files",
     "Images",
     "JudgeImage",
     "JudgeXml",

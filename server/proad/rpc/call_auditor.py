@@ -128,6 +128,8 @@ class CallAuditor:
                 await record.on_disk()
                 async with aclosing(serve(message, context)) as responses:  # type: ignore[type-var]
                     async for response in responses:
+                        if method.is_inside:
+                            record.sent += response.ByteSize()
                         yield response
 
         return audited
@@ -184,6 +186,10 @@ class _Record:
         call: the call, whose intent is on its way to disk.
         part: the block of one of several changes of the call.
         stream: the call's stream of requests; None: it has one request.
+
+    Attributes:
+        response: the one response.
+        sent: bytes of a stream of responses out of a resource.
     """
 
     def __init__(
@@ -200,6 +206,7 @@ class _Record:
         self._path = ""
         self._left: asyncio.Task[Any] | None = None
         self.response: Any = None
+        self.sent = 0
 
     def __enter__(self) -> Self:
         witness_by(self._witness, self._part)
@@ -233,6 +240,8 @@ class _Record:
             outcome = replace(
                 outcome, received_bytes=self._stream.received, sent_bytes=self._stream.sent
             )
+        elif self.sent:
+            outcome = replace(outcome, sent_bytes=self.sent)
         unknown = isinstance(error, EngineTimedOutError | EngineUnreachableError)
         self._call.end(outcome, open=unknown or outcome.code == "INTERNAL")
 

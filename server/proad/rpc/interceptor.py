@@ -240,7 +240,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         peer = context.peer()
         self._auditor.enter(method, correlation_id, peer)
         code, reason = "OK", ""
-        endless = method.endless or method.takes_stream
+        # What streams out of a resource ends with the daemon, and its caller may not read.
+        endless = method.endless or method.takes_stream or (method.is_inside and method.streams)
         calls = self._watches if endless or method.waits else self._calls
         expires = math.inf
         calls.increment()

@@ -35,8 +35,8 @@ SERVICES = _services_of(
 
 _STANDARD_SERVICES = _services_of(health_pb2, reflection_pb2)
 
-# The service of what goes on inside resources.
-_INSIDE = "ConsoleService"
+# The services of what goes on inside resources.
+_INSIDE = frozenset({"ConsoleService", "FileService"})
 
 # Health and reflection have none of our options.
 _STANDARD_REQUEST_BYTES = 4096
@@ -82,6 +82,7 @@ class Method:
         takes_stream: takes a stream of requests, whose first one says what is wanted.
         waits: a read that waits for as long as its caller says; ends with the token, too.
         is_inside: works inside a resource, for as long as that takes: ends with the user.
+        streams: answers with a stream of responses.
         standard: a method of health or reflection, which reveal nothing about workloads.
         reflection: a method of reflection.
     """
@@ -98,6 +99,7 @@ class Method:
     takes_stream: bool = False
     waits: bool = False
     is_inside: bool = False
+    streams: bool = False
     standard: bool = False
     reflection: bool = False
 
@@ -131,7 +133,8 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
         endless=method.server_streaming and reads,
         takes_stream=method.client_streaming,
         waits=reads and "timeout" in method.input_type.fields_by_name,
-        is_inside=service.name == _INSIDE,
+        is_inside=service.name in _INSIDE,
+        streams=method.server_streaming,
     )
 
 

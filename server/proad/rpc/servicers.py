@@ -9,6 +9,7 @@ from proa.v1 import (
     console_service_pb2_grpc,
     container_service_pb2_grpc,
     domain_service_pb2_grpc,
+    file_service_pb2_grpc,
     host_service_pb2_grpc,
     image_service_pb2_grpc,
     operation_service_pb2_grpc,
@@ -22,6 +23,7 @@ from proad.rpc.auth_service import AuthService
 from proad.rpc.console_service import ConsoleService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService
+from proad.rpc.file_service import FileService
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
 from proad.rpc.operation_service import OperationService
@@ -47,6 +49,7 @@ class Servicers:
     audit: AuditService
     server: ServerService
     console: ConsoleService
+    files: FileService
 
     def register(self, registry: Any) -> None:
         """Register all with a server, or with what stands in for one."""
@@ -61,4 +64,5 @@ class Servicers:
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(self.server, registry)
         operation_service_pb2_grpc.add_OperationServiceServicer_to_server(self.operations, registry)
         console_service_pb2_grpc.add_ConsoleServiceServicer_to_server(self.console, registry)
+        file_service_pb2_grpc.add_FileServiceServicer_to_server(self.files, registry)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(self.audit, registry)

@@ -30,6 +30,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.SNAPSHOT_NOT_FOUND: code_pb2.NOT_FOUND,
         Reason.VOLUME_NOT_FOUND: code_pb2.NOT_FOUND,
         Reason.HOST_NOT_FOUND: code_pb2.NOT_FOUND,
+        Reason.FILE_NOT_FOUND: code_pb2.NOT_FOUND,
         Reason.INVALID_ARGUMENT: code_pb2.INVALID_ARGUMENT,
         Reason.AMBIGUOUS_ID: code_pb2.FAILED_PRECONDITION,
         Reason.PAGE_TOKEN_INVALID: code_pb2.INVALID_ARGUMENT,

@@ -44,6 +44,13 @@ async def volume_not_found(serve, _):
     return await refusal(daemon.call("DeleteVolume", name="web.qcow2", pool="defualt"))
 
 
+@example('ReadFile of "/etc/motd" in a container that has none.')
+async def file_not_found(serve, _):
+    daemon = await serve()
+    await daemon.container("web")
+    return await refusal(daemon.call("ReadFile", id="web", path="/etc/motd").read())
+
+
 @example('CreateDomain with host "nodeb".')
 async def host_not_found(serve, _):
     daemon = await serve()

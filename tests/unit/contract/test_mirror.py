@@ -37,6 +37,11 @@ SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.CreateSnapshotRequest, model.SnapshotSpec): {"id"},
     (v1.CreateDomainFromXmlRequest, model.DomainXml): {"start", "host"},
     (v1.ExecStart, model.CommandStreams): {"id", "command"},
+    (v1.StatFileRequest, model.FileRef): {"id"},
+    (v1.ReadFileRequest, model.FileRead): {"id"},
+    (v1.WriteFileStart, model.FileWrite): {"id"},
+    (v1.MakeDirectoryRequest, model.DirectoryMake): {"id"},
+    (v1.RemoveFileRequest, model.FileRemoval): {"id"},
 }
 WHOLE: list[tuple[Any, type]] = [
     (v1.Resource, model.Resource),
@@ -58,6 +63,8 @@ WHOLE: list[tuple[Any, type]] = [
     (v1.ResourceStats, model.ResourceStats),
     (v1.CommandSpec, model.CommandSpec),
     (v1.CommandExit, model.CommandExit),
+    (v1.FileInfo, model.FileInfo),
+    (v1.FileDigest, model.FileDigest),
 ]
 # Enums that are a field of no walked message.
 ENUMS = {
@@ -114,7 +121,7 @@ OF_OPTIONS = {"MethodAccess"}
 # Messages that a servicer makes from what the journal keeps.
 OF_JOURNAL = {"RequestFailure"}
 # Messages by which a stream of requests goes on, or says how.
-OF_STREAMS = {"EndOfInput", "ExecDetach", "ExecStarted", "TokenRenewal"}
+OF_STREAMS = {"EndOfInput", "ExecDetach", "ExecStarted", "TokenRenewal", "WriteFileReady"}
 # Fields for the core alone, which callers never see.
 OF_CORE = {
     (v1.Resource.DESCRIPTOR, model.Resource): {"creation", "owner_id"},

@@ -20,10 +20,14 @@ from proad.model import (
     CommandSpec,
     CommandStreams,
     ContainerSpec,
+    DirectoryMake,
     DiskFormat,
     DomainSpec,
     DomainXml,
     EngineEvent,
+    FileRead,
+    FileRemoval,
+    FileWrite,
     Footprint,
     RegistryCredentials,
     Resource,
@@ -58,6 +62,16 @@ async def _enter_command(driver: MemoryDriver, id: str) -> None:
         pass
 
 
+async def _read_file(driver: MemoryDriver, id: str) -> None:
+    async with driver.read_file(id, FileRead(path="/etc")):
+        pass
+
+
+async def _write_file(driver: MemoryDriver, id: str) -> None:
+    async with driver.write_file(id, FileWrite(path="/file")):
+        pass
+
+
 # Every call to the engine, by name.
 CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "identity": lambda d, _: d.identity(),
@@ -76,6 +90,12 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "stats": lambda d, id: d.stats([id]),
     "find_id": lambda d, _: d.find_id("web"),
     "start_command": _enter_command,
+    "stat_file": lambda d, id: d.stat_file(id, "/"),
+    "list_files": lambda d, id: anext(d.list_files(id, "/")),
+    "read_file": _read_file,
+    "write_file": _write_file,
+    "make_directory": lambda d, id: d.make_directory(id, DirectoryMake(path="/a")),
+    "remove_file": lambda d, id: d.remove_file(id, FileRemoval(path="/etc")),
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
     "recreate_container": lambda d, id: d.recreate_container(id, ContainerSpec(image=IMAGE)),
     "container_volumes": lambda d, _: d.container_volumes(),
@@ -121,7 +141,8 @@ def test_calls_covers_every_method_of_the_ports():
     protocols = [
         each
         for _, each in inspect.getmembers(ports, inspect.isclass)
-        if each.__module__.startswith(ports.__name__) and each is not ports.RunningCommand
+        if each.__module__.startswith(ports.__name__)
+        and each not in {ports.RunningCommand, ports.FileReader, ports.FileWriter}
     ]
     methods = {
         name

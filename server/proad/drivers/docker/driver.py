@@ -9,6 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Never, Self
 
+from proad.drivers.delegated_files import DelegatedFiles
+from proad.drivers.docker.archive.files import ContainerFiles
+from proad.drivers.docker.archive.spool import Spool
 from proad.drivers.docker.attachments import DockerAttachments
 from proad.drivers.docker.commands import ContainerCommands
 from proad.drivers.docker.create import ContainerCreator
@@ -83,7 +86,7 @@ def environment_address() -> tuple[str, Path | None]:
     return url, Path(folder) if folder and url.startswith("tcp:") else None
 
 
-class DockerDriver:
+class DockerDriver(DelegatedFiles):
     """Controls the containers and images of one Docker Engine.
 
         async with DockerDriver() as docker:
@@ -160,6 +163,8 @@ class DockerDriver:
             is_on_this_host=self.is_on_this_host,
             timing=timing.command,
         )
+        self._container_files = ContainerFiles(self._engine, self, threads=threads, spool=Spool())
+        self.files = self._container_files
         self._images = DockerImages(self._engine)
         self._registries = Registries(self._engine, self._images, timing.pull_silence)
         self._info: EngineInfo | None = None
@@ -170,6 +175,8 @@ class DockerDriver:
         self._open.enter_context(self._stats_collector)
         self._open.push_async_callback(self._creator.close)
         self._open.push_async_callback(self._commands.close)
+        self._container_files.open()
+        self._open.push_async_callback(self._container_files.close)
         return self
 
     async def __aexit__(

@@ -8,11 +8,13 @@ from types import TracebackType
 from typing import Self
 
 from proad import ports
+from proad.drivers.delegated_files import DelegatedFiles
 from proad.drivers.memory.commands import MemoryCommands
 from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
 from proad.drivers.memory.engine import ImitatedEngine, is_missing
+from proad.drivers.memory.files import MemoryFiles
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.lifecycle import MemoryLifecycle
 from proad.drivers.memory.recovery import MemoryRecovery
@@ -61,7 +63,7 @@ from proad.model import (
 from proad.ports.records import EngineIdentity
 
 
-class MemoryDriver:
+class MemoryDriver(DelegatedFiles):
     """An engine imitated in this process: containers, images, domains, snapshots, volumes.
 
     Nothing runs and nothing outlives the driver. What a workload does, its labels say:
@@ -114,6 +116,7 @@ class MemoryDriver:
         self._recovery = MemoryRecovery(self._engine)
         self.subscribe = self._engine.connection.subscribe
         self.start_command = self.commands.start
+        self.files = MemoryFiles(self._engine)
 
     async def __aenter__(self) -> Self:
         return self

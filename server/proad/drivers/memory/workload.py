@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.file_tree import MemoryTree
 from proad.drivers.memory.views import Run, shown
 from proad.model import Resource, ResourceView, Snapshot
 
@@ -29,6 +30,7 @@ class Workload:
         snapshots: by name, oldest first.
         current: name of the snapshot that the present state descends from.
         secrets: the values of a container's `env_secret`.
+        files: what is inside it; None: what there is at first.
     """
 
     resource: Resource
@@ -38,6 +40,7 @@ class Workload:
     snapshots: dict[str, TakenSnapshot] = field(default_factory=dict)
     current: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: MemoryTree | None = field(default=None, repr=False)
 
     def shown(self, view: ResourceView = ResourceView.FULL) -> Resource:
         """Return the resource in as much detail as `view` wants."""

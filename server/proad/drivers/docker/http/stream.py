@@ -31,7 +31,7 @@ class RunBlocking(Protocol):
 
 
 class Stream:
-    """An answer, line by line. All methods block, except `hang_up`.
+    """An answer, line by line or byte by byte. All methods block, except `hang_up`.
 
     The stream has its connection from the beginning, so that hanging up works at any moment,
     also while a thread waits for the first byte: closing a response would not end a request
@@ -67,6 +67,40 @@ class Stream:
         limit: timedelta,
     ) -> None:
         """Send a request; call `status` next."""
+        connection, full_target = self._connected(transport, target, limit)
+        connection.request(method, full_target, headers=headers, preload_content=False)
+
+    def upload(
+        self,
+        transport: Transport,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Iterator[bytes],
+        limit: timedelta,
+    ) -> int:
+        """Send a request with a long body, and return the status.
+
+        Args:
+            transport: the connections to the engine.
+            method: of the request.
+            target: of the request.
+            headers: with the length of the body.
+            body: its bytes.
+            limit: the longest silence.
+        """
+        connection, full_target = self._connected(transport, target, limit)
+        # An engine that wants no more of it has said why.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(
+                method, full_target, body=body, headers=headers, preload_content=False
+            )
+        return self.status()
+
+    def _connected(
+        self, transport: Transport, target: str, limit: timedelta
+    ) -> tuple[urllib3.connection.HTTPConnection, str]:
+        """Connect; return the connection and the full target."""
         self._connection, full_target = transport.connection(target)
         connection = self._connection
         connection.timeout = limit.total_seconds()
@@ -75,7 +109,7 @@ class Stream:
         if self._closed:  # in the meantime
             connection.close()
             raise ConnectionAbortedError
-        connection.request(method, full_target, headers=headers, preload_content=False)
+        return connection, full_target
 
     def status(self) -> int:
         """Wait for the beginning of the answer, and return its status."""
@@ -83,6 +117,16 @@ class Stream:
         self._response = response = self._connection.getresponse()
         self.lines = _lines(response)
         return int(response.status)
+
+    def header(self, name: str) -> str:
+        """Return a header of the answer; empty: it has none of that name."""
+        assert self._response is not None  # noqa: S101 - for mypy; the status has come
+        return self._response.headers.get(name, "")
+
+    def read(self, most: int) -> bytes:
+        """Return the next bytes of the answer; fewer at its end alone."""
+        assert self._response is not None  # noqa: S101 - as above
+        return self._response.read(most, decode_content=False)
 
     def fileno(self) -> int:
         """Return the file descriptor for a selector."""

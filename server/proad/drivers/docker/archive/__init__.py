@@ -1,0 +1,1 @@
+"""Files of containers, by the archive API of the engine."""

@@ -1,0 +1,189 @@
+"""Files inside containers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from posixpath import basename, dirname
+
+from proad.drivers.docker.archive.client import PIECE, ArchiveClient
+from proad.drivers.docker.archive.paths import ContainerPaths
+from proad.drivers.docker.archive.spool import Spool, SpooledFile
+from proad.drivers.docker.archive.tar_member import directories, file_end, file_header
+from proad.drivers.docker.archive.transfers import SpoolingReader, SpoolingWriter
+from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.http.stream import Stream
+from proad.drivers.docker.reader import path as path_of
+from proad.drivers.posix_files import PosixFiles
+from proad.errors import (
+    AlreadyExistsError,
+    EngineConflictError,
+    FileNotFoundInsideError,
+    InvalidArgumentError,
+)
+from proad.model import (
+    DirectoryMake,
+    FileInfo,
+    FileRead,
+    FileRemoval,
+    FileType,
+    FileWrite,
+)
+from proad.ports import Commands
+
+_OVERWRITE = "set `overwrite` to put another in its place"
+
+
+class ContainerFiles:
+    """Reads and writes files inside containers; see `ports.Files`.
+
+    Args:
+        engine: the engine.
+        commands: runs commands in containers.
+        threads: how many archives may be under way at once.
+        spool: the room for files on their way.
+    """
+
+    def __init__(
+        self, engine: EngineClient, commands: Commands, *, threads: int, spool: Spool
+    ) -> None:
+        self._engine = engine
+        self._archive = ArchiveClient(engine, threads)
+        self._spool = spool
+        self._posix = PosixFiles(ENGINE, commands, user="0:0")
+        self._open = ExitStack()
+        self._placings: set[asyncio.Task[None]] = set()
+
+    def open(self) -> None:
+        """Start the threads."""
+        self._open.enter_context(self._archive)
+        self._open.enter_context(self._spool.threads)
+
+    async def close(self) -> None:
+        """Wait for files that are being put in their places, and end the threads."""
+        if self._placings:
+            await asyncio.wait(self._placings, timeout=self._engine.timeout.total_seconds())
+        self._open.close()
+
+    async def stat_file(self, id: str, path: str) -> FileInfo:
+        """Return what is known of one file."""
+        paths = await self._paths(id)
+        _, file = await paths.existing(path, follow=False)
+        return file
+
+    def list_files(self, id: str, path: str) -> AsyncIterator[FileInfo]:
+        """Yield what is in a directory."""
+        path_of(id)
+        return self._posix.list(id, path)
+
+    async def remove_file(self, id: str, what: FileRemoval) -> None:
+        """Remove a file or a directory."""
+        path_of(id)
+        await self._posix.remove(id, what)
+
+    @asynccontextmanager
+    async def read_file(self, id: str, what: FileRead) -> AsyncIterator[SpoolingReader]:
+        """Open a regular file for reading."""
+        paths = await self._paths(id)
+        at, file = await paths.existing(what.path, follow=True)
+        if file.type is not FileType.REGULAR:
+            raise _not_regular(what.path)
+        size = max(file.size_bytes - what.offset, 0)
+        if what.length is not None:
+            size = min(size, what.length)
+        with self._spool.room(size) as spooled:
+            reader = SpoolingReader(spooled, self._spool, what.offset, size)
+            stream = Stream()
+
+            def take(stream: Stream) -> None:
+                reader.take(stream, basename(at), file.size_bytes)
+
+            fetching = asyncio.ensure_future(self._archive.fetch(id, at, stream, take))
+            try:
+                await reader.opened(fetching)
+                yield reader
+            finally:
+                fetching.cancel()
+                await asyncio.wait({fetching})
+
+    @asynccontextmanager
+    async def write_file(self, id: str, what: FileWrite) -> AsyncIterator[SpoolingWriter]:
+        """Begin a regular file."""
+        at = await self._place_for(id, what)
+        with ExitStack() as room:
+            spooled = room.enter_context(self._spool.room(what.size_bytes))
+
+            async def place() -> None:
+                # What follows goes to its end, though its caller may go away: a file that
+                # the engine has begun would be torn.
+                with room.pop_all():
+                    await self._place(id, what, at, spooled)
+
+            async def commit() -> None:
+                placing = asyncio.create_task(place())
+                self._placings.add(placing)
+                placing.add_done_callback(self._placings.discard)
+                await asyncio.shield(placing)
+
+            yield SpoolingWriter(spooled, self._spool, commit)
+
+    async def make_directory(self, id: str, what: DirectoryMake) -> None:
+        """Make a directory."""
+        paths = await self._paths(id)
+        place = await paths.find(what.path, follow=True)
+        if place.file is not None:
+            if what.parents and place.file.type is FileType.DIRECTORY:
+                return
+            raise AlreadyExistsError("file", what.path, hint="choose another path")
+        first, *rest = place.missing
+        if rest and not what.parents:
+            raise FileNotFoundInsideError(first)
+        await self._check_folder(paths, first)
+        paths.check_writable(first)
+        archive = directories([basename(first), *rest], what.mode)
+        await self._archive.put(id, dirname(first), len(archive), iter((archive,)))
+
+    async def _paths(self, id: str) -> ContainerPaths:
+        path_of(id)
+        return await ContainerPaths.of(self._engine, self._archive, id)
+
+    async def _place_for(self, id: str, what: FileWrite) -> str:
+        """Return where a file is to be written, after all checks."""
+        paths = await self._paths(id)
+        place = await paths.find(what.path, follow=True)
+        if place.file is None:
+            first, *rest = place.missing
+            if rest:
+                raise FileNotFoundInsideError(first)
+            await self._check_folder(paths, first)
+        elif place.file.type is not FileType.REGULAR:
+            raise _not_regular(what.path)
+        elif not what.overwrite:
+            raise AlreadyExistsError("file", what.path, hint=_OVERWRITE)
+        paths.check_writable(place.path)
+        return place.path
+
+    async def _check_folder(self, paths: ContainerPaths, path: str) -> None:
+        """Check that there is a directory for what is to be made: a link may have led elsewhere."""
+        at, folder = await paths.existing(dirname(path), follow=False)
+        if folder.type is not FileType.DIRECTORY:
+            raise InvalidArgumentError.of("path", f"{at!r} is no directory")
+
+    async def _place(self, id: str, what: FileWrite, at: str, spooled: SpooledFile) -> None:
+        if await self._place_for(id, what) != at:
+            raise EngineConflictError(ENGINE, "the path leads elsewhere by now", hint="try again")
+        size = what.size_bytes
+        head = file_header(basename(at), size, what.mode, what.uid or 0, what.gid or 0)
+        end = file_end(size)
+
+        def parts() -> Iterator[bytes]:
+            yield head
+            for start in range(0, size, PIECE):
+                yield spooled.piece(start, min(PIECE, size - start))
+            yield end
+
+        await self._archive.put(id, dirname(at), len(head) + size + len(end), parts())
+
+
+def _not_regular(path: str) -> InvalidArgumentError:
+    return InvalidArgumentError.of("path", f"{path!r} is no regular file")
