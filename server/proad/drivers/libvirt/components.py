@@ -10,6 +10,7 @@ from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
+from proad.drivers.libvirt.port_forwarding import DomainPorts
 from proad.drivers.libvirt.read_calls import ReadCalls
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.recovery import DomainRecovery
@@ -107,9 +108,9 @@ class LibvirtComponents:
             omissions,
             under_way,
         )
-        self.commands = DomainCommands(
-            GuestAgents(self.connection, self._reader, omissions, timing.agent)
-        )
+        agents = GuestAgents(self.connection, self._reader, omissions, timing.agent)
+        self.commands = DomainCommands(agents)
+        self.ports = DomainPorts(self.connection, self._reader, agents, omissions)
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.state_only:

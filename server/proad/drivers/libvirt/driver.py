@@ -50,6 +50,7 @@ from proad.ports import (
     JudgeXml,
     OnEvent,
     OnStep,
+    PortConnection,
     RunningCommand,
     at_once,
     ignore,
@@ -65,8 +66,8 @@ MEDIA_DIRS = ("/srv",)
 class LibvirtDriver:
     """Controls the domains of one libvirtd.
 
-    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats and
-    Commands.
+    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats,
+    Commands and PortForwarding.
 
     Args:
         uri: libvirt's connection URI.
@@ -330,3 +331,9 @@ class LibvirtDriver:
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """Start a command by the guest agent of a domain."""
         return self._parts.commands.start(id, spec, streams)
+
+    # PortForwarding
+
+    def connect_port(self, id: str, port: int) -> AbstractAsyncContextManager[PortConnection]:
+        """Connect to a port of a domain."""
+        return self._parts.ports.connect(id, port)
