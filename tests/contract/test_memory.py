@@ -19,7 +19,6 @@ from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
 from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
-from contract.ports import PortForwardingContract
 from contract.recovery import ContainerRecoveryContract, DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
@@ -173,14 +172,6 @@ class TestMemoryContainerFiles(OnMemoryContainers, FilesContract, FilesAtRestCon
 class TestMemoryContainerCommands(OnMemoryContainers, CommandsContract): ...
 
 
-class MemoryPorts(PortForwardingContract):
-    async def echoing(self, harness: DriverHarness) -> Resource:
-        return await self.networked(harness)
-
-
-class TestMemoryContainerPorts(OnMemoryContainers, MemoryPorts): ...
-
-
 class TestMemoryDomainLifecycle(OnMemoryDomains, LifecycleContract): ...
 
 
@@ -243,9 +234,6 @@ class TestMemoryDomainFiles(OnMemoryDomains, FilesContract, NoFilesAtRestContrac
 
 
 class TestMemoryDomainCommands(OnMemoryDomains, CommandsContract): ...
-
-
-class TestMemoryDomainPorts(OnMemoryDomains, MemoryPorts): ...
 
 
 class TestMemoryContainerRecovery(OnMemoryContainers, ContainerRecoveryContract): ...

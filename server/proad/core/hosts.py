@@ -13,7 +13,6 @@ from proad.ports import (
     Driver,
     Files,
     Images,
-    PortForwarding,
     Recreation,
     Snapshots,
     Stats,
@@ -34,7 +33,6 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.RECREATE: Recreation,
     Capability.COMMANDS: Commands,
     Capability.FILES: Files,
-    Capability.PORT_FORWARDING: PortForwarding,
 }
 
 

@@ -6,8 +6,8 @@ does not have the expected form is an error.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -21,9 +21,14 @@ from proad.errors import (
     InvalidArgumentError,
 )
 from proad.model import CommandSpec, CommandStreams, FileInfo, FileRemoval, FileType
-from proad.ports import Commands, RunningCommand
+from proad.ports import RunningCommand
 
 SHELL = "/bin/sh"
+
+StartCommand = Callable[
+    [str, CommandSpec, CommandStreams], AbstractAsyncContextManager[RunningCommand]
+]
+"""See `ports.Commands.start_command`."""
 
 
 class _Code(IntEnum):
@@ -206,13 +211,13 @@ class PosixFiles:
 
     Args:
         engine: for errors.
-        commands: runs the commands.
+        start: starts the commands; see `ports.Commands`.
         user: who runs them; empty: whoever the engine takes.
     """
 
-    def __init__(self, engine: str, commands: Commands, *, user: str = "") -> None:
+    def __init__(self, engine: str, start: StartCommand, *, user: str = "") -> None:
         self._engine = engine
-        self._commands = commands
+        self._start = start
         self._user = user
 
     async def list(self, id: str, path: str) -> AsyncIterator[FileInfo]:
@@ -257,9 +262,7 @@ class PosixFiles:
         spec = CommandSpec(argv=(SHELL, "-c", text, "sh", *arguments), user=self._user)
         async with AsyncExitStack() as stack:
             try:
-                command = await stack.enter_async_context(
-                    self._commands.start_command(id, spec, CommandStreams())
-                )
+                command = await stack.enter_async_context(self._start(id, spec, CommandStreams()))
             except InvalidArgumentError:  # its program, which is ours
                 raise self._missing("a POSIX shell") from None
             yield command

@@ -24,7 +24,6 @@ from proad.errors.caller import (
 from proad.errors.engine import (
     AuditUnavailableError,
     CapabilityMissingError,
-    ConnectionFailedError,
     DatabaseUnreachableError,
     EngineConflictError,
     EngineTimedOutError,
@@ -97,7 +96,6 @@ __all__ = [
     "CapabilityMissingError",
     "CertificateInvalidError",
     "ConditionImpossibleError",
-    "ConnectionFailedError",
     "DatabaseUnreachableError",
     "DeletionProtectedError",
     "EngineConflictError",

@@ -22,7 +22,6 @@ class Capability(StrEnum):
     RECREATE = "RECREATE"
     COMMANDS = "COMMANDS"
     FILES = "FILES"
-    PORT_FORWARDING = "PORT_FORWARDING"
 
 
 class EngineHealth(StrEnum):

@@ -58,7 +58,6 @@ from proad.ports.capabilities import (
 from proad.ports.commands import Commands, RunningCommand
 from proad.ports.driver import Driver
 from proad.ports.files import FileReader, Files, FileWriter
-from proad.ports.port_forwarding import PortConnection, PortForwarding
 
 __all__ = [
     "AnnounceFootprint",
@@ -76,8 +75,6 @@ __all__ = [
     "JudgeXml",
     "OnEvent",
     "OnStep",
-    "PortConnection",
-    "PortForwarding",
     "Recovery",
     "Recreation",
     "RunningCommand",

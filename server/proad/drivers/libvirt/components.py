@@ -2,6 +2,7 @@
 
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.commands import DomainCommands
+from proad.drivers.libvirt.agent.files import DomainFiles
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.create import DomainCreator
 from proad.drivers.libvirt.delete import DomainDeleter
@@ -10,7 +11,6 @@ from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
-from proad.drivers.libvirt.port_forwarding import DomainPorts
 from proad.drivers.libvirt.read_calls import ReadCalls
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.recovery import DomainRecovery
@@ -110,7 +110,7 @@ class LibvirtComponents:
         )
         agents = GuestAgents(self.connection, self._reader, omissions, timing.agent)
         self.commands = DomainCommands(agents)
-        self.ports = DomainPorts(self.connection, self._reader, agents, omissions)
+        self.files = DomainFiles(agents, self.commands.start)
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.state_only:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Never, Self
 
+from proad.drivers.delegated_files import DelegatedFiles
 from proad.drivers.libvirt.components import LibvirtComponents
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.errors import ENGINE
@@ -50,7 +51,6 @@ from proad.ports import (
     JudgeXml,
     OnEvent,
     OnStep,
-    PortConnection,
     RunningCommand,
     at_once,
     ignore,
@@ -63,11 +63,11 @@ DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 MEDIA_DIRS = ("/srv",)
 
 
-class LibvirtDriver:
+class LibvirtDriver(DelegatedFiles):
     """Controls the domains of one libvirtd.
 
-    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats,
-    Commands and PortForwarding.
+    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats and
+    Commands and Files.
 
     Args:
         uri: libvirt's connection URI.
@@ -111,6 +111,7 @@ class LibvirtDriver:
             records=records or LocalVolumeRecords(),
             timing=timing,
         )
+        self.files = self._parts.files
 
     async def __aenter__(self) -> Self:
         """Start the driver's threads; make no call to libvirt."""
@@ -126,6 +127,7 @@ class LibvirtDriver:
     ) -> None:
         """Close the connections; domains run on."""
         self._parts.subscriptions.end("the driver is closed")
+        await self._parts.files.close()
         await self._parts.commands.close()
         await self._parts.connection.close()
 
@@ -331,9 +333,3 @@ class LibvirtDriver:
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """Start a command by the guest agent of a domain."""
         return self._parts.commands.start(id, spec, streams)
-
-    # PortForwarding
-
-    def connect_port(self, id: str, port: int) -> AbstractAsyncContextManager[PortConnection]:
-        """Connect to a port of a domain."""
-        return self._parts.ports.connect(id, port)

@@ -14,7 +14,7 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.stream import Stream
 from proad.drivers.docker.reader import path as path_of
-from proad.drivers.posix_files import PosixFiles
+from proad.drivers.posix_files import PosixFiles, StartCommand
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
@@ -29,7 +29,6 @@ from proad.model import (
     FileType,
     FileWrite,
 )
-from proad.ports import Commands
 
 _OVERWRITE = "set `overwrite` to put another in its place"
 
@@ -39,18 +38,18 @@ class ContainerFiles:
 
     Args:
         engine: the engine.
-        commands: runs commands in containers.
+        start: starts commands in containers.
         threads: how many archives may be under way at once.
         spool: the room for files on their way.
     """
 
     def __init__(
-        self, engine: EngineClient, commands: Commands, *, threads: int, spool: Spool
+        self, engine: EngineClient, start: StartCommand, *, threads: int, spool: Spool
     ) -> None:
         self._engine = engine
         self._archive = ArchiveClient(engine, threads)
         self._spool = spool
-        self._posix = PosixFiles(ENGINE, commands, user="0:0")
+        self._posix = PosixFiles(ENGINE, start, user="0:0")
         self._open = ExitStack()
         self._placings: set[asyncio.Task[None]] = set()
 
