@@ -16,6 +16,7 @@ from proad.model import (
     GraphicsSpec,
     GraphicsType,
     Lifetime,
+    NetworkSpec,
     Resource,
     ResourceKind,
     ResourceState,
@@ -78,6 +79,7 @@ class QemuHarness(DriverHarness):
         slow: bool = False,
         lifetime: Lifetime = Lifetime.PERSISTENT,
         labels: dict[str, str] | None = None,
+        networked: bool = False,
     ) -> Resource:
         # The power button takes longer than the guest agent.
         guest = "guest-deaf" if deaf else "guest-noagent" if slow else "guest"
@@ -86,7 +88,8 @@ class QemuHarness(DriverHarness):
             memory_bytes=_GUEST_MEMORY,
             cdroms=(CdromSpec(path=str(medium(f"{guest}.iso"))),),
             disks=(new_disk(),),
-            networkless=True,
+            networks=(NetworkSpec(),) if networked else (),
+            networkless=not networked,
             graphics=GraphicsSpec(type=GraphicsType.NONE),
             labels=labels or {},
             lifetime=lifetime,

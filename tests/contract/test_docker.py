@@ -22,6 +22,7 @@ from contract.files import FilesAtRestContract, FilesContract
 from contract.harness import PREFIX, DriverHarness
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
+from contract.ports import PortForwardingContract
 from contract.recovery import ContainerRecoveryContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
@@ -130,6 +131,9 @@ class TestDockerFiles(OnDocker, FilesContract, FilesAtRestContract): ...
 
 
 class TestDockerCommands(OnDocker, CommandsContract, CommandEndsContract): ...
+
+
+class TestDockerPorts(OnDocker, PortForwardingContract): ...
 
 
 class TestDockerEnds(OnDocker):

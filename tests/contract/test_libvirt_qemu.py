@@ -24,15 +24,18 @@ from contract.foreign_volumes import (
 from contract.harness import PREFIX, SOON, DriverHarness
 from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
+from contract.ports import PortForwardingContract
 from contract.recovery import DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
+from eventually import eventually
 from guest.media import build_guest, medium
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.timing import LibvirtTiming
+from proad.model import Resource
 
 pytestmark = pytest.mark.libvirt
 URI = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
@@ -130,3 +133,16 @@ class TestLibvirtQemuFiles(OnQemu, FilesContract, NoFilesAtRestContract): ...
 
 
 class TestLibvirtQemuCommands(OnQemu, CommandsContract, CommandEndsContract): ...
+
+
+class TestLibvirtQemuPorts(OnQemu, PortForwardingContract):
+    async def networked(self, harness: DriverHarness) -> Resource:
+        assert isinstance(harness, QemuHarness)
+        made = await harness.make(start=True, networked=True)
+
+        async def has_address() -> bool:
+            domain = (await harness.driver.get_resource(made.id)).domain
+            return domain is not None and bool(domain.networks[0].addresses)
+
+        await eventually(has_address, within=120)  # by then its agent listens, too
+        return await harness.driver.get_resource(made.id)

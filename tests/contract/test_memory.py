@@ -19,6 +19,7 @@ from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
 from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
+from contract.ports import PortForwardingContract
 from contract.recovery import ContainerRecoveryContract, DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
@@ -172,6 +173,14 @@ class TestMemoryContainerFiles(OnMemoryContainers, FilesContract, FilesAtRestCon
 class TestMemoryContainerCommands(OnMemoryContainers, CommandsContract): ...
 
 
+class MemoryPorts(PortForwardingContract):
+    async def echoing(self, harness: DriverHarness) -> Resource:
+        return await self.networked(harness)
+
+
+class TestMemoryContainerPorts(OnMemoryContainers, MemoryPorts): ...
+
+
 class TestMemoryDomainLifecycle(OnMemoryDomains, LifecycleContract): ...
 
 
@@ -234,6 +243,9 @@ class TestMemoryDomainFiles(OnMemoryDomains, FilesContract, NoFilesAtRestContrac
 
 
 class TestMemoryDomainCommands(OnMemoryDomains, CommandsContract): ...
+
+
+class TestMemoryDomainPorts(OnMemoryDomains, MemoryPorts): ...
 
 
 class TestMemoryContainerRecovery(OnMemoryContainers, ContainerRecoveryContract): ...

@@ -99,6 +99,7 @@ OF_A_RESOURCE: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "RevertSnapshot": _snapshot,
     "DeleteSnapshot": _snapshot,
     "Exec": lambda _world, written: {"start": {"id": written, "command": {"argv": ["true"]}}},
+    "ForwardPort": lambda _world, written: {"start": {"id": written, "port": 7}},
     "RunCommand": by_id(command={"argv": ["true"]}),
     "StatFile": by_id(path="/tmp"),
     "ListFiles": by_id(path="/tmp"),

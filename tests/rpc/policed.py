@@ -90,6 +90,7 @@ JUDGED = {
     "WriteFile": Judged(PolicyGate.check_entering, {"start": {"id": "web", "path": "/tmp/new"}}),
     "MakeDirectory": Judged(PolicyGate.check_entering, {"id": "web", "path": "/new"}),
     "RemoveFile": Judged(PolicyGate.check_entering, {"id": "web", "path": "/tmp"}),
+    "ForwardPort": Judged(PolicyGate.check_entering, {"start": {"id": "web", "port": 7}}),
     "LoginRegistry": Judged(
         PolicyGate.admit_registry, {"registry": "reg.example", "username": "u", "password": "p"}
     ),

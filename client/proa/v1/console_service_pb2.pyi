@@ -316,3 +316,133 @@ class RunCommandResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunCommandResponse: _TypeAlias = RunCommandResponse  # noqa: Y015
+
+@_typing.final
+class ForwardPortRequest(_message.Message):
+    """Request of ForwardPort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    END_INPUT_FIELD_NUMBER: _builtins.int
+    RENEW_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """Bytes for the peer.
+    At most 65536 bytes.
+    """
+    @_builtins.property
+    def start(self) -> Global___ForwardPortStart:
+        """What to connect to: the first message, and no later one."""
+
+    @_builtins.property
+    def end_input(self) -> _stream_pb2.EndOfInput:
+        """No more bytes come for the peer. The end of the requests says the same."""
+
+    @_builtins.property
+    def renew(self) -> _stream_pb2.TokenRenewal:
+        """Another token."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___ForwardPortStart | None = ...,
+        data: _builtins.bytes = ...,
+        end_input: _stream_pb2.EndOfInput | None = ...,
+        renew: _stream_pb2.TokenRenewal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "end_input", b"end_input", "message", b"message", "renew", b"renew", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "end_input", b"end_input", "message", b"message", "renew", b"renew", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "data", "end_input", "renew"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___ForwardPortRequest: _TypeAlias = ForwardPortRequest  # noqa: Y015
+
+@_typing.final
+class ForwardPortStart(_message.Message):
+    """The beginning of a ForwardPort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Where.
+    At most 512 characters.
+    """
+    port: _builtins.int
+    """The TCP port inside the resource, from 1 to 65535."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForwardPortStart: _TypeAlias = ForwardPortStart  # noqa: Y015
+
+@_typing.final
+class ForwardPortResponse(_message.Message):
+    """Response of ForwardPort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONNECTED_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    END_OUTPUT_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """Bytes from the peer."""
+    @_builtins.property
+    def connected(self) -> Global___PortConnected:
+        """The connection stands."""
+
+    @_builtins.property
+    def end_output(self) -> _stream_pb2.EndOfOutput:
+        """The peer has closed its writing side: no more bytes come from it."""
+
+    def __init__(
+        self,
+        *,
+        connected: Global___PortConnected | None = ...,
+        data: _builtins.bytes = ...,
+        end_output: _stream_pb2.EndOfOutput | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "data", b"data", "end_output", b"end_output", "message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "data", b"data", "end_output", b"end_output", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["connected", "data", "end_output"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___ForwardPortResponse: _TypeAlias = ForwardPortResponse  # noqa: Y015
+
+@_typing.final
+class PortConnected(_message.Message):
+    """A connection that stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """The address inside the resource, or in its network, that was connected to; for people."""
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PortConnected: _TypeAlias = PortConnected  # noqa: Y015

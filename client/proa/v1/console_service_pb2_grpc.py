@@ -50,6 +50,11 @@ class ConsoleServiceStub(object):
                 request_serializer=proa_dot_v1_dot_console__service__pb2.RunCommandRequest.SerializeToString,
                 response_deserializer=proa_dot_v1_dot_console__service__pb2.RunCommandResponse.FromString,
                 _registered_method=True)
+        self.ForwardPort = channel.stream_stream(
+                '/proa.v1.ConsoleService/ForwardPort',
+                request_serializer=proa_dot_v1_dot_console__service__pb2.ForwardPortRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_console__service__pb2.ForwardPortResponse.FromString,
+                _registered_method=True)
 
 
 class ConsoleServiceServicer(object):
@@ -86,6 +91,24 @@ class ConsoleServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForwardPort(self, request_iterator, context):
+        """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+        The first message is `start`; the first response `connected`. Each side may close its writing side
+        and go on reading; the call ends when both have. Legal from RUNNING; it ends with
+        RESOURCE_NOT_RUNNING when the resource stops.
+        Containers: 127.0.0.1, or else ::1, of the container itself where the daemon may enter its network
+        namespace; otherwise its address in a bridge network of this host, so that its server must listen
+        there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
+        one that its guest agent tells, each only if the interface has it.
+        Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
+        that shares the network of its host, and for a resource without an address that the daemon may
+        connect to; POLICY_DENIED; TOO_MANY_CALLS.
+        A request has at most 1 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsoleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +121,11 @@ def add_ConsoleServiceServicer_to_server(servicer, server):
                     servicer.RunCommand,
                     request_deserializer=proa_dot_v1_dot_console__service__pb2.RunCommandRequest.FromString,
                     response_serializer=proa_dot_v1_dot_console__service__pb2.RunCommandResponse.SerializeToString,
+            ),
+            'ForwardPort': grpc.stream_stream_rpc_method_handler(
+                    servicer.ForwardPort,
+                    request_deserializer=proa_dot_v1_dot_console__service__pb2.ForwardPortRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_console__service__pb2.ForwardPortResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -160,6 +188,33 @@ class ConsoleService(object):
             '/proa.v1.ConsoleService/RunCommand',
             proa_dot_v1_dot_console__service__pb2.RunCommandRequest.SerializeToString,
             proa_dot_v1_dot_console__service__pb2.RunCommandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForwardPort(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/proa.v1.ConsoleService/ForwardPort',
+            proa_dot_v1_dot_console__service__pb2.ForwardPortRequest.SerializeToString,
+            proa_dot_v1_dot_console__service__pb2.ForwardPortResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,20 @@ class ConsoleServiceStub:
     Errors: as Exec.
     A request has at most 1 MiB.
     """
+    ForwardPort: _grpc.StreamStreamMultiCallable[_console_service_pb2.ForwardPortRequest, _console_service_pb2.ForwardPortResponse]
+    """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+    The first message is `start`; the first response `connected`. Each side may close its writing side
+    and go on reading; the call ends when both have. Legal from RUNNING; it ends with
+    RESOURCE_NOT_RUNNING when the resource stops.
+    Containers: 127.0.0.1, or else ::1, of the container itself where the daemon may enter its network
+    namespace; otherwise its address in a bridge network of this host, so that its server must listen
+    there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
+    one that its guest agent tells, each only if the interface has it.
+    Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
+    that shares the network of its host, and for a resource without an address that the daemon may
+    connect to; POLICY_DENIED; TOO_MANY_CALLS.
+    A request has at most 1 MiB.
+    """
 
 @_typing.type_check_only
 class ConsoleServiceAsyncStub(ConsoleServiceStub):
@@ -83,6 +97,20 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     RUNNING. A call that ends earlier, without a request_id, kills the command as in Exec. A token
     that expires does not end it.
     Errors: as Exec.
+    A request has at most 1 MiB.
+    """
+    ForwardPort: _aio.StreamStreamMultiCallable[_console_service_pb2.ForwardPortRequest, _console_service_pb2.ForwardPortResponse]  # type: ignore[assignment]
+    """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+    The first message is `start`; the first response `connected`. Each side may close its writing side
+    and go on reading; the call ends when both have. Legal from RUNNING; it ends with
+    RESOURCE_NOT_RUNNING when the resource stops.
+    Containers: 127.0.0.1, or else ::1, of the container itself where the daemon may enter its network
+    namespace; otherwise its address in a bridge network of this host, so that its server must listen
+    there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
+    one that its guest agent tells, each only if the interface has it.
+    Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
+    that shares the network of its host, and for a resource without an address that the daemon may
+    connect to; POLICY_DENIED; TOO_MANY_CALLS.
     A request has at most 1 MiB.
     """
 
@@ -121,6 +149,26 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
         RUNNING. A call that ends earlier, without a request_id, kills the command as in Exec. A token
         that expires does not end it.
         Errors: as Exec.
+        A request has at most 1 MiB.
+        """
+
+    @_abc_1.abstractmethod
+    def ForwardPort(
+        self,
+        request_iterator: _MaybeAsyncIterator[_console_service_pb2.ForwardPortRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_console_service_pb2.ForwardPortResponse], _abc.AsyncIterator[_console_service_pb2.ForwardPortResponse]]:
+        """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+        The first message is `start`; the first response `connected`. Each side may close its writing side
+        and go on reading; the call ends when both have. Legal from RUNNING; it ends with
+        RESOURCE_NOT_RUNNING when the resource stops.
+        Containers: 127.0.0.1, or else ::1, of the container itself where the daemon may enter its network
+        namespace; otherwise its address in a bridge network of this host, so that its server must listen
+        there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
+        one that its guest agent tells, each only if the interface has it.
+        Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
+        that shares the network of its host, and for a resource without an address that the daemon may
+        connect to; POLICY_DENIED; TOO_MANY_CALLS.
         A request has at most 1 MiB.
         """
 

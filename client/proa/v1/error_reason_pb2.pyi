@@ -258,6 +258,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. The resource has no such file, or not the directory that it is to be in.
     Example: ReadFile of "/etc/motd" in a container that has none.
     """
+    ERROR_REASON_CONNECTION_FAILED: _ErrorReason.ValueType  # 53
+    """UNAVAILABLE. The connection to the port inside the resource cannot be made, or broke: `cause` in the
+    metadata is "refused" where nobody listens on the port, "timed out", "unreachable" or "reset".
+    Example: ForwardPort to port 80 of a container whose server has not begun to listen.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -500,5 +505,10 @@ Example: CreateToken with ACCESS_ALL by a user whose access is `own`.
 ERROR_REASON_FILE_NOT_FOUND: ErrorReason.ValueType  # 52
 """NOT_FOUND. The resource has no such file, or not the directory that it is to be in.
 Example: ReadFile of "/etc/motd" in a container that has none.
+"""
+ERROR_REASON_CONNECTION_FAILED: ErrorReason.ValueType  # 53
+"""UNAVAILABLE. The connection to the port inside the resource cannot be made, or broke: `cause` in the
+metadata is "refused" where nobody listens on the port, "timed out", "unreachable" or "reset".
+Example: ForwardPort to port 80 of a container whose server has not begun to listen.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

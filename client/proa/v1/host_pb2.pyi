@@ -52,6 +52,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """Exec and RunCommand of ConsoleService."""
     CAPABILITY_FILES: _Capability.ValueType  # 11
     """FileService."""
+    CAPABILITY_PORT_FORWARDING: _Capability.ValueType  # 12
+    """ForwardPort of ConsoleService."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -80,6 +82,8 @@ CAPABILITY_COMMANDS: Capability.ValueType  # 10
 """Exec and RunCommand of ConsoleService."""
 CAPABILITY_FILES: Capability.ValueType  # 11
 """FileService."""
+CAPABILITY_PORT_FORWARDING: Capability.ValueType  # 12
+"""ForwardPort of ConsoleService."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/stream.proto\x12\x07proa.v1\x1a\x15proa/v1/options.proto\",\n\x0cTokenRenewal\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\xe8\xca\xbd\xa6\x08\x80@\xb0\x8d\xdf\x82\n\x01\"\x0c\n\nEndOfInputBP\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/stream.proto\x12\x07proa.v1\x1a\x15proa/v1/options.proto\",\n\x0cTokenRenewal\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\xe8\xca\xbd\xa6\x08\x80@\xb0\x8d\xdf\x82\n\x01\"\x0c\n\nEndOfInput\"\r\n\x0b\x45ndOfOutputBP\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,4 +39,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENRENEWAL']._serialized_end=100
   _globals['_ENDOFINPUT']._serialized_start=102
   _globals['_ENDOFINPUT']._serialized_end=114
+  _globals['_ENDOFOUTPUT']._serialized_start=116
+  _globals['_ENDOFOUTPUT']._serialized_end=129
 # @@protoc_insertion_point(module_scope)

@@ -61,3 +61,20 @@ class EndOfInput(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EndOfInput: _TypeAlias = EndOfInput  # noqa: Y015
+
+@_typing.final
+class EndOfOutput(_message.Message):
+    """Says that no more output comes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndOfOutput: _TypeAlias = EndOfOutput  # noqa: Y015

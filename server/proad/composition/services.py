@@ -16,6 +16,7 @@ from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
+from proad.core.port_operations import PortOperations
 from proad.core.recreation import Recreator
 from proad.core.registry_logins import RegistryLogins
 from proad.core.requests import RETENTION, RequestJournal
@@ -75,6 +76,7 @@ def compose_server(
     redactor = Redactor(settings.secret_patterns)
     signer = Signer(keys.derived("page and resume tokens"))
     paginator = Paginator(signer)
+    entrance = Entrance(resolver, inventory, gate)
     return RpcServer(
         interceptor=CallInterceptor(
             authenticator,
@@ -119,7 +121,7 @@ def compose_server(
             operations=OperationService(journal, paginator),
             audit=AuditService(audit, paginator, methods()),
             hosts=HostService(hosts, paginator),
-            console=ConsoleService(CommandOperations(entrance), users),
+            console=ConsoleService(CommandOperations(entrance), PortOperations(entrance), users),
             files=FileService(FileOperations(entrance), paginator, users),
             server=ServerService(_server_info(settings, inventory)),
         ),

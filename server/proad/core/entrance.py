@@ -14,7 +14,7 @@ from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.tenancy import current_visibility
 from proad.errors import ResourceNotFoundError, StateError
-from proad.model import Action, Intent, Resource, ResourceState
+from proad.model import INACTIVE, Action, Intent, Resource, ResourceState
 from proad.model.verbs import entering_refusal
 
 P = TypeVar("P")
@@ -60,6 +60,7 @@ class Entrance:
         action: Action,
         *,
         at_rest: Collection[ResourceState] = (),
+        until_stopped: bool = False,
     ) -> AsyncIterator[Entered[P]]:
         """Admit the caller into a resource for as long as the block runs.
 
@@ -68,9 +69,12 @@ class Entrance:
             capability: the port that the block needs.
             action: what the block does.
             at_rest: states beside RUNNING in which there is something to do inside, too.
+            until_stopped: whether to end the block when the resource stops, where nothing inside
+                of it tells that.
 
         Raises:
-            StateError: it is not RUNNING, nor in one of those states.
+            StateError: it is not RUNNING, nor in one of those states; or with `until_stopped` it
+                has stopped.
             CapabilityMissingError: its engine lacks the capability.
             PolicyDeniedError: the caller's profile would not let the caller make it.
             ResourceNotFoundError: there is none, or it was handed over meanwhile.
@@ -91,7 +95,7 @@ class Entrance:
                 path=entry.path,
             )
         )
-        async with beside(self._while_shown(entry)):
+        async with beside(self._while_shown(entry, until_stopped=until_stopped)):
             with connection.call():
                 yield Entered(connection, driver, entry.observed.id)
 
@@ -111,8 +115,8 @@ class Entrance:
             raise error
         return entry
 
-    async def _while_shown(self, entry: Entry) -> None:
-        """Return never: raise once the caller may not see the resource any more."""
+    async def _while_shown(self, entry: Entry, *, until_stopped: bool) -> None:
+        """Return never: raise once the caller may not see the resource any more, or it stops."""
         visibility, history = current_visibility(), self._inventory.history
         with history.signal(entry.path) as changed:
             while True:
@@ -120,6 +124,8 @@ class Entrance:
                 history.check_open()
                 if not visibility.shows(entry.published):
                     raise ResourceNotFoundError(entry.published.name)
+                if until_stopped and entry.observed.state in INACTIVE:
+                    raise entering_refusal(entry.observed) or ResourceNotFoundError(entry.path)
                 await changed.wait()
 
 

@@ -13,6 +13,7 @@ from proad.ports import (
     Driver,
     Files,
     Images,
+    PortForwarding,
     Recreation,
     Snapshots,
     Stats,
@@ -33,6 +34,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.RECREATE: Recreation,
     Capability.COMMANDS: Commands,
     Capability.FILES: Files,
+    Capability.PORT_FORWARDING: PortForwarding,
 }
 
 

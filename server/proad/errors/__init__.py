@@ -24,6 +24,7 @@ from proad.errors.caller import (
 from proad.errors.engine import (
     AuditUnavailableError,
     CapabilityMissingError,
+    ConnectionFailedError,
     DatabaseUnreachableError,
     EngineConflictError,
     EngineTimedOutError,
@@ -96,6 +97,7 @@ __all__ = [
     "CapabilityMissingError",
     "CertificateInvalidError",
     "ConditionImpossibleError",
+    "ConnectionFailedError",
     "DatabaseUnreachableError",
     "DeletionProtectedError",
     "EngineConflictError",

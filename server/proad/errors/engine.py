@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Self
+from typing import Literal, Self
 
 from proad.errors.redaction import redacted
 from proad.errors.root import ProaError, Reason
@@ -27,6 +27,19 @@ class EngineConflictError(ProaError):
             retry_after=retry_after,
         )
 
+
+ConnectionCause = Literal["refused", "timed out", "unreachable", "reset"]
+"""Why there is no connection to a port."""
+
+_CAUSES_OF_FAILURE = {
+    "refused": "nobody listens on port {port} inside the resource; start its server, or see with a "
+    "command inside, such as netstat -ltn, which port and address it listens on",
+    "timed out": "nothing answers on port {port} inside the resource in time; see whether its "
+    "server runs, and whether a firewall inside drops connections",
+    "unreachable": "the network of the resource does not lead to port {port}; see whether its "
+    "interface is up",
+    "reset": "the connection to port {port} broke: the peer inside closed it; connect again",
+}
 
 # Maximum length of all causes in one message.
 _CAUSES = 400
@@ -144,6 +157,24 @@ class CapabilityMissingError(ProaError):
             f"{hint or 'GetHost shows the capabilities of every engine'}",
             metadata={"capability": capability, "driver": driver},
         )
+
+
+class ConnectionFailedError(ProaError):
+    """A connection to a port inside a resource cannot be made, or broke.
+
+    Args:
+        port: the port.
+        cause: "refused", "timed out", "unreachable" or "reset".
+    """
+
+    reason = Reason.CONNECTION_FAILED
+
+    def __init__(self, port: int, cause: ConnectionCause) -> None:
+        super().__init__(
+            _CAUSES_OF_FAILURE[cause].format(port=port),
+            metadata={"port": str(port), "cause": cause},
+        )
+        self.cause = cause
 
 
 class HostExhaustedError(ProaError):

@@ -22,6 +22,7 @@ class Capability(StrEnum):
     RECREATE = "RECREATE"
     COMMANDS = "COMMANDS"
     FILES = "FILES"
+    PORT_FORWARDING = "PORT_FORWARDING"
 
 
 class EngineHealth(StrEnum):

@@ -34,6 +34,7 @@ class Action(StrEnum):
     WRITE_FILE = "WRITE_FILE"
     MAKE_DIRECTORY = "MAKE_DIRECTORY"
     REMOVE_FILE = "REMOVE_FILE"
+    FORWARD_PORT = "FORWARD_PORT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,21 @@ def entering_refusal(resource: Resource) -> StateError | None:
     )
 
 
+def run_over(resource: Resource) -> StateError:
+    """Return the error of who worked inside a run of a resource that has ended.
+
+    The resource may run again by now.
+    """
+    return ResourceNotRunningError(
+        id=resource.id,
+        name=resource.name,
+        state=_S.STOPPED,
+        verb="ENTER",
+        allowed_verbs=(Verb.START,),
+        hint="it has ended, or was started anew, meanwhile; enter again once it runs",
+    )
+
+
 def _hint(verb: Verb | None, resource: Resource) -> str:
     """Return a hint what to do instead of an illegal verb, or before it."""
     match verb, resource.state:

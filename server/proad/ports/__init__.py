@@ -58,6 +58,7 @@ from proad.ports.capabilities import (
 from proad.ports.commands import Commands, RunningCommand
 from proad.ports.driver import Driver
 from proad.ports.files import FileReader, Files, FileWriter
+from proad.ports.port_forwarding import PortConnection, PortForwarding
 
 __all__ = [
     "AnnounceFootprint",
@@ -75,6 +76,8 @@ __all__ = [
     "JudgeXml",
     "OnEvent",
     "OnStep",
+    "PortConnection",
+    "PortForwarding",
     "Recovery",
     "Recreation",
     "RunningCommand",

@@ -1,5 +1,6 @@
 """ConsoleService: inside resources."""
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -8,10 +9,11 @@ from proa import v1
 from proa.v1 import console_service_pb2_grpc
 from proad.core.beside import beside
 from proad.core.command_operations import CommandOperations
+from proad.core.port_operations import PortOperations
 from proad.errors import InvalidArgumentError
 from proad.model import CommandSpec, CommandStreams, TerminalSize
 from proad.model.command import signal_number
-from proad.ports import RunningCommand
+from proad.ports import PortConnection, RunningCommand
 from proad.rpc import caller
 from proad.rpc.decode import decode, required, required_text
 from proad.rpc.encode import encode
@@ -22,6 +24,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 _MOST_OUTPUT = 2**20
 _DEFAULT_OUTPUT = 64 * 2**10
+_LAST_PORT = 2**16 - 1
 
 
 class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
@@ -29,12 +32,16 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
 
     Args:
         commands: runs the commands.
+        ports: connects to ports.
         users: limits how many of them a user has under way. Streams are counted by all that
             serves them.
     """
 
-    def __init__(self, commands: CommandOperations, users: UserLimiter) -> None:
+    def __init__(
+        self, commands: CommandOperations, ports: PortOperations, users: UserLimiter
+    ) -> None:
         self._commands = commands
+        self._ports = ports
         self._users = users
 
     async def Exec(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # streams of requests come as RequestStream
@@ -76,6 +83,22 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
             result = await self._commands.run(id, spec, request.stdin, most or _DEFAULT_OUTPUT)
         return encode(v1.RunCommandResponse, result)
 
+    async def ForwardPort(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # as above
+        start: v1.ForwardPortStart = stream.opening("start")
+        id = required_text(start, "id")
+        if not 1 <= start.port <= _LAST_PORT:
+            raise InvalidArgumentError.of("start.port", f"must be from 1 to {_LAST_PORT}")
+        async with self._ports.connected(id, start.port) as connection:
+            stands = v1.PortConnected(address=connection.address)
+            await stream.send(v1.ForwardPortResponse(connected=stands))
+            sent = asyncio.Event()
+            async with beside(_send_on(stream, connection, sent)):
+                while data := await connection.read():
+                    await stream.send(v1.ForwardPortResponse(data=data))
+                await stream.send(v1.ForwardPortResponse(end_output=v1.EndOfOutput()))
+                async with beside(connection.stopped()):
+                    await sent.wait()
+
 
 class _Detached(Exception):  # noqa: N818 - no error, but what ends the block
     """The caller leaves a command running."""
@@ -98,6 +121,22 @@ async def _feed(stream: RequestStream, running: RunningCommand) -> None:
             case (name, _):
                 raise InvalidArgumentError.of(name, "must be in the first message alone")
     await running.end_input()
+
+
+async def _send_on(stream: RequestStream, connection: PortConnection, sent: asyncio.Event) -> None:
+    """Pass to the peer of a connection what the requests of its stream bring; set `sent` after."""
+    while (request := await stream.next()) is not None:
+        match request:
+            case ("data", data):
+                await connection.write(data)
+            case ("end_input", _):
+                break
+            case (name, _):
+                raise InvalidArgumentError.of(name, "must be in the first message alone")
+    connection.end_input()
+    sent.set()
+    if await stream.next() is not None:
+        raise InvalidArgumentError.of("message", "must not come after end_input, but for renew")
 
 
 def _signal(name: str) -> int:

@@ -77,6 +77,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.TOO_MANY_CALLS: code_pb2.RESOURCE_EXHAUSTED,
         Reason.QUOTA_EXCEEDED: code_pb2.RESOURCE_EXHAUSTED,
         Reason.ACCESS_MISSING: code_pb2.PERMISSION_DENIED,
+        Reason.CONNECTION_FAILED: code_pb2.UNAVAILABLE,
     }
 )
 

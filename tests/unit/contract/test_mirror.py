@@ -121,7 +121,16 @@ OF_OPTIONS = {"MethodAccess"}
 # Messages that a servicer makes from what the journal keeps.
 OF_JOURNAL = {"RequestFailure"}
 # Messages by which a stream of requests goes on, or says how.
-OF_STREAMS = {"EndOfInput", "ExecDetach", "ExecStarted", "TokenRenewal", "WriteFileReady"}
+OF_STREAMS = {
+    "EndOfInput",
+    "EndOfOutput",
+    "ExecDetach",
+    "ExecStarted",
+    "ForwardPortStart",
+    "PortConnected",
+    "TokenRenewal",
+    "WriteFileReady",
+}
 # Fields for the core alone, which callers never see.
 OF_CORE = {
     (v1.Resource.DESCRIPTOR, model.Resource): {"creation", "owner_id"},

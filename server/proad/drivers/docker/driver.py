@@ -21,6 +21,7 @@ from proad.drivers.docker.http.api import filters
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import DockerImages
 from proad.drivers.docker.lifecycle import ContainerLifecycle
+from proad.drivers.docker.port_forwarding import ContainerPorts
 from proad.drivers.docker.put_back import PutBack
 from proad.drivers.docker.reader import ContainerReader
 from proad.drivers.docker.recovery import ContainerRecovery
@@ -68,6 +69,7 @@ from proad.ports import (
     JudgeImage,
     OnEvent,
     OnStep,
+    PortConnection,
     RunningCommand,
     any_image,
     at_once,
@@ -92,8 +94,8 @@ class DockerDriver(DelegatedFiles):
         async with DockerDriver() as docker:
             made = await docker.create_container(ContainerSpec(image="busybox"), start=True)
 
-    The ports Driver, Containers, ContainerAttachments, Images, Recovery, Recreation, Stats and
-    Updates say what each method does.
+    The ports Driver, Containers, ContainerAttachments, Images, Recovery, Recreation, Stats, Updates,
+    Commands and PortForwarding say what each method does.
 
     Args:
         url: unix://, tcp:// or ssh:// address; empty: DOCKER_HOST, or the local socket.
@@ -167,6 +169,9 @@ class DockerDriver(DelegatedFiles):
             self._engine, self._commands.start, threads=threads, spool=Spool()
         )
         self.files = self._container_files
+        self._ports = ContainerPorts(
+            self._engine, self._reader, is_on_this_host=self.is_on_this_host
+        )
         self._images = DockerImages(self._engine)
         self._registries = Registries(self._engine, self._images, timing.pull_silence)
         self._info: EngineInfo | None = None
@@ -303,6 +308,10 @@ class DockerDriver(DelegatedFiles):
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """Start a command inside a container."""
         return self._commands.start(id, spec, streams)
+
+    def connect_port(self, id: str, port: int) -> AbstractAsyncContextManager[PortConnection]:
+        """Connect to a port inside a container."""
+        return self._ports.connect(id, port)
 
     async def create_container(
         self,

@@ -11,6 +11,7 @@ from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
+from proad.drivers.libvirt.port_forwarding import DomainPorts
 from proad.drivers.libvirt.read_calls import ReadCalls
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.recovery import DomainRecovery
@@ -111,6 +112,7 @@ class LibvirtComponents:
         agents = GuestAgents(self.connection, self._reader, omissions, timing.agent)
         self.commands = DomainCommands(agents)
         self.files = DomainFiles(agents, self.commands.start)
+        self.ports = DomainPorts(self.connection, self._reader, agents, omissions)
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.state_only:

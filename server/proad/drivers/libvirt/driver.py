@@ -51,6 +51,7 @@ from proad.ports import (
     JudgeXml,
     OnEvent,
     OnStep,
+    PortConnection,
     RunningCommand,
     at_once,
     ignore,
@@ -66,8 +67,8 @@ MEDIA_DIRS = ("/srv",)
 class LibvirtDriver(DelegatedFiles):
     """Controls the domains of one libvirtd.
 
-    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats and
-    Commands and Files.
+    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats,
+    Commands, Files and PortForwarding.
 
     Args:
         uri: libvirt's connection URI.
@@ -333,3 +334,9 @@ class LibvirtDriver(DelegatedFiles):
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """Start a command by the guest agent of a domain."""
         return self._parts.commands.start(id, spec, streams)
+
+    # PortForwarding
+
+    def connect_port(self, id: str, port: int) -> AbstractAsyncContextManager[PortConnection]:
+        """Connect to a port of a domain."""
+        return self._parts.ports.connect(id, port)

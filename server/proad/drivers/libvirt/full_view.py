@@ -79,7 +79,7 @@ class FullView:
             return None
         facts = _facts(root.element, omissions, id)
         seen = domain_of(root.element, omissions, id)
-        leases = self._leases(domain) if seen.runtime_id and seen.networks else {}
+        leases = leased(domain, self._omissions) if seen.runtime_id and seen.networks else {}
         snapshots = query(omissions, domain, "snapshots", domain.snapshotNum, 0)
         details = replace(
             seen,
@@ -203,20 +203,21 @@ class FullView:
             capacity, allocation = info[0], info[1]
         return replace(disk, capacity_bytes=capacity.count(), allocation_bytes=allocation.count())
 
-    def _leases(self, domain: libvirt.virDomain) -> dict[str, tuple[str, ...]]:
-        """Return the leased addresses by MAC address."""
-        id, ask = domain.UUIDString(), domain.interfaceAddresses
-        source = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
-        try:
-            found = self._omissions.attempt(id, "leases", lambda: ask(source), None)
-        except libvirt.libvirtError:
-            return {}  # the network has no DHCP, or is stopped: nothing is leased
-        return leases_of(Value(found, self._omissions, id, "leases"))
-
 
 def _facts(root: etree._Element, omissions: Omissions, id: str) -> XmlFacts:
     noted = omissions.attempt(id, "metadata", lambda: Metadata.of(in_domain(root)), Metadata())
     return XmlFacts(noted, obstacle(Node(root, omissions, id)))
+
+
+def leased(domain: libvirt.virDomain, omissions: Omissions) -> dict[str, tuple[str, ...]]:
+    """Return the addresses that networks of libvirt leased to a domain, by MAC address."""
+    id, ask = domain.UUIDString(), domain.interfaceAddresses
+    source = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
+    try:
+        found = omissions.attempt(id, "leases", lambda: ask(source), None)
+    except libvirt.libvirtError:
+        return {}  # the network has no DHCP, or is stopped: nothing is leased
+    return leases_of(Value(found, omissions, id, "leases"))
 
 
 def leases_of(found: Value) -> dict[str, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from proad.drivers.memory.engine import ImitatedEngine, is_missing
 from proad.drivers.memory.files import MemoryFiles
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.lifecycle import MemoryLifecycle
+from proad.drivers.memory.ports import MemoryPorts
 from proad.drivers.memory.recovery import MemoryRecovery
 from proad.drivers.memory.snapshots import MemorySnapshots
 from proad.drivers.memory.stats import MemoryStats
@@ -97,10 +98,7 @@ class MemoryDriver(DelegatedFiles):
     state_folders: tuple[str, ...] = ()
 
     def __init__(
-        self,
-        *,
-        timing: MemoryTiming = MemoryTiming(),
-        clock: Callable[[], float] = time.monotonic,
+        self, *, timing: MemoryTiming = MemoryTiming(), clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = ImitatedEngine(clock)
         self._snapshots = MemorySnapshots(self._engine)
@@ -117,6 +115,7 @@ class MemoryDriver(DelegatedFiles):
         self.subscribe = self._engine.connection.subscribe
         self.start_command = self.commands.start
         self.files = MemoryFiles(self._engine)
+        self.connect_port = MemoryPorts(self._engine).connect
 
     async def __aenter__(self) -> Self:
         return self

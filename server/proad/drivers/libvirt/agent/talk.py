@@ -157,6 +157,14 @@ class Talk:
             truncated=answer["out-truncated"].flag() or answer["err-truncated"].flag(),
         )
 
+    def addresses(self) -> list[tuple[str, str]]:
+        """Return MAC address and address, as the guest tells them of its interfaces."""
+        return [
+            (each["hardware-address"].text().lower(), entry["ip-address"].text())
+            for each in self._ask("guest-network-get-interfaces").each()
+            for entry in each["ip-addresses"].each()
+        ]
+
     def open(self, path: str, mode: str) -> int:
         """Open a file in a mode of fopen, and return its handle."""
         raw = self._ask("guest-file-open", {"path": path, "mode": mode}).number()

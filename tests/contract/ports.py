@@ -1,0 +1,121 @@
+"""Obligations of `PortForwarding`."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from contract.commands import commands_of
+from contract.harness import DriverHarness
+from eventually import eventually
+from proad.errors import (
+    ConnectionFailedError,
+    ResourceNotFoundError,
+    ResourceNotRunningError,
+    StateError,
+)
+from proad.model import CommandSpec, CommandStreams, Resource
+from proad.ports import PortConnection, PortForwarding
+
+ECHO = 7
+NOBODY = 1
+
+
+def ports_of(harness: DriverHarness) -> PortForwarding:
+    assert isinstance(harness.driver, PortForwarding)
+    return harness.driver
+
+
+async def all_of(connection: PortConnection) -> bytes:
+    said = b""
+    while piece := await connection.read():
+        assert len(piece) <= 64 * 2**10
+        said += piece
+    return said
+
+
+class PortForwardingContract:
+    async def networked(self, harness: DriverHarness) -> Resource:
+        """Return a resource that runs, and whose ports can be connected to."""
+        return await harness.running()
+
+    async def echoing(self, harness: DriverHarness) -> Resource:
+        """Return a resource in which a server echoes what comes to port ECHO."""
+        resource = await self.networked(harness)
+        spec = CommandSpec(argv=("nc", "-ll", "-p", str(ECHO), "-e", "cat"))
+        detached = CommandStreams(detach=True)
+        async with commands_of(harness).start_command(resource.id, spec, detached):
+            pass
+
+        async def listens() -> bool:
+            with suppress(ConnectionFailedError):
+                async with ports_of(harness).connect_port(resource.id, ECHO):
+                    return True
+            return False
+
+        await eventually(listens)
+        return resource
+
+    async def test_connection_passes_bytes_both_ways(self, harness: DriverHarness):
+        resource = await self.echoing(harness)
+        async with ports_of(harness).connect_port(resource.id, ECHO) as connection:
+            assert connection.address.endswith(f":{ECHO}")
+            await connection.write(b"one")
+            assert await connection.read() == b"one"
+            await connection.write(b"two")
+            connection.end_input()
+            assert await all_of(connection) == b"two"
+            assert await connection.read() == b""
+
+    async def test_megabytes_come_back_whole_though_nobody_reads_for_a_while(
+        self, harness: DriverHarness
+    ):
+        resource = await self.echoing(harness)
+        data = bytes(range(256)) * (4 * 2**20 // 256)
+        async with ports_of(harness).connect_port(resource.id, ECHO) as connection:
+
+            async def write() -> None:
+                for start in range(0, len(data), 2**16):
+                    await connection.write(data[start : start + 2**16])
+                connection.end_input()
+
+            writing = asyncio.create_task(write())
+            assert await all_of(connection) == data
+            await writing
+
+    async def test_connections_are_many_at_a_time(self, harness: DriverHarness):
+        resource = await self.echoing(harness)
+
+        async def trial(number: int) -> bytes:
+            async with ports_of(harness).connect_port(resource.id, ECHO) as connection:
+                await connection.write(b"%d" % number)
+                connection.end_input()
+                return await all_of(connection)
+
+        answers = await asyncio.gather(*map(trial, range(3)))
+        assert answers == [b"%d" % number for number in range(3)]
+
+    async def test_port_where_nobody_listens_is_refused(self, harness: DriverHarness):
+        resource = await self.networked(harness)
+        with pytest.raises(ConnectionFailedError) as refused:
+            async with ports_of(harness).connect_port(resource.id, NOBODY):
+                pytest.fail("somebody listens")
+        assert refused.value.cause == "refused"
+
+    async def test_port_of_what_does_not_run_is_refused(self, harness: DriverHarness):
+        stopped = await harness.make()
+        with pytest.raises(ResourceNotRunningError):
+            async with ports_of(harness).connect_port(stopped.id, ECHO):
+                pytest.fail("it is connected")
+        await harness.driver.start(stopped.id)
+        await harness.driver.pause(stopped.id)
+        with pytest.raises(StateError):
+            async with ports_of(harness).connect_port(stopped.id, ECHO):
+                pytest.fail("it is connected")
+
+    async def test_port_of_unknown_resource_is_refused(self, harness: DriverHarness):
+        gone = await harness.make()
+        await harness.driver.delete(gone.id)
+        with pytest.raises(ResourceNotFoundError):
+            async with ports_of(harness).connect_port(gone.id, ECHO):
+                pytest.fail("it is connected")
