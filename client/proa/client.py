@@ -130,6 +130,7 @@ class Client(InsideCalls):
         self._timeout = seconds(timeout)
         self._clock = clock
         tokens = TokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
+        self._tokens = tokens
         interceptor = ClientInterceptor(
             tokens, Settings(self._timeout, request_ids, check, timing, clock)
         )
@@ -148,6 +149,14 @@ class Client(InsideCalls):
         self.audit = v1.AuditServiceStub(intercepted)
         self.server = v1.ServerServiceStub(intercepted)
         self._streams: WeakSet[WatchStream] = WeakSet()
+
+    def token(self) -> str | None:
+        """Return the token of a call that is made now; None: calls carry none.
+
+        Raises:
+            proa.Error: there is none to be had.
+        """
+        return self._tokens.get()
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return self.auth.CreateToken(request, timeout=self._timeout or self._timing.login_timeout)

@@ -6,6 +6,7 @@ from typing import Any
 
 from proa import v1
 from proa.commands import CompletedCommand, Input, command_spec, deadline, terminal_size
+from proa.ports import PortConnection
 from proa.process import Process
 from proa.timing import ClientTiming
 
@@ -80,6 +81,27 @@ class InsideCalls:
             detach=detach,
         )
         return Process(self._console.Exec, start, stdin)
+
+    def forward_port(self, id: str, port: int) -> PortConnection:
+        r"""Return a connection to a TCP port inside a resource, which stands while the block runs.
+
+            with client.forward_port("web", 80) as connection:
+                connection.write(b"GET / HTTP/1.0\r\n\r\n")
+                print(b"".join(connection))
+
+        Of a container the port is that of its own loopback, where the daemon may enter its network;
+        of a domain that of the address that libvirt leased to it. The token is renewed while the
+        connection stands.
+
+        Args:
+            id: id of the resource, as in all calls.
+            port: the port inside, from 1 to 65535.
+
+        Raises:
+            proa.Error: when the block begins: nobody listens there (CONNECTION_FAILED), or the call
+                was refused; later: the connection broke, or the call was ended.
+        """
+        return PortConnection(self._console.ForwardPort, v1.ForwardPortStart(id=id, port=port))
 
     def run_command(
         self,

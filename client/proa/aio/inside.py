@@ -1,12 +1,14 @@
 """The calls of the asyncio client that work inside resources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from proa import v1
+from proa.aio.ports import AsyncPortConnection, PortListener
 from proa.aio.process import AsyncInput, AsyncProcess
 from proa.commands import CompletedCommand, command_spec, deadline, terminal_size
+from proa.errors import Error
 from proa.timing import ClientTiming
 
 
@@ -54,6 +56,46 @@ class AsyncInsideCalls:
             detach=detach,
         )
         return AsyncProcess(self._console.Exec, start, stdin)
+
+    def forward_port(self, id: str, port: int) -> AsyncPortConnection:
+        """Return a connection to a port inside a resource, as `proa.Client.forward_port` does.
+
+        async with client.forward_port("db", 5432) as connection:
+            await connection.write(b"…")
+            print(await connection.read())
+        """
+        start = v1.ForwardPortStart(id=id, port=port)
+        return AsyncPortConnection(self._console.ForwardPort, start)
+
+    def listen_port(
+        self,
+        id: str,
+        port: int,
+        *,
+        address: str = "127.0.0.1",
+        local_port: int = 0,
+        on_error: Callable[[Error], object] = lambda _: None,
+    ) -> PortListener:
+        """Return a port of this host that leads to one inside a resource, while the block runs.
+
+            async with client.listen_port("web", 80) as listener:
+                host, port = listener.address
+                print(f"http://{host}:{port}/")
+                await asyncio.Event().wait()
+
+        Whoever reaches the address may connect, with the rights of this client.
+
+        Args:
+            id: id of the resource, as in all calls.
+            port: the port inside, from 1 to 65535.
+            address: address of this host to listen on.
+            local_port: the port to listen on; 0: any that is free.
+            on_error: called with the error of each connection that fails; the others go on.
+
+        Raises:
+            OSError: when the block begins: the address is not of this host, or the port is taken.
+        """
+        return PortListener(lambda: self.forward_port(id, port), address, local_port, on_error)
 
     async def run_command(
         self,

@@ -81,6 +81,10 @@ def _is_shared_network(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("rule") == "shared network"
 
 
+def _was_refused(_invocation: Invocation, error: proa.Error) -> bool:
+    return error.metadata.get("cause") == "refused"
+
+
 def _is_running(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("quota") == "running"
 
@@ -148,6 +152,9 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "DATABASE_UNREACHABLE": [_Rule("it is the daemon's own; the daemon's log says why")],
     "AUDIT_UNAVAILABLE": [_Rule("make room on the disk of the daemon, whose log says why")],
     "REGISTRY_UNREACHABLE": [_Rule("it is the daemon's host that has to reach the registry")],
+    "CONNECTION_FAILED": [
+        _Rule("{} shows what listens inside", ("exec {name} netstat -ltn",), when=_was_refused)
+    ],
     "ENGINE_TIMED_OUT": [
         _Rule("{} shows what became of it", ("images",), on=("rmi", "pull")),
         _Rule("{} shows what became of it", ("volumes ls",), on=("volumes create", "volumes rm")),

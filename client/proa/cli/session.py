@@ -1,5 +1,6 @@
 """What all commands share: the daemon, the output format, failures."""
 
+import asyncio
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ import typer
 from google.protobuf.message import Message
 
 import proa
+from proa.aio import client as aio
 from proa.channels import Endpoint
 from proa.cli import exits
 from proa.cli.changing import DryRun, Wish
@@ -130,6 +132,21 @@ class Session:
             request_ids=bool(self.wish.request_id),
         )
         return self.wish.applied(client, self.invocation.command, as_json=self.as_json)
+
+    def connect_async(self, client: proa.Client) -> aio.Client:
+        """Return a client for asyncio with the credentials of another one."""
+
+        async def token() -> str:
+            return await asyncio.to_thread(client.token) or ""
+
+        return aio.connect(
+            self.target,
+            tls=self.tls,
+            timeout=self.timeout,
+            allow_insecure=self.insecure,
+            token=token,
+            request_ids=False,
+        )
 
     def each(
         self,

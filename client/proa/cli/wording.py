@@ -62,6 +62,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "DeleteResource": "proa rm",
     "DeleteSnapshot": "proa snapshot rm",
     "DeleteVolume": "proa volumes rm",
+    "ForwardPort": "proa port-forward",
     "GetHost": "proa host",
     "GetResource": "proa get",
     "ListHosts": "proa host",

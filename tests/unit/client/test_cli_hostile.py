@@ -76,6 +76,7 @@ COMMANDS = {
     "version": [],
     "logs": [HOSTILE],
     "exec": ["--detach", "x", "true"],
+    "port-forward": ["x", ":80"],
     "network": [HOSTILE],
 }  # fmt: skip
 

@@ -147,8 +147,8 @@ class ContainerPorts:
             port,
             self._limit,
             driver=ENGINE,
-            hint="give it a bridge network, or let the daemon enter its network namespace: "
-            "docs/security.md says how",
+            hint="give it a bridge network; only a daemon with CAP_SYS_ADMIN and CAP_SYS_PTRACE may "
+            "enter its network namespace",
         ) as connection:
             yield connection
 
