@@ -22,6 +22,7 @@ from contract.files import FilesAtRestContract, FilesContract
 from contract.harness import PREFIX, DriverHarness
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
+from contract.logs import ContainerLogsContract
 from contract.ports import PortForwardingContract
 from contract.recovery import ContainerRecoveryContract
 from contract.stats import StatsContract
@@ -134,6 +135,9 @@ class TestDockerCommands(OnDocker, CommandsContract, CommandEndsContract): ...
 
 
 class TestDockerPorts(OnDocker, PortForwardingContract): ...
+
+
+class TestDockerLogs(OnDocker, ContainerLogsContract): ...
 
 
 class TestDockerEnds(OnDocker):

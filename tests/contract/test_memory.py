@@ -19,6 +19,7 @@ from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
 from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
+from contract.logs import ContainerLogsContract
 from contract.ports import PortForwardingContract
 from contract.recovery import ContainerRecoveryContract, DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
@@ -179,6 +180,9 @@ class MemoryPorts(PortForwardingContract):
 
 
 class TestMemoryContainerPorts(OnMemoryContainers, MemoryPorts): ...
+
+
+class TestMemoryContainerLogs(OnMemoryContainers, ContainerLogsContract): ...
 
 
 class TestMemoryDomainLifecycle(OnMemoryDomains, LifecycleContract): ...

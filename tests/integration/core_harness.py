@@ -11,6 +11,7 @@ from proad.core.hosts import Hosts
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
+from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwners
 from proad.core.provisioning import Provisioning
@@ -48,7 +49,7 @@ class CoreHarness:
         ledger = ImageLedger(LocalImageRecords())
         tenancy = VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwners())
         quotas = Quotas(self.inventory, tenancy, gate)
-        self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas)
+        self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas, LastLines())
         self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas, ledger)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory, gate, quotas)
         self.provisioning = Provisioning(

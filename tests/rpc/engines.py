@@ -86,7 +86,8 @@ def _forwarded(method):
         async with getattr(self._inner, method)(*args, **kwargs) as inner:
             yield inner
 
-    blocks = dict.fromkeys(("start_command", "connect_port", "read_file", "write_file"), block)
+    names = ("start_command", "connect_port", "read_file", "read_log", "write_file")
+    blocks = dict.fromkeys(names, block)
     return {"pull_image": stream, "list_files": stream, **blocks}.get(method, call)
 
 

@@ -107,6 +107,7 @@ OF_A_RESOURCE: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "WriteFile": lambda _world, written: {"start": {"id": written, "path": "/new"}},
     "MakeDirectory": by_id(path="/new"),
     "RemoveFile": by_id(path="/tmp"),
+    "StreamLogs": by_id(),
 }
 
 

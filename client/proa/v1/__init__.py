@@ -72,6 +72,8 @@ from proa.v1.console_service_pb2 import (
     PortConnected,
     RunCommandRequest,
     RunCommandResponse,
+    StreamLogsRequest,
+    StreamLogsResponse,
 )
 from proa.v1.console_service_pb2_grpc import (
     ConsoleServiceStub,
@@ -320,6 +322,7 @@ from proa.v1.host_pb2 import (
     CAPABILITY_DOMAINS,
     CAPABILITY_FILES,
     CAPABILITY_IMAGES,
+    CAPABILITY_LOGS,
     CAPABILITY_PORT_FORWARDING,
     CAPABILITY_RECREATE,
     CAPABILITY_SAVE,
@@ -371,6 +374,13 @@ from proa.v1.lifetime_pb2 import (
     LIFETIME_TRANSIENT,
     LIFETIME_UNSPECIFIED,
     Lifetime,
+)
+from proa.v1.log_pb2 import (
+    LOG_OUTPUT_STDERR,
+    LOG_OUTPUT_STDOUT,
+    LOG_OUTPUT_UNSPECIFIED,
+    LogLine,
+    LogOutput,
 )
 from proa.v1.operation_service_pb2 import (
     CancelRequestRequest,
@@ -657,6 +667,7 @@ __all__ = [
     "CAPABILITY_DOMAINS",
     "CAPABILITY_FILES",
     "CAPABILITY_IMAGES",
+    "CAPABILITY_LOGS",
     "CAPABILITY_PORT_FORWARDING",
     "CAPABILITY_RECREATE",
     "CAPABILITY_SAVE",
@@ -892,6 +903,9 @@ __all__ = [
     "LIFETIME_PERSISTENT",
     "LIFETIME_TRANSIENT",
     "LIFETIME_UNSPECIFIED",
+    "LOG_OUTPUT_STDERR",
+    "LOG_OUTPUT_STDOUT",
+    "LOG_OUTPUT_UNSPECIFIED",
     "Lifetime",
     "ListEntriesRequest",
     "ListEntriesResponse",
@@ -909,6 +923,8 @@ __all__ = [
     "ListSnapshotsResponse",
     "ListVolumesRequest",
     "ListVolumesResponse",
+    "LogLine",
+    "LogOutput",
     "LoginRegistryRequest",
     "LoginRegistryResponse",
     "LogoutRegistryRequest",
@@ -1071,6 +1087,8 @@ __all__ = [
     "StopMode",
     "StopResourceRequest",
     "StopResourceResponse",
+    "StreamLogsRequest",
+    "StreamLogsResponse",
     "StreamStatsRequest",
     "StreamStatsResponse",
     "TerminalSize",

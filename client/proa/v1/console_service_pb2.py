@@ -22,12 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from proa.v1 import command_pb2 as proa_dot_v1_dot_command__pb2
+from proa.v1 import log_pb2 as proa_dot_v1_dot_log__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import stream_pb2 as proa_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dproa/v1/console_service.proto\x12\x07proa.v1\x1a\x15proa/v1/command.proto\x1a\x15proa/v1/options.proto\x1a\x14proa/v1/stream.proto\"\x94\x02\n\x0b\x45xecRequest\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.proa.v1.ExecStartH\x00\x12\x19\n\x05stdin\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_stdin\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12\'\n\x06resize\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSizeH\x00\x12\x18\n\x06signal\x18\x05 \x01(\tB\x06\xe8\xca\xbd\xa6\x08 H\x00\x12&\n\x05renew\x18\x06 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x12%\n\x06\x64\x65tach\x18\x07 \x01(\x0b\x32\x13.proa.v1.ExecDetachH\x00\x42\t\n\x07message\"\x0c\n\nExecDetach\"\x98\x01\n\tExecStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x0b\n\x03tty\x18\x03 \x01(\x08\x12#\n\x04size\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSize\x12\r\n\x05stdin\x18\x05 \x01(\x08\x12\x0e\n\x06\x64\x65tach\x18\x06 \x01(\x08\"\x8c\x01\n\x0c\x45xecResponse\x12\'\n\x07started\x18\x01 \x01(\x0b\x32\x14.proa.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12$\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x14.proa.v1.CommandExitH\x00\x42\t\n\x07message\".\n\x0b\x45xecStarted\x12\x0b\n\x03pid\x18\x01 \x01(\x03\x12\x12\n\ncan_signal\x18\x02 \x01(\x08\"\xbb\x01\n\x11RunCommandRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x1d\n\x05stdin\x18\x03 \x01(\x0c\x42\x0e\xe8\xca\xbd\xa6\x08\x80\x80 \xb0\x8d\xdf\x82\n\x01\x12\x18\n\x10max_output_bytes\x18\x04 \x01(\x05\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"\x94\x01\n\x12RunCommandResponse\x12\"\n\x04\x65xit\x18\x01 \x01(\x0b\x32\x14.proa.v1.CommandExit\x12\x16\n\x06stdout\x18\x02 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x16\n\x06stderr\x18\x03 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x14\n\x0cstdout_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cstderr_bytes\x18\x05 \x01(\x03\"\xb7\x01\n\x12\x46orwardPortRequest\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.proa.v1.ForwardPortStartH\x00\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_input\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12&\n\x05renew\x18\x04 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x42\t\n\x07message\"5\n\x10\x46orwardPortStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x0c\n\x04port\x18\x02 \x01(\x05\"\x89\x01\n\x13\x46orwardPortResponse\x12+\n\tconnected\x18\x01 \x01(\x0b\x32\x16.proa.v1.PortConnectedH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12*\n\nend_output\x18\x03 \x01(\x0b\x32\x14.proa.v1.EndOfOutputH\x00\x42\t\n\x07message\" \n\rPortConnected\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t2\xa3\x02\n\x0e\x43onsoleService\x12P\n\x04\x45xec\x12\x14.proa.v1.ExecRequest\x1a\x15.proa.v1.ExecResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x12X\n\nRunCommand\x12\x1a.proa.v1.RunCommandRequest\x1a\x1b.proa.v1.RunCommandResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x65\n\x0b\x46orwardPort\x12\x1b.proa.v1.ForwardPortRequest\x1a\x1c.proa.v1.ForwardPortResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dproa/v1/console_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15proa/v1/command.proto\x1a\x11proa/v1/log.proto\x1a\x15proa/v1/options.proto\x1a\x14proa/v1/stream.proto\"\x94\x02\n\x0b\x45xecRequest\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.proa.v1.ExecStartH\x00\x12\x19\n\x05stdin\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_stdin\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12\'\n\x06resize\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSizeH\x00\x12\x18\n\x06signal\x18\x05 \x01(\tB\x06\xe8\xca\xbd\xa6\x08 H\x00\x12&\n\x05renew\x18\x06 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x12%\n\x06\x64\x65tach\x18\x07 \x01(\x0b\x32\x13.proa.v1.ExecDetachH\x00\x42\t\n\x07message\"\x0c\n\nExecDetach\"\x98\x01\n\tExecStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x0b\n\x03tty\x18\x03 \x01(\x08\x12#\n\x04size\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSize\x12\r\n\x05stdin\x18\x05 \x01(\x08\x12\x0e\n\x06\x64\x65tach\x18\x06 \x01(\x08\"\x8c\x01\n\x0c\x45xecResponse\x12\'\n\x07started\x18\x01 \x01(\x0b\x32\x14.proa.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12$\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x14.proa.v1.CommandExitH\x00\x42\t\n\x07message\".\n\x0b\x45xecStarted\x12\x0b\n\x03pid\x18\x01 \x01(\x03\x12\x12\n\ncan_signal\x18\x02 \x01(\x08\"\xbb\x01\n\x11RunCommandRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x1d\n\x05stdin\x18\x03 \x01(\x0c\x42\x0e\xe8\xca\xbd\xa6\x08\x80\x80 \xb0\x8d\xdf\x82\n\x01\x12\x18\n\x10max_output_bytes\x18\x04 \x01(\x05\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"\x94\x01\n\x12RunCommandResponse\x12\"\n\x04\x65xit\x18\x01 \x01(\x0b\x32\x14.proa.v1.CommandExit\x12\x16\n\x06stdout\x18\x02 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x16\n\x06stderr\x18\x03 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x14\n\x0cstdout_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cstderr_bytes\x18\x05 \x01(\x03\"\xb7\x01\n\x12\x46orwardPortRequest\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.proa.v1.ForwardPortStartH\x00\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_input\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12&\n\x05renew\x18\x04 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x42\t\n\x07message\"5\n\x10\x46orwardPortStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x0c\n\x04port\x18\x02 \x01(\x05\"\x89\x01\n\x13\x46orwardPortResponse\x12+\n\tconnected\x18\x01 \x01(\x0b\x32\x16.proa.v1.PortConnectedH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12*\n\nend_output\x18\x03 \x01(\x0b\x32\x14.proa.v1.EndOfOutputH\x00\x42\t\n\x07message\" \n\rPortConnected\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\xe2\x01\n\x11StreamLogsRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\x04tail\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\"\n\x06output\x18\x06 \x01(\x0e\x32\x12.proa.v1.LogOutput\x12\x12\n\ntimestamps\x18\x07 \x01(\x08\x42\x07\n\x05_tail\"5\n\x12StreamLogsResponse\x12\x1f\n\x05lines\x18\x01 \x03(\x0b\x32\x10.proa.v1.LogLine2\x82\x03\n\x0e\x43onsoleService\x12P\n\x04\x45xec\x12\x14.proa.v1.ExecRequest\x1a\x15.proa.v1.ExecResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x12X\n\nRunCommand\x12\x1a.proa.v1.RunCommandRequest\x1a\x1b.proa.v1.RunCommandResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x65\n\x0b\x46orwardPort\x12\x1b.proa.v1.ForwardPortRequest\x1a\x1c.proa.v1.ForwardPortResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x12]\n\nStreamLogs\x12\x1a.proa.v1.StreamLogsRequest\x1a\x1b.proa.v1.StreamLogsResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x30\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,34 +57,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORWARDPORTREQUEST'].fields_by_name['data']._serialized_options = b'\350\312\275\246\010\200\200\004'
   _globals['_FORWARDPORTSTART'].fields_by_name['id']._loaded_options = None
   _globals['_FORWARDPORTSTART'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
+  _globals['_STREAMLOGSREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_STREAMLOGSREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_CONSOLESERVICE'].methods_by_name['Exec']._loaded_options = None
   _globals['_CONSOLESERVICE'].methods_by_name['Exec']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002\240\305\317\202\013\001'
   _globals['_CONSOLESERVICE'].methods_by_name['RunCommand']._loaded_options = None
   _globals['_CONSOLESERVICE'].methods_by_name['RunCommand']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002'
   _globals['_CONSOLESERVICE'].methods_by_name['ForwardPort']._loaded_options = None
   _globals['_CONSOLESERVICE'].methods_by_name['ForwardPort']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002\240\305\317\202\013\001'
-  _globals['_EXECREQUEST']._serialized_start=111
-  _globals['_EXECREQUEST']._serialized_end=387
-  _globals['_EXECDETACH']._serialized_start=389
-  _globals['_EXECDETACH']._serialized_end=401
-  _globals['_EXECSTART']._serialized_start=404
-  _globals['_EXECSTART']._serialized_end=556
-  _globals['_EXECRESPONSE']._serialized_start=559
-  _globals['_EXECRESPONSE']._serialized_end=699
-  _globals['_EXECSTARTED']._serialized_start=701
-  _globals['_EXECSTARTED']._serialized_end=747
-  _globals['_RUNCOMMANDREQUEST']._serialized_start=750
-  _globals['_RUNCOMMANDREQUEST']._serialized_end=937
-  _globals['_RUNCOMMANDRESPONSE']._serialized_start=940
-  _globals['_RUNCOMMANDRESPONSE']._serialized_end=1088
-  _globals['_FORWARDPORTREQUEST']._serialized_start=1091
-  _globals['_FORWARDPORTREQUEST']._serialized_end=1274
-  _globals['_FORWARDPORTSTART']._serialized_start=1276
-  _globals['_FORWARDPORTSTART']._serialized_end=1329
-  _globals['_FORWARDPORTRESPONSE']._serialized_start=1332
-  _globals['_FORWARDPORTRESPONSE']._serialized_end=1469
-  _globals['_PORTCONNECTED']._serialized_start=1471
-  _globals['_PORTCONNECTED']._serialized_end=1503
-  _globals['_CONSOLESERVICE']._serialized_start=1506
-  _globals['_CONSOLESERVICE']._serialized_end=1797
+  _globals['_CONSOLESERVICE'].methods_by_name['StreamLogs']._loaded_options = None
+  _globals['_CONSOLESERVICE'].methods_by_name['StreamLogs']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
+  _globals['_EXECREQUEST']._serialized_start=163
+  _globals['_EXECREQUEST']._serialized_end=439
+  _globals['_EXECDETACH']._serialized_start=441
+  _globals['_EXECDETACH']._serialized_end=453
+  _globals['_EXECSTART']._serialized_start=456
+  _globals['_EXECSTART']._serialized_end=608
+  _globals['_EXECRESPONSE']._serialized_start=611
+  _globals['_EXECRESPONSE']._serialized_end=751
+  _globals['_EXECSTARTED']._serialized_start=753
+  _globals['_EXECSTARTED']._serialized_end=799
+  _globals['_RUNCOMMANDREQUEST']._serialized_start=802
+  _globals['_RUNCOMMANDREQUEST']._serialized_end=989
+  _globals['_RUNCOMMANDRESPONSE']._serialized_start=992
+  _globals['_RUNCOMMANDRESPONSE']._serialized_end=1140
+  _globals['_FORWARDPORTREQUEST']._serialized_start=1143
+  _globals['_FORWARDPORTREQUEST']._serialized_end=1326
+  _globals['_FORWARDPORTSTART']._serialized_start=1328
+  _globals['_FORWARDPORTSTART']._serialized_end=1381
+  _globals['_FORWARDPORTRESPONSE']._serialized_start=1384
+  _globals['_FORWARDPORTRESPONSE']._serialized_end=1521
+  _globals['_PORTCONNECTED']._serialized_start=1523
+  _globals['_PORTCONNECTED']._serialized_end=1555
+  _globals['_STREAMLOGSREQUEST']._serialized_start=1558
+  _globals['_STREAMLOGSREQUEST']._serialized_end=1784
+  _globals['_STREAMLOGSRESPONSE']._serialized_start=1786
+  _globals['_STREAMLOGSRESPONSE']._serialized_end=1839
+  _globals['_CONSOLESERVICE']._serialized_start=1842
+  _globals['_CONSOLESERVICE']._serialized_end=2228
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from proa.v1 import command_pb2 as _command_pb2
+from proa.v1 import log_pb2 as _log_pb2
 from proa.v1 import stream_pb2 as _stream_pb2
 import builtins as _builtins
 import sys
@@ -446,3 +450,85 @@ class PortConnected(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PortConnected: _TypeAlias = PortConnected  # noqa: Y015
+
+@_typing.final
+class StreamLogsRequest(_message.Message):
+    """Request of StreamLogs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    FOLLOW_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    TAIL_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    TIMESTAMPS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Which one.
+    At most 512 characters.
+    """
+    follow: _builtins.bool
+    """Whether to go on with what comes, until the resource ends."""
+    tail: _builtins.int
+    """Lines from the end of the log to begin with; absent: all."""
+    output: _log_pb2.LogOutput.ValueType
+    """Lines of this output alone; not set: of both."""
+    timestamps: _builtins.bool
+    """Whether lines have their time. Domains: CAPABILITY_MISSING, their logs do not tell it."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Lines that the engine got at this time or later alone. Domains: CAPABILITY_MISSING."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Lines that the engine got until this time alone; with `follow`, the stream ends then. Domains:
+        CAPABILITY_MISSING.
+        """
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        follow: _builtins.bool = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        tail: _builtins.int | None = ...,
+        output: _log_pb2.LogOutput.ValueType = ...,
+        timestamps: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tail", b"_tail", "since", b"since", "tail", b"tail", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tail", b"_tail", "follow", b"follow", "id", b"id", "output", b"output", "since", b"since", "tail", b"tail", "timestamps", b"timestamps", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tail: _TypeAlias = _typing.Literal["tail"]  # noqa: Y015
+    _WhichOneofArgType__tail: _TypeAlias = _typing.Literal["_tail", b"_tail"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tail) -> _WhichOneofReturnType__tail | None: ...
+
+Global___StreamLogsRequest: _TypeAlias = StreamLogsRequest  # noqa: Y015
+
+@_typing.final
+class StreamLogsResponse(_message.Message):
+    """Response of StreamLogs: some lines, in the order in which the engine got them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_log_pb2.LogLine]:
+        """The lines. Of a container without a terminal, the order of lines of different outputs is
+        the engine's own.
+        """
+
+    def __init__(
+        self,
+        *,
+        lines: _abc.Iterable[_log_pb2.LogLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamLogsResponse: _TypeAlias = StreamLogsResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class ConsoleServiceStub(object):
                 request_serializer=proa_dot_v1_dot_console__service__pb2.ForwardPortRequest.SerializeToString,
                 response_deserializer=proa_dot_v1_dot_console__service__pb2.ForwardPortResponse.FromString,
                 _registered_method=True)
+        self.StreamLogs = channel.unary_stream(
+                '/proa.v1.ConsoleService/StreamLogs',
+                request_serializer=proa_dot_v1_dot_console__service__pb2.StreamLogsRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_console__service__pb2.StreamLogsResponse.FromString,
+                _registered_method=True)
 
 
 class ConsoleServiceServicer(object):
@@ -109,6 +114,22 @@ class ConsoleServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamLogs(self, request, context):
+        """Gives the log of a resource, in any state: what a container has written to its outputs, as far
+        as its engine keeps it; what a domain that was made through this daemon has written to its serial
+        port. Whoever may see the resource may read it: nobody enters it for that, and no policy is asked.
+        The stream ends with the log. With `follow` it goes on until the resource ends, as `docker logs
+        --follow` does: what it writes once it is started again is in another call's. It ends with the
+        token, too (TOKEN_EXPIRED): `since` the last line, another call goes on.
+        Errors: CAPABILITY_MISSING where there is no log that can be read, such as of a container with the
+        log driver none, of a domain on another host or of one without a serial port of ours;
+        TOO_MANY_CALLS.
+        A request has at most 64 KiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsoleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +147,11 @@ def add_ConsoleServiceServicer_to_server(servicer, server):
                     servicer.ForwardPort,
                     request_deserializer=proa_dot_v1_dot_console__service__pb2.ForwardPortRequest.FromString,
                     response_serializer=proa_dot_v1_dot_console__service__pb2.ForwardPortResponse.SerializeToString,
+            ),
+            'StreamLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamLogs,
+                    request_deserializer=proa_dot_v1_dot_console__service__pb2.StreamLogsRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_console__service__pb2.StreamLogsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -215,6 +241,33 @@ class ConsoleService(object):
             '/proa.v1.ConsoleService/ForwardPort',
             proa_dot_v1_dot_console__service__pb2.ForwardPortRequest.SerializeToString,
             proa_dot_v1_dot_console__service__pb2.ForwardPortResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/proa.v1.ConsoleService/StreamLogs',
+            proa_dot_v1_dot_console__service__pb2.StreamLogsRequest.SerializeToString,
+            proa_dot_v1_dot_console__service__pb2.StreamLogsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,18 @@ class ConsoleServiceStub:
     connect to; POLICY_DENIED; TOO_MANY_CALLS.
     A request has at most 1 MiB.
     """
+    StreamLogs: _grpc.UnaryStreamMultiCallable[_console_service_pb2.StreamLogsRequest, _console_service_pb2.StreamLogsResponse]
+    """Gives the log of a resource, in any state: what a container has written to its outputs, as far
+    as its engine keeps it; what a domain that was made through this daemon has written to its serial
+    port. Whoever may see the resource may read it: nobody enters it for that, and no policy is asked.
+    The stream ends with the log. With `follow` it goes on until the resource ends, as `docker logs
+    --follow` does: what it writes once it is started again is in another call's. It ends with the
+    token, too (TOKEN_EXPIRED): `since` the last line, another call goes on.
+    Errors: CAPABILITY_MISSING where there is no log that can be read, such as of a container with the
+    log driver none, of a domain on another host or of one without a serial port of ours;
+    TOO_MANY_CALLS.
+    A request has at most 64 KiB.
+    """
 
 @_typing.type_check_only
 class ConsoleServiceAsyncStub(ConsoleServiceStub):
@@ -112,6 +124,18 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     that shares the network of its host, and for a resource without an address that the daemon may
     connect to; POLICY_DENIED; TOO_MANY_CALLS.
     A request has at most 1 MiB.
+    """
+    StreamLogs: _aio.UnaryStreamMultiCallable[_console_service_pb2.StreamLogsRequest, _console_service_pb2.StreamLogsResponse]  # type: ignore[assignment]
+    """Gives the log of a resource, in any state: what a container has written to its outputs, as far
+    as its engine keeps it; what a domain that was made through this daemon has written to its serial
+    port. Whoever may see the resource may read it: nobody enters it for that, and no policy is asked.
+    The stream ends with the log. With `follow` it goes on until the resource ends, as `docker logs
+    --follow` does: what it writes once it is started again is in another call's. It ends with the
+    token, too (TOKEN_EXPIRED): `since` the last line, another call goes on.
+    Errors: CAPABILITY_MISSING where there is no log that can be read, such as of a container with the
+    log driver none, of a domain on another host or of one without a serial port of ours;
+    TOO_MANY_CALLS.
+    A request has at most 64 KiB.
     """
 
 class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -170,6 +194,24 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
         that shares the network of its host, and for a resource without an address that the daemon may
         connect to; POLICY_DENIED; TOO_MANY_CALLS.
         A request has at most 1 MiB.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamLogs(
+        self,
+        request: _console_service_pb2.StreamLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_console_service_pb2.StreamLogsResponse], _abc.AsyncIterator[_console_service_pb2.StreamLogsResponse]]:
+        """Gives the log of a resource, in any state: what a container has written to its outputs, as far
+        as its engine keeps it; what a domain that was made through this daemon has written to its serial
+        port. Whoever may see the resource may read it: nobody enters it for that, and no policy is asked.
+        The stream ends with the log. With `follow` it goes on until the resource ends, as `docker logs
+        --follow` does: what it writes once it is started again is in another call's. It ends with the
+        token, too (TOKEN_EXPIRED): `since` the last line, another call goes on.
+        Errors: CAPABILITY_MISSING where there is no log that can be read, such as of a container with the
+        log driver none, of a domain on another host or of one without a serial port of ours;
+        TOO_MANY_CALLS.
+        A request has at most 64 KiB.
         """
 
 def add_ConsoleServiceServicer_to_server(servicer: ConsoleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

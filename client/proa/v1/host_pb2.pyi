@@ -54,6 +54,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """FileService."""
     CAPABILITY_PORT_FORWARDING: _Capability.ValueType  # 12
     """ForwardPort of ConsoleService."""
+    CAPABILITY_LOGS: _Capability.ValueType  # 13
+    """StreamLogs of ConsoleService."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -84,6 +86,8 @@ CAPABILITY_FILES: Capability.ValueType  # 11
 """FileService."""
 CAPABILITY_PORT_FORWARDING: Capability.ValueType  # 12
 """ForwardPort of ConsoleService."""
+CAPABILITY_LOGS: Capability.ValueType  # 13
+"""StreamLogs of ConsoleService."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:

@@ -292,6 +292,7 @@ class StateDetail(_message.Message):
     OOM_KILLED_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
+    LAST_LINES_FIELD_NUMBER: _builtins.int
     reason: Global___StateReason.ValueType
     """Why it is in this state. The SUMMARY of a container that exit code 137 ended has
     none: only the FULL view can tell KILLED from OOM_KILLED.
@@ -316,6 +317,15 @@ class StateDetail(_message.Message):
     def finish_time(self) -> _timestamp_pb2.Timestamp:
         """When it last ended. Containers only, full view."""
 
+    @_builtins.property
+    def last_lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The last lines of its log, where it ended badly: with another exit code than 0, for want of
+        memory, or FAILED; of a container that Docker starts again and again, too. At most 20 lines and
+        4 KiB, of a longer end the last bytes. What runs inside has written them; control characters, and what
+        is no UTF-8, are replaced, and the values of `env_secret` are `***`, as in StreamLogs. Of GetResource
+        with the view FULL alone. Empty where no log can be read, or not within two seconds.
+        """
+
     def __init__(
         self,
         *,
@@ -325,10 +335,11 @@ class StateDetail(_message.Message):
         oom_killed: _builtins.bool = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
+        last_lines: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "finish_time", b"finish_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "finish_time", b"finish_time", "message", b"message", "oom_killed", b"oom_killed", "reason", b"reason", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "finish_time", b"finish_time", "last_lines", b"last_lines", "message", b"message", "oom_killed", b"oom_killed", "reason", b"reason", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015

@@ -14,8 +14,10 @@ from proad.core.entrance import Entrance
 from proad.core.file_operations import FileOperations
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
+from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
+from proad.core.log_operations import LogOperations
 from proad.core.port_operations import PortOperations
 from proad.core.recreation import Recreator
 from proad.core.registry_logins import RegistryLogins
@@ -94,7 +96,7 @@ def compose_server(
             auth=AuthService(authenticator, core.owners, quotas, users),
             resources=ResourceService(
                 ResourceLister(hosts, inventory, slicer),
-                Lifecycle(resolver, verbs, inventory, gate, quotas),
+                Lifecycle(resolver, verbs, inventory, gate, quotas, LastLines()),
                 WatchService(hosts, inventory),
                 StatsService(hosts, resolver, inventory, timing.stats),
                 WaitService(resolver, inventory, slicer, timing.waits),
@@ -121,8 +123,13 @@ def compose_server(
             operations=OperationService(journal, paginator),
             audit=AuditService(audit, paginator, methods()),
             hosts=HostService(hosts, paginator),
-            console=ConsoleService(CommandOperations(entrance), PortOperations(entrance), users),
             files=FileService(FileOperations(entrance), paginator, users),
+            console=ConsoleService(
+                CommandOperations(entrance),
+                PortOperations(entrance),
+                LogOperations(entrance),
+                users,
+            ),
             server=ServerService(_server_info(settings, inventory)),
         ),
         max_message_bytes=settings.grpc_max_message_bytes,

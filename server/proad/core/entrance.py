@@ -14,7 +14,7 @@ from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.tenancy import current_visibility
 from proad.errors import ResourceNotFoundError, StateError
-from proad.model import INACTIVE, Action, Intent, Resource, ResourceState
+from proad.model import INACTIVE, Action, Intent, Resource, ResourceKind, ResourceState
 from proad.model.verbs import entering_refusal
 
 P = TypeVar("P")
@@ -28,11 +28,13 @@ class Entered(Generic[P]):
         connection: the connection to its engine.
         driver: the driver, as one with the capability that was asked for.
         id: its full id.
+        kind: its kind.
     """
 
     connection: EngineConnection
     driver: P
     id: str
+    kind: ResourceKind
 
 
 class Entrance:
@@ -97,7 +99,29 @@ class Entrance:
         )
         async with beside(self._while_shown(entry, until_stopped=until_stopped)):
             with connection.call():
-                yield Entered(connection, driver, entry.observed.id)
+                yield Entered(connection, driver, entry.observed.id, entry.observed.kind)
+
+    @asynccontextmanager
+    async def look_in(self, ref: str, capability: type[P]) -> AsyncIterator[Entered[P]]:
+        """Let the caller see what goes on in a resource, in any state, for as long as the block runs.
+
+        That lends the caller nothing: the policy is not asked, and nothing is announced.
+
+        Args:
+            ref: what the caller wrote for the resource.
+            capability: the port that the block needs.
+
+        Raises:
+            CapabilityMissingError: its engine lacks the capability.
+            ResourceNotFoundError: there is none, or it was handed over meanwhile.
+            ShuttingDownError: the daemon is stopping.
+        """
+        resolved = await self._resolver.find(ref)
+        driver = require(resolved.driver, capability)
+        entry = await self._permit(resolved, tuple(ResourceState))
+        async with beside(self._while_shown(entry, until_stopped=False)):
+            with resolved.connection.call():
+                yield Entered(resolved.connection, driver, entry.observed.id, entry.observed.kind)
 
     async def _permit(
         self, resolved: ResolvedResource, at_rest: Collection[ResourceState]

@@ -13,6 +13,7 @@ from proad.ports import (
     Driver,
     Files,
     Images,
+    Logs,
     PortForwarding,
     Recreation,
     Snapshots,
@@ -35,6 +36,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.COMMANDS: Commands,
     Capability.FILES: Files,
     Capability.PORT_FORWARDING: PortForwarding,
+    Capability.LOGS: Logs,
 }
 
 

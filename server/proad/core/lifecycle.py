@@ -10,6 +10,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Entry, Inventory
+from proad.core.last_lines import LastLines
 from proad.core.quotas import Quotas
 from proad.core.requests import is_only_checked, tell_plan
 from proad.core.resolver import Resolver
@@ -57,12 +58,14 @@ class Lifecycle:
         inventory: Inventory,
         gate: PolicyGate,
         quotas: Quotas,
+        last_lines: LastLines,
     ) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
         self._gate = gate
         self._quotas = quotas
+        self._last_lines = last_lines
 
     async def get(self, ref: str, view: ResourceView) -> Resource:
         """Return one resource."""
@@ -70,12 +73,14 @@ class Lifecycle:
         if view is ResourceView.SUMMARY:
             return resolved.resource
         try:
-            return await self._inventory.full(resolved.connection, resolved.resource.id)
+            full = await self._inventory.full(resolved.connection, resolved.resource.id)
         except ResourceNotFoundError:
             successor = await self._resolver.find_successor(resolved)
             if successor is None:
                 raise
-            return await self._inventory.full(successor.connection, successor.resource.id)
+            resolved = successor
+            full = await self._inventory.full(resolved.connection, resolved.resource.id)
+        return await self._last_lines.complete(resolved.connection, full)
 
     @verb_method
     async def start(self, ref: str, options: StartOptions) -> Resource:

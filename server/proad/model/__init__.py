@@ -109,6 +109,7 @@ from proad.model.intent import (
 from proad.model.lifetime import (
     Lifetime,
 )
+from proad.model.log import LONGEST_LINE, LogLine, LogOptions, LogOutput
 from proad.model.plan import ChangeEffect, Plan, PlannedChange, PlannedRemoval, UpdatePlan
 from proad.model.quota import Amounts, Charge, Limits, Quota, QuotaName
 from proad.model.registries import (
@@ -199,6 +200,7 @@ __all__ = [
     "FILE_PIECE",
     "INACTIVE",
     "LEGAL",
+    "LONGEST_LINE",
     "NETWORK_OF",
     "PROTECTED_FROM",
     "Access",
@@ -279,6 +281,9 @@ __all__ = [
     "Intent",
     "Lifetime",
     "Limits",
+    "LogLine",
+    "LogOptions",
+    "LogOutput",
     "MissingSample",
     "MissingSampleReason",
     "Mount",

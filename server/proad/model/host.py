@@ -23,6 +23,7 @@ class Capability(StrEnum):
     COMMANDS = "COMMANDS"
     FILES = "FILES"
     PORT_FORWARDING = "PORT_FORWARDING"
+    LOGS = "LOGS"
 
 
 class EngineHealth(StrEnum):

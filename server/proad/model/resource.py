@@ -78,7 +78,10 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateDetail:
-    """Details of a state. `exit_code` is None until a process has ended once."""
+    """Details of a state. `exit_code` is None until a process has ended once.
+
+    A driver leaves `last_lines` to the core.
+    """
 
     reason: StateReason | None = None
     message: str = ""
@@ -86,6 +89,7 @@ class StateDetail:
     oom_killed: bool = False
     start_time: datetime | None = None
     finish_time: datetime | None = None
+    last_lines: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

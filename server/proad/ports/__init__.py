@@ -58,6 +58,7 @@ from proad.ports.capabilities import (
 from proad.ports.commands import Commands, RunningCommand
 from proad.ports.driver import Driver
 from proad.ports.files import FileReader, Files, FileWriter
+from proad.ports.logs import Logs
 from proad.ports.port_forwarding import PortConnection, PortForwarding
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "Images",
     "JudgeImage",
     "JudgeXml",
+    "Logs",
     "OnEvent",
     "OnStep",
     "PortConnection",

@@ -1,6 +1,7 @@
 """ConsoleService: inside resources."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -9,15 +10,17 @@ from proa import v1
 from proa.v1 import console_service_pb2_grpc
 from proad.core.beside import beside
 from proad.core.command_operations import CommandOperations
+from proad.core.log_operations import LogOperations
 from proad.core.port_operations import PortOperations
 from proad.errors import InvalidArgumentError
-from proad.model import CommandSpec, CommandStreams, TerminalSize
+from proad.model import CommandSpec, CommandStreams, LogLine, LogOptions, TerminalSize
 from proad.model.command import signal_number
 from proad.ports import PortConnection, RunningCommand
 from proad.rpc import caller
 from proad.rpc.decode import decode, required, required_text
 from proad.rpc.encode import encode
 from proad.rpc.request_stream import RequestStream
+from proad.rpc.responses import write
 from proad.rpc.user_limiter import UserLimiter
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,15 +36,21 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
     Args:
         commands: runs the commands.
         ports: connects to ports.
+        logs: reads the logs.
         users: limits how many of them a user has under way. Streams are counted by all that
             serves them.
     """
 
     def __init__(
-        self, commands: CommandOperations, ports: PortOperations, users: UserLimiter
+        self,
+        commands: CommandOperations,
+        ports: PortOperations,
+        logs: LogOperations,
+        users: UserLimiter,
     ) -> None:
         self._commands = commands
         self._ports = ports
+        self._logs = logs
         self._users = users
 
     async def Exec(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # streams of requests come as RequestStream
@@ -99,6 +108,15 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
                 async with beside(connection.stopped()):
                     await sent.wait()
 
+    async def StreamLogs(self, request: v1.StreamLogsRequest, context: _Context) -> None:  # type: ignore[override] # writes by itself
+        options = decode(LogOptions, request)
+        with self._users.stream(caller.current().user_id):
+            async with self._logs.reading(required_text(request, "id"), options) as batches:
+                async for lines in batches:
+                    if lines:
+                        await write(context, _response(lines))
+                        await asyncio.sleep(0)  # what is there already is read without waiting
+
 
 class _Detached(Exception):  # noqa: N818 - no error, but what ends the block
     """The caller leaves a command running."""
@@ -137,6 +155,18 @@ async def _send_on(stream: RequestStream, connection: PortConnection, sent: asyn
     sent.set()
     if await stream.next() is not None:
         raise InvalidArgumentError.of("message", "must not come after end_input, but for renew")
+
+
+def _response(lines: Sequence[LogLine]) -> v1.StreamLogsResponse:
+    """Return the response with some lines. There may be millions: they are not encoded by name."""
+    response = v1.StreamLogsResponse()
+    add = response.lines.add
+    for data, is_stderr, time, partial in lines:
+        output = v1.LOG_OUTPUT_STDERR if is_stderr else v1.LOG_OUTPUT_STDOUT
+        line = add(data=data, output=output, partial=partial)
+        if time is not None:
+            line.time.seconds, line.time.nanos = divmod(time, 10**9)
+    return response
 
 
 def _signal(name: str) -> int:

@@ -23,7 +23,8 @@ class UserLimits:
             is made up for.
         concurrent_calls: calls that have not ended, with those whose answers are not read.
         unread_bytes: answers of reads that wait to be sent, since their callers do not read.
-        request_streams: streams of requests, and calls of RunCommand, that have not ended.
+        request_streams: streams of requests and of logs, and calls of RunCommand, that have not
+            ended.
     """
 
     calls_per_second: int = 10_000
@@ -106,7 +107,7 @@ class UserLimiter:
         share, most = self._shares[user_id], self.limits.request_streams
         if share.streams >= most:
             raise UserLimitError(
-                f"{most} streams of requests and commands at a time",
+                f"{most} streams of requests and of logs, and commands at a time",
                 "user_request_streams",
                 _NEXT_TRY,
             )

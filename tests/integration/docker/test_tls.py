@@ -18,7 +18,7 @@ from integration.docker.engine_socket import engine_socket
 from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
 from proad.errors import CapabilityMissingError, EngineUnreachableError, RegistryUnreachableError
-from proad.model import CommandSpec, CommandStreams, Resource
+from proad.model import CommandSpec, CommandStreams, LogOptions, Resource
 from updating import container_update
 
 pytestmark = pytest.mark.docker
@@ -107,7 +107,7 @@ async def test_driver_with_client_certificate_connects(make: Make, tmp_path: Pat
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-async def test_command_that_tls_cannot_carry_is_not_begun(
+async def test_command_and_log_that_tls_cannot_carry_are_not_begun(
     box: Resource, raw: docker.APIClient, tmp_path: Path
 ):
     right = authority(tmp_path / "right")
@@ -115,6 +115,9 @@ async def test_command_that_tls_cannot_carry_is_not_begun(
     async with tls_door(right) as url, DockerDriver(url, cert_path=right) as driver:
         with pytest.raises(CapabilityMissingError):
             async with driver.start_command(box.id, spec, CommandStreams()):
+                pass
+        with pytest.raises(CapabilityMissingError):
+            async with driver.read_log(box.id, LogOptions()):
                 pass
     raw.exec_start(raw.exec_create(box.id, ["true"])["Id"])  # one that began later is over
     assert raw.logs(box.id) == b""

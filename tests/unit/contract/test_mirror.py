@@ -42,6 +42,7 @@ SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.WriteFileStart, model.FileWrite): {"id"},
     (v1.MakeDirectoryRequest, model.DirectoryMake): {"id"},
     (v1.RemoveFileRequest, model.FileRemoval): {"id"},
+    (v1.StreamLogsRequest, model.LogOptions): {"id"},
 }
 WHOLE: list[tuple[Any, type]] = [
     (v1.Resource, model.Resource),
@@ -127,6 +128,7 @@ OF_STREAMS = {
     "ExecDetach",
     "ExecStarted",
     "ForwardPortStart",
+    "LogLine",
     "PortConnected",
     "TokenRenewal",
     "WriteFileReady",
@@ -172,7 +174,7 @@ def test_walk_reaches_whole_model():
 
     # The core turns EngineInfo into Host and Engine, and EngineEvent into watch events. Intents
     # are for the journal alone. A ResourceUpdate is a specification and a mask. GetCaller tells of
-    # the Subject. The output of a command goes into the responses of a stream.
+    # the Subject. The output of a command, and the lines of a log, go into the responses of a stream.
     assert there - converted == {
         "Access",
         "Action",
@@ -188,6 +190,7 @@ def test_walk_reaches_whole_model():
         "Found",
         "ImageDefaults",
         "Intent",
+        "LogLine",
         "PlannedVolume",
         "ResourceUpdate",
         "Subject",

@@ -5,6 +5,7 @@ import pytest
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
+from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
@@ -64,7 +65,7 @@ def lifecycle(inventory, connection):
     resolver = Resolver(Hosts(["local"], [connection]), inventory)
     gate = PolicyGate(RELAXED_POLICY, inventory)
     verbs = VerbRunner(resolver, inventory, ShieldedTasks(), gate)
-    return Lifecycle(resolver, verbs, inventory, gate, unlimited(inventory, gate))
+    return Lifecycle(resolver, verbs, inventory, gate, unlimited(inventory, gate), LastLines())
 
 
 async def test_pause_with_a_full_read_during_it_drops_that_full_view(

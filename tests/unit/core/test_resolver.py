@@ -10,6 +10,7 @@ import pytest
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
+from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.resolver import Resolver, ResolverTiming
 from proad.core.shielded_tasks import ShieldedTasks
@@ -89,6 +90,7 @@ def lifecycle(resolver, inventory, tasks):
         inventory,
         gate,
         unlimited(inventory, gate),
+        LastLines(),
     )
 
 

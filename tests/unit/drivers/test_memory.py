@@ -29,6 +29,7 @@ from proad.model import (
     FileRemoval,
     FileWrite,
     Footprint,
+    LogOptions,
     RegistryCredentials,
     Resource,
     ResourceState,
@@ -59,6 +60,8 @@ async def _enter(driver: MemoryDriver, _id: str) -> None:
 
 async def _enter_port(driver: MemoryDriver, id: str) -> None:
     async with driver.connect_port(id, 7):
+async def _enter_log(driver: MemoryDriver, id: str) -> None:
+    async with driver.read_log(id, LogOptions()):
         pass
 
 
@@ -102,6 +105,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "make_directory": lambda d, id: d.make_directory(id, DirectoryMake(path="/a")),
     "remove_file": lambda d, id: d.remove_file(id, FileRemoval(path="/etc")),
     "connect_port": _enter_port,
+    "read_log": _enter_log,
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
     "recreate_container": lambda d, id: d.recreate_container(id, ContainerSpec(image=IMAGE)),
     "container_volumes": lambda d, _: d.container_volumes(),

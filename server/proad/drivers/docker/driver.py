@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from proad.drivers.docker.http.api import filters
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import DockerImages
 from proad.drivers.docker.lifecycle import ContainerLifecycle
+from proad.drivers.docker.logs import ContainerLogs
 from proad.drivers.docker.port_forwarding import ContainerPorts
 from proad.drivers.docker.put_back import PutBack
 from proad.drivers.docker.reader import ContainerReader
@@ -50,6 +51,8 @@ from proad.model import (
     Found,
     Image,
     ImageFilter,
+    LogLine,
+    LogOptions,
     PullProgress,
     RegistryCredentials,
     Resource,
@@ -172,6 +175,7 @@ class DockerDriver(DelegatedFiles):
         self._ports = ContainerPorts(
             self._engine, self._reader, is_on_this_host=self.is_on_this_host
         )
+        self._logs = ContainerLogs(self._engine, self._reader)
         self._images = DockerImages(self._engine)
         self._registries = Registries(self._engine, self._images, timing.pull_silence)
         self._info: EngineInfo | None = None
@@ -312,6 +316,12 @@ class DockerDriver(DelegatedFiles):
     def connect_port(self, id: str, port: int) -> AbstractAsyncContextManager[PortConnection]:
         """Connect to a port inside a container."""
         return self._ports.connect(id, port)
+
+    def read_log(
+        self, id: str, options: LogOptions
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[LogLine]]]:
+        """Read the log of a container."""
+        return self._logs.read(id, options)
 
     async def create_container(
         self,

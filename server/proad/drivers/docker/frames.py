@@ -17,10 +17,26 @@ class Frames:
         self._header = b""
         self._left = 0
         self._is_stderr = False
+        self._begins = False
 
     def take(self, data: bytes) -> Iterator[CommandOutput]:
         """Yield what a piece of the stream has; of frames of one output in a row, one piece."""
-        view, joined, of_stderr = memoryview(data), bytearray(), False
+        joined, of_stderr = bytearray(), False
+        for is_stderr, _, piece in self.frames(data):
+            if joined and is_stderr != of_stderr:
+                yield CommandOutput(bytes(joined), of_stderr)
+                joined.clear()
+            of_stderr = is_stderr
+            joined += piece
+        if joined:
+            yield CommandOutput(bytes(joined), of_stderr)
+
+    def frames(self, data: bytes) -> Iterator[tuple[bool, bool, memoryview]]:
+        """Yield of each frame in a piece of the stream its bytes there.
+
+        Before them, whether they were written to the standard error, and whether they begin the frame.
+        """
+        view = memoryview(data)
         while view:
             if not self._left:
                 missing = _HEADER - len(self._header)
@@ -30,15 +46,10 @@ class Frames:
                     break
                 self._is_stderr = self._header[0] == _STDERR
                 self._left = int.from_bytes(self._header[4:])
-                self._header = b""
+                self._header, self._begins = b"", True
                 continue
-            if joined and self._is_stderr != of_stderr:
-                yield CommandOutput(bytes(joined), of_stderr)
-                joined.clear()
-            of_stderr = self._is_stderr
             piece = view[: self._left]
-            joined += piece
             self._left -= len(piece)
             view = view[len(piece) :]
-        if joined:
-            yield CommandOutput(bytes(joined), of_stderr)
+            begins, self._begins = self._begins, False
+            yield self._is_stderr, begins, piece

@@ -158,6 +158,15 @@ class MemoryCommands:
             if not command.is_detached:
                 command.end()
 
+    def main(self, argv: tuple[str, ...], *, tty: bool) -> MemoryCommand | None:
+        """Start the main process of a container; None: it is no program here, or waits for input."""
+        program = _PROGRAMS.get(argv[0]) if argv else None
+        if program in {None, _cat} or (program is _sh and argv[1:2] != ("-c",)):
+            return None
+        command = MemoryCommand(next(self._pids), CommandSpec(argv=argv), CommandStreams(tty=tty))
+        command.start(program)
+        return command
+
 
 async def _end_with(workload: Workload, command: MemoryCommand) -> None:
     await workload.over.wait()

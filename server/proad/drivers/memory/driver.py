@@ -17,6 +17,7 @@ from proad.drivers.memory.engine import ImitatedEngine, is_missing
 from proad.drivers.memory.files import MemoryFiles
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.lifecycle import MemoryLifecycle
+from proad.drivers.memory.logs import MemoryLogs
 from proad.drivers.memory.ports import MemoryPorts
 from proad.drivers.memory.recovery import MemoryRecovery
 from proad.drivers.memory.snapshots import MemorySnapshots
@@ -67,7 +68,8 @@ from proad.ports.records import EngineIdentity
 class MemoryDriver(DelegatedFiles):
     """An engine imitated in this process: containers, images, domains, snapshots, volumes.
 
-    Nothing runs and nothing outlives the driver. What a workload does, its labels say:
+    Nothing outlives the driver. Of programs there are those of `commands`: a container whose command
+    is one of them writes to its log and ends with it, all others run for ever. The labels say:
 
     - `proa.memory/ignores-stop: "true"`: it is deaf to graceful requests.
     - `proa.memory/stop-after: "0.2"`: seconds until it follows one; without it, at once.
@@ -116,6 +118,7 @@ class MemoryDriver(DelegatedFiles):
         self.start_command = self.commands.start
         self.files = MemoryFiles(self._engine)
         self.connect_port = MemoryPorts(self._engine).connect
+        self.read_log = MemoryLogs(self._engine, self.commands).read
 
     async def __aenter__(self) -> Self:
         return self

@@ -57,6 +57,7 @@ class ImitatedEngine:
         volumes: by pool and name.
         volume_ids: ids of the records of volumes by pool and name: `PlannedVolume.id` of those that
             a create made.
+        on_start: is called with each workload that begins to run.
 
     Args:
         clock: returns the time in seconds.
@@ -69,6 +70,7 @@ class ImitatedEngine:
         self.images: dict[str, Image] = {}
         self.volumes: dict[tuple[str, str], Volume] = {}
         self.volume_ids: dict[tuple[str, str], str] = {}
+        self.on_start: Callable[[Workload], None] = lambda _: None
         self._names: dict[tuple[ResourceKind, str], Workload] = {}
         self._numbers = itertools.count(1)
         self._ports = HostPorts()
@@ -168,6 +170,8 @@ class ImitatedEngine:
         workload.resource = replace(workload.resource, state=state, state_detail=detail)
         if workload.run is not None:
             workload.run = workload.run.running(on=state not in FROZEN)
+        if begins and state is ResourceState.RUNNING:
+            self.on_start(workload)
         self.connection.publish(EngineEvent(id=workload.resource.id, ended=ends))
         if ends:
             self.end_run(workload)

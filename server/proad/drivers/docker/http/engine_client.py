@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
+from proad.drivers.docker.http.body import BegunBody
 from proad.drivers.docker.http.streaming_client import StreamingClient
 from proad.drivers.docker.http.upgraded import Upgraded
 from proad.drivers.docker.timing import DockerTiming
@@ -174,6 +175,18 @@ class EngineClient:
         limit = self.timeout
         exchange = partial(self.streaming.upgrade, path, body, limit)
         return await self._limited(container, exchange, limit, urgent=False)
+
+    async def open_body(self, path: str, params: Mapping[str, str | int]) -> Answer | BegunBody:
+        """Send a GET request about a container, and return how its long answer begins.
+
+        Return the Answer of a failure.
+
+        Raises:
+            ProaError: as `StreamingClient.open_body` raises.
+        """
+        limit = self.timeout
+        exchange = partial(self.streaming.open_body, path, params, limit)
+        return await self._limited(_container_in(path), exchange, limit, urgent=False)
 
     async def delete(self, path: str, *, params: Params = None) -> Answer:
         """Send a DELETE request, and return the answer, whatever its status.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from proad.drivers.docker.errors import refused
 from proad.drivers.docker.http.api import TROUBLES, Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
+from proad.drivers.docker.http.body import BegunBody, open_body
 from proad.drivers.docker.http.stream import JsonStream, Stream
 from proad.drivers.docker.http.upgraded import Upgraded, upgrade
 from proad.drivers.threads import EngineThreads
@@ -78,6 +79,20 @@ class StreamingClient:
         with self._api.translated():
             target = self._api.target(path, None, limit)
             return upgrade(self._api.transport, target, body, limit)
+
+    def open_body(
+        self, path: str, params: Mapping[str, str | int], limit: timedelta
+    ) -> Answer | BegunBody:
+        """Send a GET request, and return how its long answer begins. Blocks.
+
+        Return the Answer of a failure.
+
+        Raises:
+            ProaError: as `upgrade` raises.
+        """
+        with self._api.translated():
+            target = self._api.target(path, params, limit)
+            return open_body(self._api.transport, target, limit)
 
     def follow(
         self,

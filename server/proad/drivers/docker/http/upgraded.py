@@ -4,7 +4,8 @@ import asyncio
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -45,29 +46,57 @@ def upgrade(
 
     Return the Answer of a failure. `limit` is the longest silence until then.
     """
+    with own_connection(transport, target, limit, "streams inside containers") as (own, path):
+        own.request("POST", path, body=json.dumps(body).encode(), headers=_UPGRADE)
+        answer = answer_of(own)
+        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            return Answer(answer.status, answer.read())
+        return Upgraded(*handed_over(own.sock, answer))
+
+
+@contextmanager
+def own_connection(
+    transport: Transport, target: str, limit: timedelta, purpose: str
+) -> Iterator[tuple[Any, str]]:
+    """Give a new connection that can be handed over, and the full target of a request.
+
+    Args:
+        transport: to the engine.
+        target: of the request.
+        limit: the longest silence.
+        purpose: what the connection is for.
+
+    Raises:
+        CapabilityMissingError: it cannot be handed over.
+    """
     connection, full_target = transport.connection(target)
     connection.timeout = limit.total_seconds()
     try:
         connection.connect()
-        carrier = connection.sock
         # Asked before the engine is: what it has begun, nobody takes back.
-        if type(carrier) is not socket.socket:
+        if type(connection.sock) is not socket.socket:
             raise CapabilityMissingError(
-                "streams inside containers",
+                purpose,
                 driver=ENGINE,
                 hint="the connection to this engine, by TLS or SSH, cannot carry them",
             )
-        connection.request("POST", full_target, body=json.dumps(body).encode(), headers=_UPGRADE)
-        # What urllib3 makes of an answer has no way to the bytes behind it.
-        answer = http.client.HTTPConnection.getresponse(connection)
-        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            return Answer(answer.status, answer.read())
-        carrier.setblocking(False)
-        # HTTP reads ahead: what came right behind the headers is in its buffer.
-        begun = answer.fp.peek(1)
-        return Upgraded(carrier.dup(), begun)
+        yield connection, full_target
     finally:
         connection.close()
+
+
+def answer_of(connection: Any) -> http.client.HTTPResponse:
+    """Return the beginning of an answer: what urllib3 makes of one has no way to the bytes behind."""
+    return http.client.HTTPConnection.getresponse(connection)
+
+
+def handed_over(
+    carrier: socket.socket, answer: http.client.HTTPResponse
+) -> tuple[socket.socket, bytes]:
+    """Return a connection for the event loop, and what HTTP has read of it behind the headers."""
+    carrier.setblocking(False)
+    begun = answer.fp.peek(1)
+    return carrier.dup(), begun
 
 
 class ByteStream:

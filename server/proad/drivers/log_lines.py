@@ -1,0 +1,58 @@
+"""Lines out of the bytes of a log."""
+
+from proad.model import LONGEST_LINE, LogLine
+
+
+class LogLines:
+    """Cuts one output of a log into lines, wherever its pieces were cut.
+
+    What has written them may have written anything: a line without an end comes in parts.
+
+    Args:
+        is_stderr: which output it is.
+        is_terminal: whether lines may end as a terminal ends them, by a carriage return, too.
+    """
+
+    def __init__(self, *, is_stderr: bool = False, is_terminal: bool = False) -> None:
+        self._is_stderr = is_stderr
+        self._is_terminal = is_terminal
+        self._begun = b""
+        self._time: int | None = None
+
+    def take(self, data: bytes, time: int | None = None) -> list[LogLine]:
+        """Return the lines that a piece ends, and the parts of a line that is too long.
+
+        Args:
+            data: the piece.
+            time: when the engine got it.
+        """
+        if self._begun:
+            data, since = self._begun + data, self._time
+        else:
+            since = time
+        *ends, self._begun = data.split(b"\n")
+        self._time = since if not ends else time
+        lines: list[LogLine] = []
+        for each in ends:
+            line = each.removesuffix(b"\r") if self._is_terminal else each
+            if len(line) > LONGEST_LINE:
+                line = self._parts(line, since, lines)
+            lines.append(LogLine(line, self._is_stderr, since))
+            since = time
+        if len(self._begun) > LONGEST_LINE:
+            self._begun = self._parts(self._begun, since, lines)
+        return lines
+
+    def _parts(self, line: bytes, time: int | None, lines: list[LogLine]) -> bytes:
+        """Add the parts of a line that is too long, and return the last one."""
+        start = 0
+        while len(line) - start > LONGEST_LINE:
+            part = line[start : start + LONGEST_LINE]
+            lines.append(LogLine(part, self._is_stderr, time, partial=True))
+            start += LONGEST_LINE
+        return line[start:]
+
+    def rest(self) -> list[LogLine]:
+        """Return what has come of a line that has no end so far; the next piece goes on with it."""
+        begun, self._begun = self._begun, b""
+        return [LogLine(begun, self._is_stderr, self._time, partial=True)] if begun else []
