@@ -60,6 +60,9 @@ async def _enter(driver: MemoryDriver, _id: str) -> None:
 
 async def _enter_port(driver: MemoryDriver, id: str) -> None:
     async with driver.connect_port(id, 7):
+        pass
+
+
 async def _enter_log(driver: MemoryDriver, id: str) -> None:
     async with driver.read_log(id, LogOptions()):
         pass

@@ -11,6 +11,7 @@ from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
+from proad.drivers.libvirt.logs import DomainLogs
 from proad.drivers.libvirt.port_forwarding import DomainPorts
 from proad.drivers.libvirt.read_calls import ReadCalls
 from proad.drivers.libvirt.reader import DomainReader
@@ -113,6 +114,7 @@ class LibvirtComponents:
         self.commands = DomainCommands(agents)
         self.files = DomainFiles(agents, self.commands.start)
         self.ports = DomainPorts(self.connection, self._reader, agents, omissions)
+        self.logs = DomainLogs(self.connection, self.events, timing.log)
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.state_only:
@@ -124,6 +126,8 @@ class LibvirtComponents:
             self.commands.tools.forget(event.id)
         if translated.ended:
             self.stats.forget(event.id)
+        if translated.ended or translated.removed:
+            self.logs.forget(event.id)
         self.events.publish(event)
         self.subscriptions.publish(translated)
 

@@ -12,6 +12,7 @@ import libvirt
 from lxml import etree
 
 from proad.domain_parser import parse_domain, read_sources_of, sources_of
+from proad.drivers.libvirt import serial_log
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
@@ -198,6 +199,7 @@ class DomainCreator:
         connection = create.connection
         given = parse_domain(source.xml)
         refuse_taken(connection, given.name, given.id)
+        serial_log.remove(given.root)  # of the domain that the XML was taken from
         self._storage.chains.check_xml(connection, given.root)
         check_files(connection, given.root, create.host)
         found = self._images.complete(connection, given.root)
@@ -225,6 +227,7 @@ class DomainCreator:
         self, create: _Create, root: etree._Element, identity: _Identity, lifetime: Lifetime
     ) -> libvirt.virDomain:
         write_metadata(root, identity.create_time)
+        serial_log.add(create.connection, root, identity.id)
         if lifetime is Lifetime.TRANSIENT:
             return self._transient(create, root, identity)
         return self._persistent(create, root, identity)
@@ -323,6 +326,7 @@ def _undefine(made: _Identity, connection: libvirt.virConnect, *, keep_variables
         domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
     else:
         domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    serial_log.delete(made.id)
 
 
 def _end(made: _Identity, runtime_id: int, connection: libvirt.virConnect) -> None:

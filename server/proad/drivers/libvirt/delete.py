@@ -5,6 +5,7 @@ from functools import partial
 import libvirt
 import structlog
 
+from proad.drivers.libvirt import serial_log
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import lookup
@@ -86,6 +87,7 @@ class DomainDeleter:
                 raise
             # A transient domain disappears when it is killed.
             self._storage.deleter.delete_owned(connection, leaving, owner=before.id, strict=False)
+            serial_log.delete(before.id)
             self._catalog.release(connection, staying)
             return
         # Somebody may have started it again: an undefine would make it transient.
@@ -99,6 +101,7 @@ class DomainDeleter:
         )
         users_of = partial(self._storage.deleter.users_of, connection, but=before.id)
         _undefine(domain, nvram.undefine_flag(domain, users_of))
+        serial_log.delete(before.id)
         self._catalog.release(connection, staying)
 
 

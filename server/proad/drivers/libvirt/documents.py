@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import libvirt
 from lxml import etree
 
-from proad.drivers.libvirt import snapshots
+from proad.drivers.libvirt import serial_log, snapshots
 from proad.drivers.libvirt.host.virt import is_test
 from proad.drivers.libvirt.storage import pools
 from proad.drivers.libvirt.storage.disk_images import DiskImages
@@ -38,6 +38,8 @@ def documents_of(
                 if child.tag in {"domain", "inactiveDomain"}
             )
         )
+        for place, _ in places:
+            serial_log.remove(place, domain.UUIDString())
         violations = [each for place in places for each in images.complete(connection, *place)]
         xml = etree.tostring(root, encoding="unicode")
         found.append(DomainDocument(xml=xml, found=tuple(violations)))

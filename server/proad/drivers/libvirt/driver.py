@@ -26,6 +26,8 @@ from proad.model import (
     EngineInfo,
     Footprint,
     Found,
+    LogLine,
+    LogOptions,
     Resource,
     ResourceKind,
     ResourceStats,
@@ -118,6 +120,7 @@ class LibvirtDriver(DelegatedFiles):
         """Start the driver's threads; make no call to libvirt."""
         self._parts.catalog.start()
         await self._parts.connection.start()
+        self._parts.logs.start()
         return self
 
     async def __aexit__(
@@ -130,6 +133,7 @@ class LibvirtDriver(DelegatedFiles):
         self._parts.subscriptions.end("the driver is closed")
         await self._parts.files.close()
         await self._parts.commands.close()
+        await self._parts.logs.close()
         await self._parts.connection.close()
 
     # Driver
@@ -328,6 +332,12 @@ class LibvirtDriver(DelegatedFiles):
         return await self._parts.stats.stats(ids)
 
     # Commands
+
+    def read_log(
+        self, id: str, options: LogOptions
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[LogLine]]]:
+        """Read the log of a domain's serial port."""
+        return self._parts.logs.read(id, options)
 
     def start_command(
         self, id: str, spec: CommandSpec, streams: CommandStreams

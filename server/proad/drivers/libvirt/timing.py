@@ -126,6 +126,17 @@ class AgentTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogTiming:
+    """Logs of domains.
+
+    Attributes:
+        poll: between two looks for what is new in a log that is followed.
+    """
+
+    poll: timedelta = timedelta(milliseconds=250)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LibvirtTiming:
     """Durations of all components.
 
@@ -136,6 +147,7 @@ class LibvirtTiming:
         resize: of updates of memory.
         catalog: of the records of volumes.
         agent: of commands in guests.
+        log: of logs.
         poll_interval: time between two polls for changes that libvirt has no event of.
     """
 
@@ -145,4 +157,5 @@ class LibvirtTiming:
     resize: ResizeTiming = ResizeTiming()
     catalog: CatalogTiming = CatalogTiming()
     agent: AgentTiming = AgentTiming()
+    log: LogTiming = LogTiming()
     poll_interval: timedelta = timedelta(seconds=10)

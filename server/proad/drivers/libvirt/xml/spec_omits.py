@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from proad.drivers.libvirt.serial_log import is_ours
 from proad.drivers.libvirt.xml.domain_view import AGENT_CHANNEL
 from proad.drivers.libvirt.xml.metadata import NAMESPACE
 
@@ -186,7 +187,7 @@ def _within(parent: etree._Element, place: str) -> Iterator[str]:
         if not isinstance(child.tag, str) or child.tag in _SKIPPED:
             continue
         path = f"{place}/{_name(child)}"
-        if path in _SKIPPED or _is_address(child, place):
+        if path in _SKIPPED or _is_address(child, place) or is_ours(child):
             continue
         if path not in _FORMS or (path in _ONCE and path in met):
             yield path
