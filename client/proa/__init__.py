@@ -40,6 +40,7 @@ from proa.errors import (
     WaitTimedOut,
 )
 from proa.events import Change, Disconnected, Event, Gap, Reconnected, Synced
+from proa.logs import LogLine, Logs
 
 __all__ = [
     "TLS",
@@ -60,6 +61,8 @@ __all__ = [
     "IllegalState",
     "Internal",
     "InvalidArgument",
+    "LogLine",
+    "Logs",
     "NotFound",
     "OutOfRange",
     "Output",

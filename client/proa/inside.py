@@ -1,11 +1,12 @@
 """The calls of the synchronous client that work inside resources."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from proa import v1
 from proa.commands import CompletedCommand, Input, command_spec, deadline, terminal_size
+from proa.logs import Logs, logs_request
 from proa.ports import PortConnection
 from proa.process import Process
 from proa.timing import ClientTiming
@@ -148,3 +149,50 @@ class InsideCalls:
         )
         done = CompletedCommand.of(argv, response)
         return done.checked() if check else done
+
+    def logs(
+        self,
+        id: str,
+        *,
+        follow: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tail: int | None = None,
+        stderr: bool | None = None,
+        timestamps: bool = False,
+    ) -> Logs:
+        r"""Iterate over the lines of a log, of a resource that has ended, too.
+
+            for line in client.logs("web", tail=100):
+                print("err" if line.is_stderr else "out", line.text)
+
+            with client.logs("web", follow=True) as lines:
+                ready = any(b"ready" in line.data for line in lines)
+
+        The lines are what runs inside has written: escape them before they go to a terminal. With
+        `follow` they end with the run of the resource. When the token expires, another call goes on
+        where the one before has ended; of a domain it misses what is written in between.
+
+        Args:
+            id: id of the resource, as in all calls.
+            follow: go on with what comes, until the resource ends.
+            since: only lines that the engine got then or later (containers).
+            until: only lines that the engine got until then (containers).
+            tail: so many lines from the end to begin with; None: all.
+            stderr: only lines of the standard error, or with False only those of the standard
+                output.
+            timestamps: give lines their time (containers); those that are followed have it.
+
+        Raises:
+            proa.Error: from the iterator: the log cannot be read, or the call was ended.
+        """
+        request = logs_request(
+            id,
+            follow=follow,
+            since=since,
+            until=until,
+            tail=tail,
+            stderr=stderr,
+            timestamps=timestamps,
+        )
+        return Logs(self._console.StreamLogs, request)

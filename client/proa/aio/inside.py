@@ -1,14 +1,16 @@
 """The calls of the asyncio client that work inside resources."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from proa import v1
+from proa.aio.logs import AsyncLogs
 from proa.aio.ports import AsyncPortConnection, PortListener
 from proa.aio.process import AsyncInput, AsyncProcess
 from proa.commands import CompletedCommand, command_spec, deadline, terminal_size
 from proa.errors import Error
+from proa.logs import logs_request
 from proa.timing import ClientTiming
 
 
@@ -123,3 +125,30 @@ class AsyncInsideCalls:
         )
         done = CompletedCommand.of(argv, response)
         return done.checked() if check else done
+
+    def logs(
+        self,
+        id: str,
+        *,
+        follow: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tail: int | None = None,
+        stderr: bool | None = None,
+        timestamps: bool = False,
+    ) -> AsyncLogs:
+        """Iterate over the lines of a log, as `proa.Client.logs` does.
+
+        async for line in client.logs("web", follow=True):
+            print(line.text)
+        """
+        request = logs_request(
+            id,
+            follow=follow,
+            since=since,
+            until=until,
+            tail=tail,
+            stderr=stderr,
+            timestamps=timestamps,
+        )
+        return AsyncLogs(self._console.StreamLogs, request)

@@ -19,6 +19,7 @@ from proa.cli import (
     images,
     inspect,
     login,
+    logs,
     port_forward,
     requests,
     run,
@@ -173,6 +174,7 @@ images.add_to(app)
 audit.add_to(app)
 exec_command.add_to(app)
 port_forward.add_to(app)
+logs.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")
 app.add_typer(snapshots.app, name="snapshot")

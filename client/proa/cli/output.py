@@ -90,6 +90,15 @@ def write_bytes(data: bytes, *, err: bool = False) -> None:
     stream.flush()
 
 
+def write_log(data: bytes, *, err: bool = False, ends: bool = True) -> None:
+    """Write a line of a log: escaped to a terminal, unchanged otherwise; `ends`: with its end."""
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        data = escaped(data.decode(errors="replace"), keep="\t").encode()
+    stream.buffer.write(data + b"\n" if ends else data)
+    stream.flush()
+
+
 def drop_output() -> None:
     """Let the rest of the output go: nobody reads it any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -79,6 +79,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
     "RunCommand": "proa exec",
     "StartResource": "proa start",
     "StopResource": "proa stop",
+    "StreamLogs": "proa logs",
     "RecreateContainer": "proa recreate",
     "UpdateResource": "proa update",
     "WaitResource": "proa wait",

@@ -73,21 +73,19 @@ class MemoryDriver(DelegatedFiles):
 
     - `proa.memory/ignores-stop: "true"`: it is deaf to graceful requests.
     - `proa.memory/stop-after: "0.2"`: seconds until it follows one; without it, at once.
-    - `proa.memory/starts-as: "FAILED"`: the state that its first start brings it to,
-      of RUNNING, STARTING, SUSPENDED, STOPPING, FAILED and OTHER.
+    - `proa.memory/starts-as: "FAILED"`: the state of its first start; or RUNNING, STARTING, …
 
-    What there is, names say: networks whose name starts with "missing" are not there;
-    of images see MemoryImages. The one storage pool is "default".
+    Networks whose name starts with "missing" are not there; of images see MemoryImages. The one
+    storage pool is "default".
 
-    To see what a loss of the engine does, call `lose()`: every call and subscription ends
-    in EngineUnreachableError until `come_back()`. The workloads live on, without events.
+    After `lose()` every call and subscription ends in EngineUnreachableError, until `come_back()`.
 
     Args:
         timing: the durations of the engine.
         clock: returns the time in seconds, of which the samples of `stats` are functions.
 
     Attributes:
-        commands: what runs inside of workloads.
+        commands: what runs inside.
     """
 
     name: str = NAME
