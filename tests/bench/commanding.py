@@ -23,6 +23,8 @@ from proa import v1
 _BUSYBOX = "proa-test/busybox:1"
 _CHUNK = 64 * 2**10
 _EXEC = "/proa.v1.ConsoleService/Exec"
+_FORWARD_PORT = "/proa.v1.ConsoleService/ForwardPort"
+_ENDLESS = 19
 _TRUE = (
     "RunCommand of `true` by the bare HTTP/2 client, with the audit log; against the calls of the "
     "Engine API that docker exec makes: create, start, the output to its end, inspect."
@@ -34,6 +36,11 @@ _OUTPUT = (
 _STREAM = (
     "The same on the memory driver, whose output costs nothing; against a grpc.aio server that sends "
     "as many bytes in messages of 64 KiB, without a driver, a token or an interceptor."
+)
+
+_PORT = (
+    "ForwardPort to a port of the memory driver that sends without an end; against the same "
+    "grpc.aio server."
 )
 
 
@@ -51,7 +58,7 @@ def commands(plan: Plan, daemon: Daemon) -> Iterator[Row]:
         yield _output(plan, daemon, id)
     finally:
         daemon.client.resources.DeleteResource(v1.DeleteResourceRequest(id=id, force=True))
-    yield _stream(plan)
+    yield from _streams(plan)
 
 
 def _true(plan: Plan, daemon: Daemon, id: str) -> Row:
@@ -102,7 +109,7 @@ def _output(plan: Plan, daemon: Daemon, id: str) -> Row:
     return _row("output of a command : docker exec", rates, Target("≥", 0.8), _OUTPUT)
 
 
-def _stream(plan: Plan) -> Row:
+def _streams(plan: Plan) -> Iterator[Row]:
     size = plan.command_output
     with (
         TemporaryDirectory(prefix="proa-bench-") as folder,
@@ -115,14 +122,16 @@ def _stream(plan: Plan) -> Row:
         spec = v1.ContainerSpec(image=IMAGE, name="commands")
         daemon.client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
         start = v1.ExecStart(id="commands", command=v1.CommandSpec(argv=_argv(size)))
-        rates = _rates(
-            plan,
-            lambda: _read(ours_channel, start, size, daemon.token),
-            lambda: _read(bare_channel, start, size, ""),
-        )
-    return _row(
-        "a stream of output : a bare stream of equal chunks", rates, Target("≥", 0.5), _STREAM
+
+        def read_bare() -> float:
+            return _read(bare_channel, start, size, "")
+
+        output = _rates(plan, lambda: _read(ours_channel, start, size, daemon.token), read_bare)
+        port = _rates(plan, lambda: _read_port(ours_channel, size, daemon.token), read_bare)
+    yield _row(
+        "a stream of output : a bare stream of equal chunks", output, Target("≥", 0.5), _STREAM
     )
+    yield _row("a connection to a port : a bare stream", port, Target("≥", 0.5), _PORT)
 
 
 def _argv(size: int) -> list[str]:
@@ -164,6 +173,27 @@ def _read(channel: grpc.Channel, start: v1.ExecStart, size: int, token: str) -> 
         read += len(response.stdout)
     assert read == size
     return time.perf_counter() - begin
+
+
+def _read_port(channel: grpc.Channel, size: int, token: str) -> float:
+    """Read so much from a port, and return how long that took, in seconds."""
+    method = channel.stream_stream(
+        _FORWARD_PORT,
+        v1.ForwardPortRequest.SerializeToString,
+        v1.ForwardPortResponse.FromString,
+    )
+    start = v1.ForwardPortStart(id="commands", port=_ENDLESS)
+    begin, read = time.perf_counter(), 0
+    call = method(
+        iter([v1.ForwardPortRequest(start=start)]), metadata=(("authorization", f"Bearer {token}"),)
+    )
+    for response in call:
+        read += len(response.data)
+        if read >= size:
+            break
+    seconds = time.perf_counter() - begin
+    call.cancel()
+    return seconds
 
 
 def _send(connection: "Connection[Any, Any]", address: str, size: int) -> None:

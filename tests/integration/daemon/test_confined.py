@@ -65,6 +65,18 @@ def status(daemon: Daemon) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
+def echoes(client: proa.Client, id: str) -> bool:
+    """Return whether a container echoes at its address on the bridge: there is no other way in."""
+    try:
+        with client.forward_port(id, 7) as connection:
+            assert not connection.address.startswith("127.")
+            connection.write(b"ping")
+            connection.end_input()
+            return b"".join(connection) == b"ping"
+    except proa.Unavailable:  # its server does not listen yet
+        return False
+
+
 @pytest.mark.docker
 @pytest.mark.libvirt
 def test_confined_daemon_serves_both_engines(
@@ -110,5 +122,18 @@ def test_confined_daemon_serves_both_engines(
         assert full.state == v1.RESOURCE_STATE_RUNNING
     for made in (box, machine):
         client.resources.DeleteResource(v1.DeleteResourceRequest(id=made.id, force=True))
+    web = client.containers.CreateContainer(
+        v1.CreateContainerRequest(
+            spec=v1.ContainerSpec(
+                image="proa-test/busybox:1",
+                name=f"{token}-web",
+                command=["nc", "-ll", "-p", "7", "-e", "cat"],
+                networks=[v1.NetworkAttachment(network="bridge")],
+            ),
+            start=True,
+        )
+    ).resource
+    wait_until(lambda: echoes(client, web.id))
+    client.resources.DeleteResource(v1.DeleteResourceRequest(id=web.id, force=True))
     confined.process.send_signal(signal.SIGHUP)
     wait_until(lambda: any(event["event"] == "reloaded" for event in confined.log()))
