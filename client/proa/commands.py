@@ -56,7 +56,7 @@ class Output:
     is_stderr: bool = False
 
     @classmethod
-    def of(cls, response: v1.ExecResponse) -> "Output":
+    def of(cls, response: v1.ExecResponse | v1.AttachResponse) -> "Output":
         """Return the output that a response has."""
         if response.WhichOneof("message") == "stderr":
             return cls(response.stderr, is_stderr=True)
@@ -156,6 +156,23 @@ def command_spec(
     )
 
 
+def attach_start(
+    id: str,
+    stdin: object,
+    size: tuple[int, int] | None,
+    exclusive: bool,  # noqa: FBT001 - as `Client.attach` takes it
+    force: bool,  # noqa: FBT001 - likewise
+) -> v1.AttachStart:
+    """Return the beginning of an Attach, from the arguments of `Client.attach`."""
+    return v1.AttachStart(
+        id=id,
+        stdin=None if stdin is None else stdin is not False,
+        size=terminal_size(size),
+        exclusive=exclusive,
+        force=force,
+    )
+
+
 def deadline(command: v1.CommandSpec, timing: ClientTiming) -> float | None:
     """Return the deadline of a call that runs a command to its end, in seconds.
 
@@ -186,7 +203,7 @@ def signal_name(signal: str | int) -> str:
 
 def cut_short() -> Error:
     """Return the error of a stream that ended with OK, and without what it must have."""
-    message = "the daemon ended the stream before the command"
+    message = "the daemon ended the stream before its end was told"
     return Unavailable(StatusCode.UNAVAILABLE, Details(message=message))
 
 

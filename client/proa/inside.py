@@ -5,7 +5,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from proa import v1
-from proa.commands import CompletedCommand, Input, command_spec, deadline, terminal_size
+from proa.attachment import Attachment
+from proa.commands import (
+    CompletedCommand,
+    Input,
+    attach_start,
+    command_spec,
+    deadline,
+    terminal_size,
+)
 from proa.logs import Logs, logs_request
 from proa.ports import PortConnection
 from proa.process import Process
@@ -103,6 +111,42 @@ class InsideCalls:
                 was refused; later: the connection broke, or the call was ended.
         """
         return PortConnection(self._console.ForwardPort, v1.ForwardPortStart(id=id, port=port))
+
+    def attach(
+        self,
+        id: str,
+        *,
+        stdin: Input | None = None,
+        size: tuple[int, int] | None = None,
+        exclusive: bool = False,
+        force: bool = False,
+    ) -> Attachment:
+        r"""Return the console of a resource: of a container's main process, or a serial console.
+
+            with client.attach("web") as console:
+                console.write(b"date\n")
+                for output in console:
+                    print(output.data)
+
+        The resource goes on after the block, and output is what is written from its beginning on.
+        The token is renewed while the block runs.
+
+        Args:
+            id: id of the resource, as in all calls.
+            stdin: its input: what `write` is given, where it takes any; with True it must; with
+                False none; or bytes, a binary file or an iterable of bytes, which a thread sends
+                while the output is read.
+            size: rows and columns of the caller's terminal, for a console that has a size.
+            exclusive: fail where others are attached, and keep others out meanwhile.
+            force: end what others have attached.
+
+        Raises:
+            proa.Error: when the block begins or the output is read: it was not attached, or the call
+                was ended, as by a caller who takes the console over (CONSOLE_TAKEN).
+        """
+        return Attachment(
+            self._console.Attach, attach_start(id, stdin, size, exclusive, force), stdin
+        )
 
     def run_command(
         self,

@@ -12,6 +12,7 @@ from docker.errors import NotFound
 
 from contract.attachments import AttachmentsContract
 from contract.commands import CommandEndsContract, CommandsContract
+from contract.consoles import ConsolesContract, ContainerConsolesContract
 from contract.containers import IMAGE, ContainersContract
 from contract.docker_harness import DockerHarness
 from contract.driver_watcher import DriverWatcher
@@ -138,6 +139,9 @@ class TestDockerPorts(OnDocker, PortForwardingContract): ...
 
 
 class TestDockerLogs(OnDocker, ContainerLogsContract): ...
+
+
+class TestDockerConsoles(OnDocker, ConsolesContract, ContainerConsolesContract): ...
 
 
 class TestDockerEnds(OnDocker):

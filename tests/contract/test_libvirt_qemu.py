@@ -9,6 +9,7 @@ import libvirt
 import pytest
 
 from contract.commands import CommandEndsContract, CommandsContract
+from contract.consoles import ConsolesContract, DomainConsolesContract
 from contract.domain_harness import QemuHarness
 from contract.domain_xml import DomainXmlContract
 from contract.domains import DomainsContract
@@ -146,3 +147,6 @@ class TestLibvirtQemuPorts(OnQemu, PortForwardingContract):
 
         await eventually(has_address, within=120)  # by then its agent listens, too
         return await harness.driver.get_resource(made.id)
+
+
+class TestLibvirtQemuConsoles(OnQemu, ConsolesContract, DomainConsolesContract): ...

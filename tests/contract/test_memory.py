@@ -5,6 +5,11 @@ import pytest
 
 from contract.attachments import AttachmentsContract
 from contract.commands import CommandsContract
+from contract.consoles import (
+    ConsolesContract,
+    ContainerConsolesContract,
+    DomainConsolesContract,
+)
 from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domain_xml import DomainXmlContract
 from contract.domains import MEMORY, DomainsContract, new_disk
@@ -244,6 +249,14 @@ class TestMemoryDomainStats(OnMemoryDomains, StatsContract): ...
 
 
 class TestMemoryDomainFiles(OnMemoryDomains, FilesContract, NoFilesAtRestContract): ...
+
+
+class TestMemoryContainerConsoles(
+    OnMemoryContainers, ConsolesContract, ContainerConsolesContract
+): ...
+
+
+class TestMemoryDomainConsoles(OnMemoryDomains, ConsolesContract, DomainConsolesContract): ...
 
 
 class TestMemoryDomainCommands(OnMemoryDomains, CommandsContract): ...

@@ -95,6 +95,14 @@ install -m 755 "$here/udhcpc" "$root/etc/udhcpc"
 printf '#!/bin/sh\nexec poweroff -f\n' >"$root/etc/acpi/PWRF/00000080"
 chmod 755 "$root/etc/acpi/PWRF/00000080"
 
+# For proa.login=on; the password is "secret".
+printf '%s\n' root:x:0:0:root:/:/bin/sh ann:x:1000:1000:Ann:/:/bin/sh >"$root/etc/passwd"
+printf '%s\n' root:x:0: ann:x:1000: >"$root/etc/group"
+# shellcheck disable=SC2016  # no expansion is wanted
+printf '%s\n' 'root:*:1::::::' \
+    'ann:$6$proaproa$/AowK4hfyi7PoCQA7D1PD7MdOhk5jQvZB6Z5hxl7fDW5baoFmoRtQGtf/5D9EEcvNWjRuj64MeZhlZQszhM5I0:1::::::' \
+    >"$root/etc/shadow"
+
 agent=$work/unpacked/usr/sbin/qemu-ga
 install -m 755 "$agent" "$root/usr/sbin/qemu-ga"
 libraries=$(ldd "$agent")

@@ -100,6 +100,7 @@ OF_A_RESOURCE: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "DeleteSnapshot": _snapshot,
     "Exec": lambda _world, written: {"start": {"id": written, "command": {"argv": ["true"]}}},
     "ForwardPort": lambda _world, written: {"start": {"id": written, "port": 7}},
+    "Attach": lambda _world, written: {"start": {"id": written}},
     "RunCommand": by_id(command={"argv": ["true"]}),
     "StatFile": by_id(path="/tmp"),
     "ListFiles": by_id(path="/tmp"),

@@ -1,6 +1,7 @@
 """An Exec under way, as its caller has it."""
 
 import asyncio
+from typing import Any, ClassVar
 
 import grpc
 
@@ -16,18 +17,21 @@ def command(*argv, **fields):
 
 
 class Session:
-    """A call of Exec; the fields of its start are those of an ExecStart.
+    """A call of Exec; the fields of its start are those of an ExecStart, with the id of a resource.
 
     Attributes:
         call: the call.
     """
 
+    rpc = EXEC
+    request: ClassVar[Any] = v1.ExecRequest
+
     def __init__(self, daemon, *, token=None, timeout=60, **start):
-        self._requests: asyncio.Queue[v1.ExecRequest | None] = asyncio.Queue()
+        self._requests: asyncio.Queue[Any] = asyncio.Queue()
         if start:
             self.say(start=start)
         self.call = daemon.send(
-            EXEC, self._sent(), token=token or daemon.token(*BOTH), timeout=timeout
+            self.rpc, self._sent(), token=token or daemon.token(*BOTH), timeout=timeout
         )
 
     async def _sent(self):
@@ -44,7 +48,7 @@ class Session:
 
     def say(self, **message):
         """Send a request."""
-        self._requests.put_nowait(v1.ExecRequest(**message))
+        self._requests.put_nowait(self.request(**message))
 
     def end(self):
         """Send no more requests."""
@@ -68,7 +72,7 @@ class Session:
     async def rest(self):
         """Return all output that comes, and the exit."""
         said = {"stdout": b"", "stderr": b""}
-        while (got := await self.next())[0] != "exit":
+        while (got := await self.next())[0] not in {"exit", "ended"}:
             said[got[0]] += got[1]
         assert await self.call.read() is grpc.aio.EOF
         return said["stdout"], said["stderr"], got[1]
@@ -81,3 +85,10 @@ class Session:
         except grpc.aio.AioRpcError as error:
             return Refusal.of(error)
         raise AssertionError("the call ended without an error")
+
+
+class Attachment(Session):
+    """A call of Attach; the fields of its start are those of an AttachStart."""
+
+    rpc = RPCS["Attach"]
+    request = v1.AttachRequest

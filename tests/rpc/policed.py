@@ -85,6 +85,7 @@ JUDGED = {
     "Exec": Judged(
         PolicyGate.check_entering, {"start": {"id": "web", "command": {"argv": ["true"]}}}
     ),
+    "Attach": Judged(PolicyGate.check_entering, {"start": {"id": "web"}}),
     "RunCommand": Judged(PolicyGate.check_entering, {"id": "web", "command": {"argv": ["true"]}}),
     "ReadFile": Judged(PolicyGate.check_entering, {"id": "web", "path": "/etc/motd"}),
     "WriteFile": Judged(PolicyGate.check_entering, {"start": {"id": "web", "path": "/tmp/new"}}),

@@ -47,7 +47,7 @@ async def made(engines):
 @pytest.fixture
 def boxes():
     offers = (
-        *(ports.Commands, ports.Files, ports.PortForwarding),
+        *(ports.Commands, ports.Consoles, ports.Files, ports.PortForwarding),
         *(ports.Containers, ports.Images, ports.Recreation, ports.Updates),
     )
     return engine("boxes", ResourceKind.CONTAINER, offers=offers)

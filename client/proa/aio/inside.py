@@ -5,10 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from proa import v1
+from proa.aio.attachment import AsyncAttachment
+from proa.aio.inside_stream import AsyncInput
 from proa.aio.logs import AsyncLogs
 from proa.aio.ports import AsyncPortConnection, PortListener
-from proa.aio.process import AsyncInput, AsyncProcess
-from proa.commands import CompletedCommand, command_spec, deadline, terminal_size
+from proa.aio.process import AsyncProcess
+from proa.commands import (
+    CompletedCommand,
+    attach_start,
+    command_spec,
+    deadline,
+    terminal_size,
+)
 from proa.errors import Error
 from proa.logs import logs_request
 from proa.timing import ClientTiming
@@ -98,6 +106,28 @@ class AsyncInsideCalls:
             OSError: when the block begins: the address is not of this host, or the port is taken.
         """
         return PortListener(lambda: self.forward_port(id, port), address, local_port, on_error)
+
+    def attach(
+        self,
+        id: str,
+        *,
+        stdin: AsyncInput | None = None,
+        size: tuple[int, int] | None = None,
+        exclusive: bool = False,
+        force: bool = False,
+    ) -> AsyncAttachment:
+        r"""Return the console of a resource, attached to while the block runs.
+
+            async with client.attach("web") as console:
+                await console.write(b"date\n")
+                async for output in console:
+                    print(output.data)
+
+        As `proa.Client.attach`; `stdin` is a bool, bytes or an asynchronous iterable of bytes.
+        """
+        return AsyncAttachment(
+            self._console.Attach, attach_start(id, stdin, size, exclusive, force), stdin
+        )
 
     async def run_command(
         self,

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 import proa
 from proa.cli import (
     aliases,
+    attach_command,
     audit,
     exec_command,
     exits,
@@ -175,6 +176,7 @@ audit.add_to(app)
 exec_command.add_to(app)
 port_forward.add_to(app)
 logs.add_to(app)
+attach_command.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")
 app.add_typer(snapshots.app, name="snapshot")

@@ -3,13 +3,8 @@
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from queue import SimpleQueue
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -21,8 +16,9 @@ from proa.cli import exits
 from proa.cli import run_options as parse
 from proa.cli.invocation import Invocation
 from proa.cli.output import drop_output, write_bytes, write_json, write_line, write_warning
+from proa.cli.passing_on import feed, forwarded, start_thread
 from proa.cli.session import Id, Output, Session
-from proa.cli.terminal import DetachKeys, SignalledError, heeded, keys, raw, size_of
+from proa.cli.terminal import DetachKeys, SignalledError, keys, raw, size_of
 from proa.cli.text import duration
 from proa.process import Process
 
@@ -166,9 +162,9 @@ class Terminal:
         """Connect a command until it ends, and return the exit code for it."""
         try:
             if not self.is_raw or self.stdin is None:
-                with _forwarded(process, resizes=self.size is not None):
+                with forwarded(process, resizes=self.size is not None):
                     return self._run(process, DetachKeys(b""))
-            with raw(self.stdin), _forwarded(process, signals=(), resizes=True):
+            with raw(self.stdin), forwarded(process, signals=(), resizes=True):
                 code = self._run(process, DetachKeys(detach_keys))
             if process.exit is None:
                 write_line("", err=True)
@@ -186,7 +182,7 @@ class Terminal:
 
     def _run(self, process: Process, detach_keys: DetachKeys) -> int:
         if self.stdin is not None:
-            _thread(_feed, process, self.stdin, detach_keys)
+            start_thread(feed, process, self.stdin, detach_keys, process.close_stdin)
         for output in process:
             write_bytes(output.data, err=output.is_stderr)
         if process.exit is None:
@@ -194,67 +190,3 @@ class Terminal:
         if process.exit.timed_out:
             write_warning("its timeout has passed: it was killed")
         return process.exit.code
-
-
-def _feed(process: Process, stdin: int, detach_keys: DetachKeys) -> None:
-    """Pass on what comes on the standard input, until the command or the input ends."""
-    is_detached = False
-    # Not through `sys.stdin`, whose lock this thread would hold when the process ends.
-    with suppress(BrokenPipeError):
-        while data := _read(stdin):
-            typed, found = detach_keys.take(data)
-            if typed:
-                process.write(typed)
-            if found and is_detached:
-                process.close()  # the daemon does not answer
-            elif found:
-                process.detach()
-                is_detached = True
-        process.close_stdin()
-
-
-def _read(stdin: int) -> bytes:
-    try:
-        return os.read(stdin, _READ)
-    except OSError:
-        return b""  # a terminal that was hung up, or belongs to a job in the foreground
-
-
-def _thread(target: Any, *arguments: Any) -> None:
-    threading.Thread(target=target, args=arguments, name="proa-exec", daemon=True).start()
-
-
-@contextmanager
-def _forwarded(
-    process: Process,
-    *,
-    signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
-    resizes: bool,
-) -> Iterator[None]:
-    """Pass on signals to a command, and new sizes of the terminal, while the block runs."""
-    # A handler may interrupt what holds a lock; another thread sends what it notes.
-    noted: SimpleQueue[int | None] = SimpleQueue()
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        noted.put(number)
-
-    def send() -> None:
-        with suppress(BrokenPipeError):
-            while (number := noted.get()) is not None:
-                if number != signal.SIGWINCH:
-                    process.signal(number)
-                elif size := size_of(1, 0):
-                    process.resize(*size)
-
-    wanted = [*heeded(*signals)] if process.can_signal else []
-    wanted += [signal.SIGWINCH] if resizes else []
-    before = {number: signal.signal(number, note) for number in wanted}
-    _thread(send)
-    if resizes:
-        noted.put(signal.SIGWINCH)  # it may have changed since the start
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        noted.put(None)

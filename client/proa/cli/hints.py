@@ -244,6 +244,7 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         ),
         _Rule("{} shows the containers, with their images", ("ls --all",), on=("rmi",)),
         _Rule("{} shows the machines", ("ls --all --kind vm",), on=("volumes rm", "vm create")),
+        _Rule("--force ends what others have attached", on=("attach", "console")),
         _Rule("{} shows what runs, with its ports", ("ls",)),
     ],
     "ACTIVITY_IN_PROGRESS": [_Rule("{} shows what is being done to it", ("get {name}",))],
@@ -311,6 +312,8 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     "HOST_EXHAUSTED": [
         _Rule("{}, {} and {} show what takes room", ("images", "volumes ls", "top --once"))
     ],
+    "CONSOLE_TAKEN": [_Rule("the same with --force takes it back")],
+    "READER_TOO_SLOW": [_Rule("attach again; what it writes meanwhile is not kept")],
     "SHUTTING_DOWN": [_Rule("try again when it has been started anew")],
     "TOO_MANY_STREAMS": [_Rule("end some of the others first")],
     "INTERRUPTED": [_Rule("look what became of it before you repeat it")],

@@ -26,10 +26,11 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from proa.v1 import command_pb2 as proa_dot_v1_dot_command__pb2
 from proa.v1 import log_pb2 as proa_dot_v1_dot_log__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
+from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 from proa.v1 import stream_pb2 as proa_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dproa/v1/console_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15proa/v1/command.proto\x1a\x11proa/v1/log.proto\x1a\x15proa/v1/options.proto\x1a\x14proa/v1/stream.proto\"\x94\x02\n\x0b\x45xecRequest\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.proa.v1.ExecStartH\x00\x12\x19\n\x05stdin\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_stdin\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12\'\n\x06resize\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSizeH\x00\x12\x18\n\x06signal\x18\x05 \x01(\tB\x06\xe8\xca\xbd\xa6\x08 H\x00\x12&\n\x05renew\x18\x06 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x12%\n\x06\x64\x65tach\x18\x07 \x01(\x0b\x32\x13.proa.v1.ExecDetachH\x00\x42\t\n\x07message\"\x0c\n\nExecDetach\"\x98\x01\n\tExecStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x0b\n\x03tty\x18\x03 \x01(\x08\x12#\n\x04size\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSize\x12\r\n\x05stdin\x18\x05 \x01(\x08\x12\x0e\n\x06\x64\x65tach\x18\x06 \x01(\x08\"\x8c\x01\n\x0c\x45xecResponse\x12\'\n\x07started\x18\x01 \x01(\x0b\x32\x14.proa.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12$\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x14.proa.v1.CommandExitH\x00\x42\t\n\x07message\".\n\x0b\x45xecStarted\x12\x0b\n\x03pid\x18\x01 \x01(\x03\x12\x12\n\ncan_signal\x18\x02 \x01(\x08\"\xbb\x01\n\x11RunCommandRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x1d\n\x05stdin\x18\x03 \x01(\x0c\x42\x0e\xe8\xca\xbd\xa6\x08\x80\x80 \xb0\x8d\xdf\x82\n\x01\x12\x18\n\x10max_output_bytes\x18\x04 \x01(\x05\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"\x94\x01\n\x12RunCommandResponse\x12\"\n\x04\x65xit\x18\x01 \x01(\x0b\x32\x14.proa.v1.CommandExit\x12\x16\n\x06stdout\x18\x02 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x16\n\x06stderr\x18\x03 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x14\n\x0cstdout_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cstderr_bytes\x18\x05 \x01(\x03\"\xb7\x01\n\x12\x46orwardPortRequest\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.proa.v1.ForwardPortStartH\x00\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_input\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12&\n\x05renew\x18\x04 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x42\t\n\x07message\"5\n\x10\x46orwardPortStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x0c\n\x04port\x18\x02 \x01(\x05\"\x89\x01\n\x13\x46orwardPortResponse\x12+\n\tconnected\x18\x01 \x01(\x0b\x32\x16.proa.v1.PortConnectedH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12*\n\nend_output\x18\x03 \x01(\x0b\x32\x14.proa.v1.EndOfOutputH\x00\x42\t\n\x07message\" \n\rPortConnected\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\xe2\x01\n\x11StreamLogsRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\x04tail\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\"\n\x06output\x18\x06 \x01(\x0e\x32\x12.proa.v1.LogOutput\x12\x12\n\ntimestamps\x18\x07 \x01(\x08\x42\x07\n\x05_tail\"5\n\x12StreamLogsResponse\x12\x1f\n\x05lines\x18\x01 \x03(\x0b\x32\x10.proa.v1.LogLine2\x82\x03\n\x0e\x43onsoleService\x12P\n\x04\x45xec\x12\x14.proa.v1.ExecRequest\x1a\x15.proa.v1.ExecResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x12X\n\nRunCommand\x12\x1a.proa.v1.RunCommandRequest\x1a\x1b.proa.v1.RunCommandResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x65\n\x0b\x46orwardPort\x12\x1b.proa.v1.ForwardPortRequest\x1a\x1c.proa.v1.ForwardPortResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x12]\n\nStreamLogs\x12\x1a.proa.v1.StreamLogsRequest\x1a\x1b.proa.v1.StreamLogsResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x30\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dproa/v1/console_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15proa/v1/command.proto\x1a\x11proa/v1/log.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x14proa/v1/stream.proto\"\x94\x02\n\x0b\x45xecRequest\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.proa.v1.ExecStartH\x00\x12\x19\n\x05stdin\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_stdin\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12\'\n\x06resize\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSizeH\x00\x12\x18\n\x06signal\x18\x05 \x01(\tB\x06\xe8\xca\xbd\xa6\x08 H\x00\x12&\n\x05renew\x18\x06 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x12%\n\x06\x64\x65tach\x18\x07 \x01(\x0b\x32\x13.proa.v1.ExecDetachH\x00\x42\t\n\x07message\"\x0c\n\nExecDetach\"\x98\x01\n\tExecStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x0b\n\x03tty\x18\x03 \x01(\x08\x12#\n\x04size\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSize\x12\r\n\x05stdin\x18\x05 \x01(\x08\x12\x0e\n\x06\x64\x65tach\x18\x06 \x01(\x08\"\x8c\x01\n\x0c\x45xecResponse\x12\'\n\x07started\x18\x01 \x01(\x0b\x32\x14.proa.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12$\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x14.proa.v1.CommandExitH\x00\x42\t\n\x07message\".\n\x0b\x45xecStarted\x12\x0b\n\x03pid\x18\x01 \x01(\x03\x12\x12\n\ncan_signal\x18\x02 \x01(\x08\"\xbb\x01\n\x11RunCommandRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12%\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x14.proa.v1.CommandSpec\x12\x1d\n\x05stdin\x18\x03 \x01(\x0c\x42\x0e\xe8\xca\xbd\xa6\x08\x80\x80 \xb0\x8d\xdf\x82\n\x01\x12\x18\n\x10max_output_bytes\x18\x04 \x01(\x05\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"\x94\x01\n\x12RunCommandResponse\x12\"\n\x04\x65xit\x18\x01 \x01(\x0b\x32\x14.proa.v1.CommandExit\x12\x16\n\x06stdout\x18\x02 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x16\n\x06stderr\x18\x03 \x01(\x0c\x42\x06\xb0\x8d\xdf\x82\n\x01\x12\x14\n\x0cstdout_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cstderr_bytes\x18\x05 \x01(\x03\"\xb7\x01\n\x12\x46orwardPortRequest\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.proa.v1.ForwardPortStartH\x00\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_input\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12&\n\x05renew\x18\x04 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x42\t\n\x07message\"5\n\x10\x46orwardPortStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x0c\n\x04port\x18\x02 \x01(\x05\"\x89\x01\n\x13\x46orwardPortResponse\x12+\n\tconnected\x18\x01 \x01(\x0b\x32\x16.proa.v1.PortConnectedH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12*\n\nend_output\x18\x03 \x01(\x0b\x32\x14.proa.v1.EndOfOutputH\x00\x42\t\n\x07message\" \n\rPortConnected\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\xe2\x01\n\x11StreamLogsRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\x04tail\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\"\n\x06output\x18\x06 \x01(\x0e\x32\x12.proa.v1.LogOutput\x12\x12\n\ntimestamps\x18\x07 \x01(\x08\x42\x07\n\x05_tail\"5\n\x12StreamLogsResponse\x12\x1f\n\x05lines\x18\x01 \x03(\x0b\x32\x10.proa.v1.LogLine\"\x9a\x02\n\rAttachRequest\x12%\n\x05start\x18\x01 \x01(\x0b\x32\x14.proa.v1.AttachStartH\x00\x12\x19\n\x05stdin\x18\x02 \x01(\x0c\x42\x08\xe8\xca\xbd\xa6\x08\x80\x80\x04H\x00\x12(\n\tend_stdin\x18\x03 \x01(\x0b\x32\x13.proa.v1.EndOfInputH\x00\x12\'\n\x06resize\x18\x04 \x01(\x0b\x32\x15.proa.v1.TerminalSizeH\x00\x12\x18\n\x06signal\x18\x05 \x01(\tB\x06\xe8\xca\xbd\xa6\x08 H\x00\x12&\n\x05renew\x18\x06 \x01(\x0b\x32\x15.proa.v1.TokenRenewalH\x00\x12\'\n\x06\x64\x65tach\x18\x07 \x01(\x0b\x32\x15.proa.v1.AttachDetachH\x00\x42\t\n\x07message\"\x0e\n\x0c\x41ttachDetach\"\x87\x01\n\x0b\x41ttachStart\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x12\n\x05stdin\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12#\n\x04size\x18\x03 \x01(\x0b\x32\x15.proa.v1.TerminalSize\x12\x11\n\texclusive\x18\x04 \x01(\x08\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x42\x08\n\x06_stdin\"\xb6\x01\n\x0e\x41ttachResponse\x12)\n\x07started\x18\x01 \x01(\x0b\x32\x16.proa.v1.AttachStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12$\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x14.proa.v1.CommandExitH\x00\x12$\n\x05\x65nded\x18\x05 \x01(\x0b\x32\x13.proa.v1.ConsoleEndH\x00\x42\t\n\x07message\"\x8c\x01\n\rAttachStarted\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.proa.v1.ResourceKind\x12\x0b\n\x03tty\x18\x02 \x01(\x08\x12\r\n\x05stdin\x18\x03 \x01(\x08\x12\x12\n\ncan_resize\x18\x04 \x01(\x08\x12\x12\n\ncan_signal\x18\x05 \x01(\x08\x12\x12\n\nstdin_once\x18\x06 \x01(\x08\"\x0c\n\nConsoleEnd2\xda\x03\n\x0e\x43onsoleService\x12P\n\x04\x45xec\x12\x14.proa.v1.ExecRequest\x1a\x15.proa.v1.ExecResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x12X\n\nRunCommand\x12\x1a.proa.v1.RunCommandRequest\x1a\x1b.proa.v1.RunCommandResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x65\n\x0b\x46orwardPort\x12\x1b.proa.v1.ForwardPortRequest\x1a\x1c.proa.v1.ForwardPortResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x12]\n\nStreamLogs\x12\x1a.proa.v1.StreamLogsRequest\x1a\x1b.proa.v1.StreamLogsResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x30\x01\x12V\n\x06\x41ttach\x12\x16.proa.v1.AttachRequest\x1a\x17.proa.v1.AttachResponse\"\x17\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\xa0\xc5\xcf\x82\x0b\x01(\x01\x30\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +60,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORWARDPORTSTART'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_STREAMLOGSREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_STREAMLOGSREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
+  _globals['_ATTACHREQUEST'].fields_by_name['stdin']._loaded_options = None
+  _globals['_ATTACHREQUEST'].fields_by_name['stdin']._serialized_options = b'\350\312\275\246\010\200\200\004'
+  _globals['_ATTACHREQUEST'].fields_by_name['signal']._loaded_options = None
+  _globals['_ATTACHREQUEST'].fields_by_name['signal']._serialized_options = b'\350\312\275\246\010 '
+  _globals['_ATTACHSTART'].fields_by_name['id']._loaded_options = None
+  _globals['_ATTACHSTART'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_CONSOLESERVICE'].methods_by_name['Exec']._loaded_options = None
   _globals['_CONSOLESERVICE'].methods_by_name['Exec']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002\240\305\317\202\013\001'
   _globals['_CONSOLESERVICE'].methods_by_name['RunCommand']._loaded_options = None
@@ -67,32 +74,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSOLESERVICE'].methods_by_name['ForwardPort']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002\240\305\317\202\013\001'
   _globals['_CONSOLESERVICE'].methods_by_name['StreamLogs']._loaded_options = None
   _globals['_CONSOLESERVICE'].methods_by_name['StreamLogs']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
-  _globals['_EXECREQUEST']._serialized_start=163
-  _globals['_EXECREQUEST']._serialized_end=439
-  _globals['_EXECDETACH']._serialized_start=441
-  _globals['_EXECDETACH']._serialized_end=453
-  _globals['_EXECSTART']._serialized_start=456
-  _globals['_EXECSTART']._serialized_end=608
-  _globals['_EXECRESPONSE']._serialized_start=611
-  _globals['_EXECRESPONSE']._serialized_end=751
-  _globals['_EXECSTARTED']._serialized_start=753
-  _globals['_EXECSTARTED']._serialized_end=799
-  _globals['_RUNCOMMANDREQUEST']._serialized_start=802
-  _globals['_RUNCOMMANDREQUEST']._serialized_end=989
-  _globals['_RUNCOMMANDRESPONSE']._serialized_start=992
-  _globals['_RUNCOMMANDRESPONSE']._serialized_end=1140
-  _globals['_FORWARDPORTREQUEST']._serialized_start=1143
-  _globals['_FORWARDPORTREQUEST']._serialized_end=1326
-  _globals['_FORWARDPORTSTART']._serialized_start=1328
-  _globals['_FORWARDPORTSTART']._serialized_end=1381
-  _globals['_FORWARDPORTRESPONSE']._serialized_start=1384
-  _globals['_FORWARDPORTRESPONSE']._serialized_end=1521
-  _globals['_PORTCONNECTED']._serialized_start=1523
-  _globals['_PORTCONNECTED']._serialized_end=1555
-  _globals['_STREAMLOGSREQUEST']._serialized_start=1558
-  _globals['_STREAMLOGSREQUEST']._serialized_end=1784
-  _globals['_STREAMLOGSRESPONSE']._serialized_start=1786
-  _globals['_STREAMLOGSRESPONSE']._serialized_end=1839
-  _globals['_CONSOLESERVICE']._serialized_start=1842
-  _globals['_CONSOLESERVICE']._serialized_end=2228
+  _globals['_CONSOLESERVICE'].methods_by_name['Attach']._loaded_options = None
+  _globals['_CONSOLESERVICE'].methods_by_name['Attach']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002\240\305\317\202\013\001'
+  _globals['_EXECREQUEST']._serialized_start=187
+  _globals['_EXECREQUEST']._serialized_end=463
+  _globals['_EXECDETACH']._serialized_start=465
+  _globals['_EXECDETACH']._serialized_end=477
+  _globals['_EXECSTART']._serialized_start=480
+  _globals['_EXECSTART']._serialized_end=632
+  _globals['_EXECRESPONSE']._serialized_start=635
+  _globals['_EXECRESPONSE']._serialized_end=775
+  _globals['_EXECSTARTED']._serialized_start=777
+  _globals['_EXECSTARTED']._serialized_end=823
+  _globals['_RUNCOMMANDREQUEST']._serialized_start=826
+  _globals['_RUNCOMMANDREQUEST']._serialized_end=1013
+  _globals['_RUNCOMMANDRESPONSE']._serialized_start=1016
+  _globals['_RUNCOMMANDRESPONSE']._serialized_end=1164
+  _globals['_FORWARDPORTREQUEST']._serialized_start=1167
+  _globals['_FORWARDPORTREQUEST']._serialized_end=1350
+  _globals['_FORWARDPORTSTART']._serialized_start=1352
+  _globals['_FORWARDPORTSTART']._serialized_end=1405
+  _globals['_FORWARDPORTRESPONSE']._serialized_start=1408
+  _globals['_FORWARDPORTRESPONSE']._serialized_end=1545
+  _globals['_PORTCONNECTED']._serialized_start=1547
+  _globals['_PORTCONNECTED']._serialized_end=1579
+  _globals['_STREAMLOGSREQUEST']._serialized_start=1582
+  _globals['_STREAMLOGSREQUEST']._serialized_end=1808
+  _globals['_STREAMLOGSRESPONSE']._serialized_start=1810
+  _globals['_STREAMLOGSRESPONSE']._serialized_end=1863
+  _globals['_ATTACHREQUEST']._serialized_start=1866
+  _globals['_ATTACHREQUEST']._serialized_end=2148
+  _globals['_ATTACHDETACH']._serialized_start=2150
+  _globals['_ATTACHDETACH']._serialized_end=2164
+  _globals['_ATTACHSTART']._serialized_start=2167
+  _globals['_ATTACHSTART']._serialized_end=2302
+  _globals['_ATTACHRESPONSE']._serialized_start=2305
+  _globals['_ATTACHRESPONSE']._serialized_end=2487
+  _globals['_ATTACHSTARTED']._serialized_start=2490
+  _globals['_ATTACHSTARTED']._serialized_end=2630
+  _globals['_CONSOLEEND']._serialized_start=2632
+  _globals['_CONSOLEEND']._serialized_end=2644
+  _globals['_CONSOLESERVICE']._serialized_start=2647
+  _globals['_CONSOLESERVICE']._serialized_end=3121
 # @@protoc_insertion_point(module_scope)

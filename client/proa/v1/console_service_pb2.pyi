@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from proa.v1 import command_pb2 as _command_pb2
 from proa.v1 import log_pb2 as _log_pb2
+from proa.v1 import resource_pb2 as _resource_pb2
 from proa.v1 import stream_pb2 as _stream_pb2
 import builtins as _builtins
 import sys
@@ -532,3 +533,248 @@ class StreamLogsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamLogsResponse: _TypeAlias = StreamLogsResponse  # noqa: Y015
+
+@_typing.final
+class AttachRequest(_message.Message):
+    """Request of Attach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    STDIN_FIELD_NUMBER: _builtins.int
+    END_STDIN_FIELD_NUMBER: _builtins.int
+    RESIZE_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    RENEW_FIELD_NUMBER: _builtins.int
+    DETACH_FIELD_NUMBER: _builtins.int
+    stdin: _builtins.bytes
+    """Bytes for the standard input, or keys for the serial console. INVALID_ARGUMENT where
+    AttachStarted.stdin is false.
+    At most 65536 bytes.
+    """
+    signal: _builtins.str
+    """A signal for the main process, such as "SIGHUP". CAPABILITY_MISSING where `can_signal` was
+    false.
+    At most 32 characters.
+    """
+    @_builtins.property
+    def start(self) -> Global___AttachStart:
+        """What to attach to, and how: the first message, and no later one."""
+
+    @_builtins.property
+    def end_stdin(self) -> _stream_pb2.EndOfInput:
+        """The main process is to read the end of its input. CAPABILITY_MISSING where
+        AttachStarted.stdin_once is false: the engine ends no other input.
+        """
+
+    @_builtins.property
+    def resize(self) -> _command_pb2.TerminalSize:
+        """The terminal has another size. CAPABILITY_MISSING where `can_resize` was false."""
+
+    @_builtins.property
+    def renew(self) -> _stream_pb2.TokenRenewal:
+        """Another token."""
+
+    @_builtins.property
+    def detach(self) -> Global___AttachDetach:
+        """End the call without an error."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___AttachStart | None = ...,
+        stdin: _builtins.bytes = ...,
+        end_stdin: _stream_pb2.EndOfInput | None = ...,
+        resize: _command_pb2.TerminalSize | None = ...,
+        signal: _builtins.str = ...,
+        renew: _stream_pb2.TokenRenewal | None = ...,
+        detach: Global___AttachDetach | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detach", b"detach", "end_stdin", b"end_stdin", "message", b"message", "renew", b"renew", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detach", b"detach", "end_stdin", b"end_stdin", "message", b"message", "renew", b"renew", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "stdin", "end_stdin", "resize", "signal", "renew", "detach"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___AttachRequest: _TypeAlias = AttachRequest  # noqa: Y015
+
+@_typing.final
+class AttachDetach(_message.Message):
+    """Says that the caller leaves a console."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachDetach: _TypeAlias = AttachDetach  # noqa: Y015
+
+@_typing.final
+class AttachStart(_message.Message):
+    """The beginning of an Attach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STDIN_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    EXCLUSIVE_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Where.
+    At most 512 characters.
+    """
+    stdin: _builtins.bool
+    """Whether to be connected to its input: true is INVALID_ARGUMENT where it takes none. Absent: where
+    it takes any.
+    """
+    exclusive: _builtins.bool
+    """Refuse to share it: IN_USE while others are attached through this daemon, as for others
+    meanwhile. What others attach to a container without it, such as docker attach, the engine does
+    not tell. A domain's console never has two callers, wherever they come from.
+    """
+    force: _builtins.bool
+    """End what others have attached, with CONSOLE_TAKEN, and attach in their place: all callers of this
+    daemon, and whoever has the console of a domain by other ways.
+    """
+    @_builtins.property
+    def size(self) -> _command_pb2.TerminalSize:
+        """The size of the caller's terminal: a container's terminal gets it, and its program is told even
+        where it is the same, so that it draws its screen again. Ignored where `can_resize` is false.
+        """
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        stdin: _builtins.bool | None = ...,
+        size: _command_pb2.TerminalSize | None = ...,
+        exclusive: _builtins.bool = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_stdin", b"_stdin", "size", b"size", "stdin", b"stdin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stdin", b"_stdin", "exclusive", b"exclusive", "force", b"force", "id", b"id", "size", b"size", "stdin", b"stdin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__stdin: _TypeAlias = _typing.Literal["stdin"]  # noqa: Y015
+    _WhichOneofArgType__stdin: _TypeAlias = _typing.Literal["_stdin", b"_stdin"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stdin) -> _WhichOneofReturnType__stdin | None: ...
+
+Global___AttachStart: _TypeAlias = AttachStart  # noqa: Y015
+
+@_typing.final
+class AttachResponse(_message.Message):
+    """Response of Attach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: _builtins.int
+    STDOUT_FIELD_NUMBER: _builtins.int
+    STDERR_FIELD_NUMBER: _builtins.int
+    EXIT_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    stdout: _builtins.bytes
+    """What the main process wrote to its standard output or its terminal, or a domain to its serial
+    console.
+    """
+    stderr: _builtins.bytes
+    """What the main process wrote to its standard error."""
+    @_builtins.property
+    def started(self) -> Global___AttachStarted:
+        """It is attached."""
+
+    @_builtins.property
+    def exit(self) -> _command_pb2.CommandExit:
+        """The main process has ended: the last message."""
+
+    @_builtins.property
+    def ended(self) -> Global___ConsoleEnd:
+        """The domain runs no more: the last message."""
+
+    def __init__(
+        self,
+        *,
+        started: Global___AttachStarted | None = ...,
+        stdout: _builtins.bytes = ...,
+        stderr: _builtins.bytes = ...,
+        exit: _command_pb2.CommandExit | None = ...,
+        ended: Global___ConsoleEnd | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "exit", b"exit", "message", b"message", "started", b"started", "stderr", b"stderr", "stdout", b"stdout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "exit", b"exit", "message", b"message", "started", b"started", "stderr", b"stderr", "stdout", b"stdout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "stdout", "stderr", "exit", "ended"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___AttachResponse: _TypeAlias = AttachResponse  # noqa: Y015
+
+@_typing.final
+class AttachStarted(_message.Message):
+    """What an Attach is attached to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TTY_FIELD_NUMBER: _builtins.int
+    STDIN_FIELD_NUMBER: _builtins.int
+    CAN_RESIZE_FIELD_NUMBER: _builtins.int
+    CAN_SIGNAL_FIELD_NUMBER: _builtins.int
+    STDIN_ONCE_FIELD_NUMBER: _builtins.int
+    kind: _resource_pb2.ResourceKind.ValueType
+    """The kind of the resource."""
+    tty: _builtins.bool
+    """Whether it is a terminal, or a serial line: keys are then passed as they are typed."""
+    stdin: _builtins.bool
+    """Whether it takes input."""
+    can_resize: _builtins.bool
+    """Whether it has a size: false for a serial console, and for a container without a terminal."""
+    can_signal: _builtins.bool
+    """Whether it takes signals: those of containers do."""
+    stdin_once: _builtins.bool
+    """Whether its input ends with this call, since it was made so, as by docker run -i: its main process
+    then reads the end of its input. Attach without `stdin` to avoid that.
+    """
+    def __init__(
+        self,
+        *,
+        kind: _resource_pb2.ResourceKind.ValueType = ...,
+        tty: _builtins.bool = ...,
+        stdin: _builtins.bool = ...,
+        can_resize: _builtins.bool = ...,
+        can_signal: _builtins.bool = ...,
+        stdin_once: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_resize", b"can_resize", "can_signal", b"can_signal", "kind", b"kind", "stdin", b"stdin", "stdin_once", b"stdin_once", "tty", b"tty"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachStarted: _TypeAlias = AttachStarted  # noqa: Y015
+
+@_typing.final
+class ConsoleEnd(_message.Message):
+    """Says that a domain runs no more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsoleEnd: _TypeAlias = ConsoleEnd  # noqa: Y015

@@ -60,6 +60,11 @@ class ConsoleServiceStub(object):
                 request_serializer=proa_dot_v1_dot_console__service__pb2.StreamLogsRequest.SerializeToString,
                 response_deserializer=proa_dot_v1_dot_console__service__pb2.StreamLogsResponse.FromString,
                 _registered_method=True)
+        self.Attach = channel.stream_stream(
+                '/proa.v1.ConsoleService/Attach',
+                request_serializer=proa_dot_v1_dot_console__service__pb2.AttachRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_console__service__pb2.AttachResponse.FromString,
+                _registered_method=True)
 
 
 class ConsoleServiceServicer(object):
@@ -130,6 +135,26 @@ class ConsoleServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Attach(self, request_iterator, context):
+        """Attaches to the console of a resource: to the streams of a container's main process, or to the
+        serial console of a domain. The first message is `start`; the first response `started`, then
+        comes what is written from now on. The last one is `exit` when the main process has ended, or
+        `ended` when the domain stops running. Legal from RUNNING.
+        However the call ends, the resource goes on, and hears nothing of it; but see
+        AttachStarted.stdin_once. The end of the requests ends neither the input nor the call.
+        A caller who does not read holds a container up, as any reader of its output does: after half a
+        minute the call ends with READER_TOO_SLOW, and the container goes on. A domain does not wait: a
+        caller who is a mebibyte behind gets READER_TOO_SLOW.
+        Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; IN_USE with somebody attached who excludes others;
+        CONSOLE_TAKEN when another caller took it over by force; CAPABILITY_MISSING for a domain without
+        a serial console, and for what the kind or the engine lacks; INVALID_ARGUMENT for input that the
+        resource does not take; POLICY_DENIED; TOO_MANY_CALLS.
+        A request has at most 1 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsoleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -152,6 +177,11 @@ def add_ConsoleServiceServicer_to_server(servicer, server):
                     servicer.StreamLogs,
                     request_deserializer=proa_dot_v1_dot_console__service__pb2.StreamLogsRequest.FromString,
                     response_serializer=proa_dot_v1_dot_console__service__pb2.StreamLogsResponse.SerializeToString,
+            ),
+            'Attach': grpc.stream_stream_rpc_method_handler(
+                    servicer.Attach,
+                    request_deserializer=proa_dot_v1_dot_console__service__pb2.AttachRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_console__service__pb2.AttachResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +298,33 @@ class ConsoleService(object):
             '/proa.v1.ConsoleService/StreamLogs',
             proa_dot_v1_dot_console__service__pb2.StreamLogsRequest.SerializeToString,
             proa_dot_v1_dot_console__service__pb2.StreamLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Attach(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/proa.v1.ConsoleService/Attach',
+            proa_dot_v1_dot_console__service__pb2.AttachRequest.SerializeToString,
+            proa_dot_v1_dot_console__service__pb2.AttachResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -82,6 +82,22 @@ class ConsoleServiceStub:
     TOO_MANY_CALLS.
     A request has at most 64 KiB.
     """
+    Attach: _grpc.StreamStreamMultiCallable[_console_service_pb2.AttachRequest, _console_service_pb2.AttachResponse]
+    """Attaches to the console of a resource: to the streams of a container's main process, or to the
+    serial console of a domain. The first message is `start`; the first response `started`, then
+    comes what is written from now on. The last one is `exit` when the main process has ended, or
+    `ended` when the domain stops running. Legal from RUNNING.
+    However the call ends, the resource goes on, and hears nothing of it; but see
+    AttachStarted.stdin_once. The end of the requests ends neither the input nor the call.
+    A caller who does not read holds a container up, as any reader of its output does: after half a
+    minute the call ends with READER_TOO_SLOW, and the container goes on. A domain does not wait: a
+    caller who is a mebibyte behind gets READER_TOO_SLOW.
+    Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; IN_USE with somebody attached who excludes others;
+    CONSOLE_TAKEN when another caller took it over by force; CAPABILITY_MISSING for a domain without
+    a serial console, and for what the kind or the engine lacks; INVALID_ARGUMENT for input that the
+    resource does not take; POLICY_DENIED; TOO_MANY_CALLS.
+    A request has at most 1 MiB.
+    """
 
 @_typing.type_check_only
 class ConsoleServiceAsyncStub(ConsoleServiceStub):
@@ -136,6 +152,22 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     log driver none, of a domain on another host or of one without a serial port of ours;
     TOO_MANY_CALLS.
     A request has at most 64 KiB.
+    """
+    Attach: _aio.StreamStreamMultiCallable[_console_service_pb2.AttachRequest, _console_service_pb2.AttachResponse]  # type: ignore[assignment]
+    """Attaches to the console of a resource: to the streams of a container's main process, or to the
+    serial console of a domain. The first message is `start`; the first response `started`, then
+    comes what is written from now on. The last one is `exit` when the main process has ended, or
+    `ended` when the domain stops running. Legal from RUNNING.
+    However the call ends, the resource goes on, and hears nothing of it; but see
+    AttachStarted.stdin_once. The end of the requests ends neither the input nor the call.
+    A caller who does not read holds a container up, as any reader of its output does: after half a
+    minute the call ends with READER_TOO_SLOW, and the container goes on. A domain does not wait: a
+    caller who is a mebibyte behind gets READER_TOO_SLOW.
+    Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; IN_USE with somebody attached who excludes others;
+    CONSOLE_TAKEN when another caller took it over by force; CAPABILITY_MISSING for a domain without
+    a serial console, and for what the kind or the engine lacks; INVALID_ARGUMENT for input that the
+    resource does not take; POLICY_DENIED; TOO_MANY_CALLS.
+    A request has at most 1 MiB.
     """
 
 class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -212,6 +244,28 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
         log driver none, of a domain on another host or of one without a serial port of ours;
         TOO_MANY_CALLS.
         A request has at most 64 KiB.
+        """
+
+    @_abc_1.abstractmethod
+    def Attach(
+        self,
+        request_iterator: _MaybeAsyncIterator[_console_service_pb2.AttachRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_console_service_pb2.AttachResponse], _abc.AsyncIterator[_console_service_pb2.AttachResponse]]:
+        """Attaches to the console of a resource: to the streams of a container's main process, or to the
+        serial console of a domain. The first message is `start`; the first response `started`, then
+        comes what is written from now on. The last one is `exit` when the main process has ended, or
+        `ended` when the domain stops running. Legal from RUNNING.
+        However the call ends, the resource goes on, and hears nothing of it; but see
+        AttachStarted.stdin_once. The end of the requests ends neither the input nor the call.
+        A caller who does not read holds a container up, as any reader of its output does: after half a
+        minute the call ends with READER_TOO_SLOW, and the container goes on. A domain does not wait: a
+        caller who is a mebibyte behind gets READER_TOO_SLOW.
+        Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; IN_USE with somebody attached who excludes others;
+        CONSOLE_TAKEN when another caller took it over by force; CAPABILITY_MISSING for a domain without
+        a serial console, and for what the kind or the engine lacks; INVALID_ARGUMENT for input that the
+        resource does not take; POLICY_DENIED; TOO_MANY_CALLS.
+        A request has at most 1 MiB.
         """
 
 def add_ConsoleServiceServicer_to_server(servicer: ConsoleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -113,8 +113,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: DeleteResource of such a domain without delete_saved_state.
     """
     ERROR_REASON_IN_USE: _ErrorReason.ValueType  # 21
-    """FAILED_PRECONDITION. Somebody uses the volume, the image, or the address or port of the
-    host, or it cannot be told whether somebody does; the metadata names who is known.
+    """FAILED_PRECONDITION. Somebody uses the volume, the image, the console, or the address or port of
+    the host, or it cannot be told whether somebody does; the metadata names who is known.
     Example: DeleteVolume of the disk of a domain.
     """
     ERROR_REASON_ACTIVITY_IN_PROGRESS: _ErrorReason.ValueType  # 22
@@ -263,6 +263,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     metadata is "refused" where nobody listens on the port, "timed out", "unreachable" or "reset".
     Example: ForwardPort to port 80 of a container whose server has not begun to listen.
     """
+    ERROR_REASON_CONSOLE_TAKEN: _ErrorReason.ValueType  # 56
+    """ABORTED. Another caller took the console over by force; the resource goes on.
+    Example: an Attach, after another one with `force` to the same domain.
+    """
+    ERROR_REASON_READER_TOO_SLOW: _ErrorReason.ValueType  # 57
+    """RESOURCE_EXHAUSTED. The caller of a stream did not read for too long, so that output was lost, or
+    would have held up who writes it. The resource goes on.
+    Example: an Attach to a container that writes, whose caller does not read.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -361,8 +370,8 @@ the change.
 Example: DeleteResource of such a domain without delete_saved_state.
 """
 ERROR_REASON_IN_USE: ErrorReason.ValueType  # 21
-"""FAILED_PRECONDITION. Somebody uses the volume, the image, or the address or port of the
-host, or it cannot be told whether somebody does; the metadata names who is known.
+"""FAILED_PRECONDITION. Somebody uses the volume, the image, the console, or the address or port of
+the host, or it cannot be told whether somebody does; the metadata names who is known.
 Example: DeleteVolume of the disk of a domain.
 """
 ERROR_REASON_ACTIVITY_IN_PROGRESS: ErrorReason.ValueType  # 22
@@ -510,5 +519,14 @@ ERROR_REASON_CONNECTION_FAILED: ErrorReason.ValueType  # 53
 """UNAVAILABLE. The connection to the port inside the resource cannot be made, or broke: `cause` in the
 metadata is "refused" where nobody listens on the port, "timed out", "unreachable" or "reset".
 Example: ForwardPort to port 80 of a container whose server has not begun to listen.
+"""
+ERROR_REASON_CONSOLE_TAKEN: ErrorReason.ValueType  # 56
+"""ABORTED. Another caller took the console over by force; the resource goes on.
+Example: an Attach, after another one with `force` to the same domain.
+"""
+ERROR_REASON_READER_TOO_SLOW: ErrorReason.ValueType  # 57
+"""RESOURCE_EXHAUSTED. The caller of a stream did not read for too long, so that output was lost, or
+would have held up who writes it. The resource goes on.
+Example: an Attach to a container that writes, whose caller does not read.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -56,6 +56,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """ForwardPort of ConsoleService."""
     CAPABILITY_LOGS: _Capability.ValueType  # 13
     """StreamLogs of ConsoleService."""
+    CAPABILITY_CONSOLES: _Capability.ValueType  # 14
+    """Attach of ConsoleService."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -88,6 +90,8 @@ CAPABILITY_PORT_FORWARDING: Capability.ValueType  # 12
 """ForwardPort of ConsoleService."""
 CAPABILITY_LOGS: Capability.ValueType  # 13
 """StreamLogs of ConsoleService."""
+CAPABILITY_CONSOLES: Capability.ValueType  # 14
+"""Attach of ConsoleService."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:

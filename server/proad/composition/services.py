@@ -9,6 +9,7 @@ from proad.auth.service import Authenticator
 from proad.composition.core import Core
 from proad.config import Settings
 from proad.core.command_operations import CommandOperations
+from proad.core.console_operations import ConsoleOperations
 from proad.core.container_pruner import ContainerPruner
 from proad.core.entrance import Entrance
 from proad.core.file_operations import FileOperations
@@ -126,9 +127,11 @@ def compose_server(
             files=FileService(FileOperations(entrance), paginator, users),
             console=ConsoleService(
                 CommandOperations(entrance),
+                ConsoleOperations(entrance),
                 PortOperations(entrance),
                 LogOperations(entrance),
                 users,
+                timing.rpc,
             ),
             server=ServerService(_server_info(settings, inventory)),
         ),

@@ -8,6 +8,7 @@ from proad.errors import CapabilityMissingError, HostNotFoundError
 from proad.model import Capability, Engine, EngineRef, Host, ResourceFilter, ResourceKind, StopMode
 from proad.ports import (
     Commands,
+    Consoles,
     Containers,
     Domains,
     Driver,
@@ -37,6 +38,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.FILES: Files,
     Capability.PORT_FORWARDING: PortForwarding,
     Capability.LOGS: Logs,
+    Capability.CONSOLES: Consoles,
 }
 
 

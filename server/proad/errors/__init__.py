@@ -10,6 +10,7 @@ from proad.errors.caller import (
     BadServiceKeyError,
     CertificateInvalidError,
     NotMappedError,
+    ReaderTooSlowError,
     ScopeMissingError,
     TokenExpiredError,
     TokenInvalidError,
@@ -72,6 +73,7 @@ from proad.errors.root import (
 )
 from proad.errors.state import (
     ActivityInProgressError,
+    ConsoleTakenError,
     DeletionProtectedError,
     HasSavedStateError,
     HasSnapshotsError,
@@ -98,6 +100,7 @@ __all__ = [
     "CertificateInvalidError",
     "ConditionImpossibleError",
     "ConnectionFailedError",
+    "ConsoleTakenError",
     "DatabaseUnreachableError",
     "DeletionProtectedError",
     "EngineConflictError",
@@ -121,6 +124,7 @@ __all__ = [
     "PoolNotFoundError",
     "ProaError",
     "QuotaExceededError",
+    "ReaderTooSlowError",
     "Reason",
     "RegistryDeniedError",
     "RegistryUnreachableError",

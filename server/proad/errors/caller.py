@@ -146,6 +146,18 @@ class UserLimitError(ProaError):
         )
 
 
+class ReaderTooSlowError(ProaError):
+    """The caller of a stream does not read what comes."""
+
+    reason = Reason.READER_TOO_SLOW
+
+    def __init__(self) -> None:
+        super().__init__(
+            "what is written was not read for too long, and is lost from here on; the resource goes "
+            "on: attach again, and read faster"
+        )
+
+
 class TooManyCallsError(ProaError):
     """The queue of requests to be read is full for a peer or a user."""
 

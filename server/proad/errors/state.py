@@ -129,10 +129,10 @@ class SpecIncompleteError(ProaError):
 
 
 class InUseError(ProaError):
-    """A volume, image, port or address is in use, or may be.
+    """A volume, image, console, port or address is in use, or may be.
 
     Args:
-        what: "volume", "image", "port" or "address".
+        what: "volume", "image", "console", "port" or "address".
         name: its name.
         users: its users.
         unreadable: its possible users, with the reason why that is unknown.
@@ -178,6 +178,11 @@ class InUseError(ProaError):
         return concealed
 
     @classmethod
+    def of_console(cls, name: str) -> "InUseError":
+        """Return the error of a console that somebody else is attached to."""
+        return cls("console", name, hint="wait until it is left, or take it over by force")
+
+    @classmethod
     def of_the_host(cls, what: str, name: str, users: Sequence[str] = ()) -> "InUseError":
         """Return the error of a port or an address of the host."""
         return cls(what, name, users, hint="stop what uses it, or take another one")
@@ -213,6 +218,22 @@ class ActivityInProgressError(ProaError):
             f"{verb} of {name!r} is under way; try again when it is done",
             metadata={"name": name, "verb": verb},
             retry_after=timedelta(seconds=1),
+        )
+
+
+class ConsoleTakenError(ProaError):
+    """Another caller has taken a console over.
+
+    Args:
+        name: what the caller wrote for the resource, or its id.
+    """
+
+    reason = Reason.CONSOLE_TAKEN
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"somebody else has taken the console of {name!r} over by force; it goes on",
+            metadata={"console": name},
         )
 
 

@@ -15,6 +15,7 @@ from proad.model.command import (
     CommandStreams,
     TerminalSize,
 )
+from proad.model.console import ConsoleOptions
 from proad.model.container import (
     Container,
     ContainerSpec,
@@ -224,6 +225,7 @@ __all__ = [
     "CommandOutput",
     "CommandSpec",
     "CommandStreams",
+    "ConsoleOptions",
     "Container",
     "ContainerDisplay",
     "ContainerNetwork",

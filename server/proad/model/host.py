@@ -24,6 +24,7 @@ class Capability(StrEnum):
     FILES = "FILES"
     PORT_FORWARDING = "PORT_FORWARDING"
     LOGS = "LOGS"
+    CONSOLES = "CONSOLES"
 
 
 class EngineHealth(StrEnum):

@@ -35,6 +35,7 @@ class Action(StrEnum):
     MAKE_DIRECTORY = "MAKE_DIRECTORY"
     REMOVE_FILE = "REMOVE_FILE"
     FORWARD_PORT = "FORWARD_PORT"
+    ATTACH = "ATTACH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

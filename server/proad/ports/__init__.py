@@ -56,6 +56,7 @@ from proad.ports.capabilities import (
     Volumes,
 )
 from proad.ports.commands import Commands, RunningCommand
+from proad.ports.consoles import Console, Consoles
 from proad.ports.driver import Driver
 from proad.ports.files import FileReader, Files, FileWriter
 from proad.ports.logs import Logs
@@ -65,6 +66,8 @@ __all__ = [
     "AnnounceFootprint",
     "Begin",
     "Commands",
+    "Console",
+    "Consoles",
     "ContainerAttachments",
     "Containers",
     "Domains",

@@ -10,17 +10,26 @@ from proa import v1
 from proa.v1 import console_service_pb2_grpc
 from proad.core.beside import beside
 from proad.core.command_operations import CommandOperations
+from proad.core.console_operations import ConsoleOperations
 from proad.core.log_operations import LogOperations
 from proad.core.port_operations import PortOperations
-from proad.errors import InvalidArgumentError
-from proad.model import CommandSpec, CommandStreams, LogLine, LogOptions, TerminalSize
+from proad.errors import InvalidArgumentError, ReaderTooSlowError
+from proad.model import (
+    CommandSpec,
+    CommandStreams,
+    ConsoleOptions,
+    LogLine,
+    LogOptions,
+    TerminalSize,
+)
 from proad.model.command import signal_number
-from proad.ports import PortConnection, RunningCommand
+from proad.ports import Console, PortConnection, RunningCommand
 from proad.rpc import caller
 from proad.rpc.decode import decode, required, required_text
 from proad.rpc.encode import encode
 from proad.rpc.request_stream import RequestStream
 from proad.rpc.responses import write
+from proad.rpc.timing import RpcTiming
 from proad.rpc.user_limiter import UserLimiter
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -37,21 +46,27 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
         commands: runs the commands.
         ports: connects to ports.
         logs: reads the logs.
+        consoles: attaches callers to consoles.
         users: limits how many of them a user has under way. Streams are counted by all that
             serves them.
+        timing: how long a caller who is attached may read nothing.
     """
 
     def __init__(
         self,
         commands: CommandOperations,
+        consoles: ConsoleOperations,
         ports: PortOperations,
         logs: LogOperations,
         users: UserLimiter,
+        timing: RpcTiming = RpcTiming(),
     ) -> None:
         self._commands = commands
+        self._consoles = consoles
         self._ports = ports
         self._logs = logs
         self._users = users
+        self._timing = timing
 
     async def Exec(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # streams of requests come as RequestStream
         start: v1.ExecStart = stream.opening("start")
@@ -79,6 +94,40 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
                 running.detach()
                 return
             await stream.send(v1.ExecResponse(exit=exit))
+
+    async def Attach(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # streams of requests come as RequestStream
+        start: v1.AttachStart = stream.opening("start")
+        options = decode(ConsoleOptions, start, prefix="start")
+        async with self._consoles.attached(required_text(start, "id"), options) as console:
+            await stream.send(v1.AttachResponse(started=_started(console)))
+            try:
+                async with beside(_type(stream, console)):
+                    async for output in console.output():
+                        response = (
+                            v1.AttachResponse(stderr=output.data)
+                            if output.is_stderr
+                            else v1.AttachResponse(stdout=output.data)
+                        )
+                        await self._send_in_time(stream, response)
+                    exit = await console.exit()
+            except _Detached:
+                return
+            if exit is None:
+                await stream.send(v1.AttachResponse(ended=v1.ConsoleEnd()))
+            else:
+                await stream.send(v1.AttachResponse(exit=encode(v1.CommandExit, exit)))
+
+    async def _send_in_time(self, stream: RequestStream, response: v1.AttachResponse) -> None:
+        """Send output; a caller who does not read it must not hold up who writes it.
+
+        Raises:
+            ReaderTooSlowError: the caller does not read.
+        """
+        try:
+            async with asyncio.timeout(self._timing.output_unread):
+                await stream.send(response)
+        except TimeoutError:
+            raise ReaderTooSlowError from None
 
     async def RunCommand(
         self, request: v1.RunCommandRequest, context: _Context
@@ -119,7 +168,7 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
 
 
 class _Detached(Exception):  # noqa: N818 - no error, but what ends the block
-    """The caller leaves a command running."""
+    """The caller leaves."""
 
 
 async def _feed(stream: RequestStream, running: RunningCommand) -> None:
@@ -167,6 +216,37 @@ def _response(lines: Sequence[LogLine]) -> v1.StreamLogsResponse:
         if time is not None:
             line.time.seconds, line.time.nanos = divmod(time, 10**9)
     return response
+
+
+def _started(console: Console) -> v1.AttachStarted:
+    return v1.AttachStarted(
+        kind=v1.ResourceKind.Value(f"RESOURCE_KIND_{console.kind}"),
+        tty=console.tty,
+        stdin=console.stdin,
+        can_resize=console.can_resize,
+        can_signal=console.can_signal,
+        stdin_once=console.stdin_once,
+    )
+
+
+async def _type(stream: RequestStream, console: Console) -> None:
+    """Pass to a console what the requests of its stream bring; their end means nothing."""
+    while (request := await stream.next()) is not None:
+        match request:
+            case ("stdin", _) if not console.stdin:
+                raise InvalidArgumentError.of("stdin", "the console takes no input")
+            case ("stdin", data):
+                await console.write(data)
+            case ("end_stdin", _):
+                await console.end_input()
+            case ("resize", size):
+                await console.resize(decode(TerminalSize, size, prefix="resize"))
+            case ("signal", name):
+                await console.signal(_signal(name))
+            case ("detach", _):
+                raise _Detached
+            case (name, _):
+                raise InvalidArgumentError.of(name, "must be in the first message alone")
 
 
 def _signal(name: str) -> int:

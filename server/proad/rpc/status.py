@@ -78,6 +78,8 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.QUOTA_EXCEEDED: code_pb2.RESOURCE_EXHAUSTED,
         Reason.ACCESS_MISSING: code_pb2.PERMISSION_DENIED,
         Reason.CONNECTION_FAILED: code_pb2.UNAVAILABLE,
+        Reason.CONSOLE_TAKEN: code_pb2.ABORTED,
+        Reason.READER_TOO_SLOW: code_pb2.RESOURCE_EXHAUSTED,
     }
 )
 

@@ -13,6 +13,7 @@ class RpcTiming:
         keepalive: between two pings on a connection.
         keepalive_timeout: a connection is closed if a ping is not answered within that.
         read_timeout: an admitted caller may take so long to send a request message.
+        output_unread: the caller of a console that writes may so long read nothing.
         contended_read_timeout: if others wait to send one, so long; more than a busy event loop
             takes to look at a message that has come.
         public_stream_lifetime: a stream without a token ends after that; its caller may open
@@ -31,6 +32,7 @@ class RpcTiming:
     keepalive: float = 60
     keepalive_timeout: float = 20
     read_timeout: float = 10
+    output_unread: float = 30
     contended_read_timeout: float = 0.5
     public_stream_lifetime: float = 300
     deadline_margin: float = 0.5

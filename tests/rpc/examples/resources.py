@@ -6,9 +6,12 @@ from datetime import timedelta
 
 from proad.drivers.memory import MemoryDriver
 from proad.model import ResourceView
+from proad.rpc.timing import RpcTiming
+from proad.timing import DaemonTiming
 from rpc.daemon import IMAGE, changing, refusal
 from rpc.engines import container_engine
 from rpc.examples.registry import example
+from rpc.exec_session import Attachment
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 
@@ -231,3 +234,23 @@ async def deletion_protected(serve, _):
     daemon = await serve()
     await daemon.domain("vm", start=False, deletion_protection=True)
     return await refusal(daemon.call("DeleteResource", id="vm"))
+
+
+@example("an Attach, after another one with `force` to the same domain.")
+async def console_taken(serve, _):
+    daemon = await serve()
+    await daemon.domain("vm")
+    first = await Attachment.begun(daemon, id="vm")
+    await Attachment.begun(daemon, id="vm", force=True)
+    return await first.refused()
+
+
+@example("an Attach to a container that writes, whose caller does not read.")
+async def reader_too_slow(serve, _):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(output_unread=0.2)))
+    await daemon.container("web", stdin_open=True)
+    session = await Attachment.begun(daemon, id="web")
+    other = await Attachment.begun(daemon, id="web")
+    other.say(stdin=b"head -c 5000000 /dev/zero; echo done\n")
+    await other.until(b"done\n")  # which it is not before the first one was given up
+    return await session.refused()

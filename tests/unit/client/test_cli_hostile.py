@@ -77,6 +77,8 @@ COMMANDS = {
     "logs": [HOSTILE],
     "exec": ["--detach", "x", "true"],
     "port-forward": ["x", ":80"],
+    "attach": ["--no-stdin", "x"],
+    "console": ["--no-stdin", "x"],
     "network": [HOSTILE],
 }  # fmt: skip
 
@@ -170,6 +172,9 @@ def responses(kind):
         yield v1.ExecResponse(stdout=HOSTILE.encode())
         yield v1.ExecResponse(stderr=HOSTILE.encode()[::-1])
         yield v1.ExecResponse(exit=v1.CommandExit(signal=HOSTILE, timed_out=True))
+    elif kind is v1.AttachResponse:
+        yield v1.AttachResponse(started=v1.AttachStarted())
+        yield v1.AttachResponse(ended=v1.ConsoleEnd())
     else:
         yield filled(kind())
 
@@ -278,7 +283,7 @@ def test_command_with_a_hostile_error_writes_printable_text_alone(run, hostile, 
     )
     result = run("--output", form, *command.split(), *COMMANDS[command])
 
-    assert result.exit_code == (125 if command == "exec" else 2)
+    assert result.exit_code == (125 if command in {"exec", "attach", "console"} else 2)
     assert raw(result.output) == set()
     assert only_lines_of_ours(result.output)
     assert "gotcha" in result.stderr

@@ -43,6 +43,7 @@ SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.MakeDirectoryRequest, model.DirectoryMake): {"id"},
     (v1.RemoveFileRequest, model.FileRemoval): {"id"},
     (v1.StreamLogsRequest, model.LogOptions): {"id"},
+    (v1.AttachStart, model.ConsoleOptions): {"id"},
 }
 WHOLE: list[tuple[Any, type]] = [
     (v1.Resource, model.Resource),
@@ -123,6 +124,9 @@ OF_OPTIONS = {"MethodAccess"}
 OF_JOURNAL = {"RequestFailure"}
 # Messages by which a stream of requests goes on, or says how.
 OF_STREAMS = {
+    "AttachDetach",
+    "AttachStarted",
+    "ConsoleEnd",
     "EndOfInput",
     "EndOfOutput",
     "ExecDetach",

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.http.api import Answer, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.http.upgraded import ByteStream
+from proad.drivers.docker.http.upgraded import DETACH_KEYS, ByteStream
 from proad.drivers.docker.process_group import ProcessGroup, is_there, may_signal
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.running_command import ContainerCommand
@@ -45,10 +45,6 @@ _BLAMED = (
         ),
     ),
 )
-
-# Who wants to detach leaves: no key is Docker's own. It must have some, and holds the first one
-# back until the next one comes, so that one is taken which hardly anybody types.
-_DETACH_KEYS = ",".join(["ctrl-^", "ctrl-@"] * 8)
 
 # Commands of one container that begin at a time. What is in the container can keep the runtime from
 # beginning any, and each that waits costs the host a process.
@@ -249,7 +245,7 @@ def _request(spec: CommandSpec, streams: CommandStreams) -> dict[str, Any]:
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         **({"WorkingDir": spec.working_dir} if spec.working_dir else {}),
         **({"User": spec.user} if spec.user else {}),
-        "DetachKeys": _DETACH_KEYS,
+        "DetachKeys": DETACH_KEYS,
     }
 
 

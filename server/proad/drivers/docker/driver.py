@@ -14,6 +14,7 @@ from proad.drivers.docker.archive.files import ContainerFiles
 from proad.drivers.docker.archive.spool import Spool
 from proad.drivers.docker.attachments import DockerAttachments
 from proad.drivers.docker.commands import ContainerCommands
+from proad.drivers.docker.consoles import ContainerConsoles
 from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.delete import ContainerDeleter
 from proad.drivers.docker.errors import ENGINE
@@ -176,6 +177,7 @@ class DockerDriver(DelegatedFiles):
             self._engine, self._reader, is_on_this_host=self.is_on_this_host
         )
         self._logs = ContainerLogs(self._engine, self._reader)
+        self.attach = ContainerConsoles(self._engine, self._reader, timing.command).attach
         self._images = DockerImages(self._engine)
         self._registries = Registries(self._engine, self._images, timing.pull_silence)
         self._info: EngineInfo | None = None

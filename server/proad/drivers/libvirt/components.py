@@ -4,6 +4,7 @@ from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.commands import DomainCommands
 from proad.drivers.libvirt.agent.files import DomainFiles
 from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.console.consoles import DomainConsoles
 from proad.drivers.libvirt.create import DomainCreator
 from proad.drivers.libvirt.delete import DomainDeleter
 from proad.drivers.libvirt.errors import ENGINE
@@ -115,6 +116,7 @@ class LibvirtComponents:
         self.files = DomainFiles(agents, self.commands.start)
         self.ports = DomainPorts(self.connection, self._reader, agents, omissions)
         self.logs = DomainLogs(self.connection, self.events, timing.log)
+        self.consoles = DomainConsoles(self.connection, self._reader, timing.console)
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.state_only:

@@ -18,6 +18,7 @@ from proad.errors import redacted
 from proad.model import (
     CommandSpec,
     CommandStreams,
+    ConsoleOptions,
     DeleteOptions,
     DomainDocument,
     DomainFacts,
@@ -50,6 +51,7 @@ from proad.model import (
 from proad.ports import (
     AnnounceFootprint,
     Begin,
+    Console,
     JudgeXml,
     OnEvent,
     OnStep,
@@ -70,7 +72,7 @@ class LibvirtDriver(DelegatedFiles):
     """Controls the domains of one libvirtd.
 
     Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats,
-    Commands, Files and PortForwarding.
+    Commands, Consoles, Files and PortForwarding.
 
     Args:
         uri: libvirt's connection URI.
@@ -134,6 +136,7 @@ class LibvirtDriver(DelegatedFiles):
         await self._parts.files.close()
         await self._parts.commands.close()
         await self._parts.logs.close()
+        await self._parts.consoles.close()
         await self._parts.connection.close()
 
     # Driver
@@ -350,3 +353,11 @@ class LibvirtDriver(DelegatedFiles):
     def connect_port(self, id: str, port: int) -> AbstractAsyncContextManager[PortConnection]:
         """Connect to a port of a domain."""
         return self._parts.ports.connect(id, port)
+
+    # Consoles
+
+    def attach(
+        self, id: str, options: ConsoleOptions = ConsoleOptions()
+    ) -> AbstractAsyncContextManager[Console]:
+        """Attach to the serial console of a domain."""
+        return self._parts.consoles.attach(id, options)

@@ -101,6 +101,26 @@ class CatalogTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleTiming:
+    """Serial consoles.
+
+    Attributes:
+        open: limit of the opening of a console.
+        write: for which a guest may not take a piece of input.
+        end: for which a domain whose console has ended may run on before the console is taken to be
+            somebody else's.
+        look: between two looks whether it runs on.
+        leave: how long the end of a call waits for the end of its console.
+    """
+
+    open: timedelta = timedelta(seconds=10)
+    write: timedelta = timedelta(seconds=10)
+    end: timedelta = timedelta(seconds=3)
+    look: timedelta = timedelta(seconds=0.1)
+    leave: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentTiming:
     """Commands, and the guest agents that run them.
 
@@ -148,6 +168,7 @@ class LibvirtTiming:
         catalog: of the records of volumes.
         agent: of commands in guests.
         log: of logs.
+        console: of serial consoles.
         poll_interval: time between two polls for changes that libvirt has no event of.
     """
 
@@ -158,4 +179,5 @@ class LibvirtTiming:
     catalog: CatalogTiming = CatalogTiming()
     agent: AgentTiming = AgentTiming()
     log: LogTiming = LogTiming()
+    console: ConsoleTiming = ConsoleTiming()
     poll_interval: timedelta = timedelta(seconds=10)

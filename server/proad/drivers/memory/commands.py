@@ -230,18 +230,18 @@ async def _stty(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: 
 async def _sh(command: MemoryCommand, argv: tuple[str, ...]) -> int:
     """Run the lines of `-c`, or those that come: commands, `exit N` and `… >&2`."""
     if argv[1:2] == ("-c",):
-        return await _script(command, argv[2]) or 0
+        return await run_script(command, argv[2]) or 0
     begun = b""
     while piece := await command.read():
         *lines, begun = (begun + piece).split(b"\n")
         for line in lines:
-            code = await _script(command, line.decode(errors="replace"))
+            code = await run_script(command, line.decode(errors="replace"))
             if code is not None:
                 return code
     return 0
 
 
-async def _script(command: MemoryCommand, text: str) -> int | None:
+async def run_script(command: MemoryCommand, text: str) -> int | None:
     """Run commands, and return the code that they exit with; None: they go on."""
     for part in filter(None, (each.strip() for each in text.split(";"))):
         words = tuple(shlex.split(part))

@@ -11,6 +11,7 @@ from proad import ports
 from proad.drivers.delegated_files import DelegatedFiles
 from proad.drivers.memory.commands import MemoryCommands
 from proad.drivers.memory.connection import NAME
+from proad.drivers.memory.consoles import MemoryConsoles
 from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
 from proad.drivers.memory.engine import ImitatedEngine, is_missing
@@ -75,8 +76,7 @@ class MemoryDriver(DelegatedFiles):
     - `proa.memory/stop-after: "0.2"`: seconds until it follows one; without it, at once.
     - `proa.memory/starts-as: "FAILED"`: the state of its first start; or RUNNING, STARTING, …
 
-    Networks whose name starts with "missing" are not there; of images see MemoryImages. The one
-    storage pool is "default".
+    Networks named "missing…" are not there; of images see MemoryImages. The one pool is "default".
 
     After `lose()` every call and subscription ends in EngineUnreachableError, until `come_back()`.
 
@@ -117,6 +117,7 @@ class MemoryDriver(DelegatedFiles):
         self.files = MemoryFiles(self._engine)
         self.connect_port = MemoryPorts(self._engine).connect
         self.read_log = MemoryLogs(self._engine, self.commands).read
+        self.attach = MemoryConsoles(self._engine).attach
 
     async def __aenter__(self) -> Self:
         return self

@@ -163,7 +163,12 @@ class EngineClient:
         return await self._limited(container, exchange, limit, urgent=urgent)
 
     async def upgrade(
-        self, path: str, body: Mapping[str, Any], *, container: str
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Params = None,
+        container: str,
     ) -> Answer | Upgraded:
         """Send a POST request about a container that turns its connection into a stream of bytes.
 
@@ -173,7 +178,7 @@ class EngineClient:
             ProaError: as `StreamingClient.upgrade` raises.
         """
         limit = self.timeout
-        exchange = partial(self.streaming.upgrade, path, body, limit)
+        exchange = partial(self.streaming.upgrade, path, params, body, limit)
         return await self._limited(container, exchange, limit, urgent=False)
 
     async def open_body(self, path: str, params: Mapping[str, str | int]) -> Answer | BegunBody:

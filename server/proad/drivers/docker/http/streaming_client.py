@@ -66,7 +66,13 @@ class StreamingClient:
         stream.close()
         return answer
 
-    def upgrade(self, path: str, body: Mapping[str, Any], limit: timedelta) -> Answer | Upgraded:
+    def upgrade(
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None,
+        body: Mapping[str, Any] | None,
+        limit: timedelta,
+    ) -> Answer | Upgraded:
         """Send a POST request whose answer turns its connection into a stream of bytes.
 
         Return the Answer of a failure.
@@ -77,7 +83,7 @@ class StreamingClient:
             CapabilityMissingError: the connection is none that can be handed over.
         """
         with self._api.translated():
-            target = self._api.target(path, None, limit)
+            target = self._api.target(path, params, limit)
             return upgrade(self._api.transport, target, body, limit)
 
     def open_body(

@@ -19,11 +19,15 @@ from proad.errors import CapabilityMissingError
 PIECE = 64 * 2**10
 """Bytes that are taken from a connection at a time; about twice as many are read ahead."""
 
-_UPGRADE = {
-    "Content-Type": "application/json",
-    "Connection": "Upgrade",
-    "Upgrade": "tcp",
-}
+DETACH_KEYS = ",".join(["ctrl-^", "ctrl-@"] * 8)
+"""The keys by which Docker itself detaches a caller: who wants to detach leaves.
+
+It must have some, and holds the first one back until the next one comes, so that one is taken which
+hardly anybody types.
+"""
+
+_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,17 @@ class Upgraded:
 
 
 def upgrade(
-    transport: Transport, target: str, body: Mapping[str, Any], limit: timedelta
+    transport: Transport, target: str, body: Mapping[str, Any] | None, limit: timedelta
 ) -> Answer | Upgraded:
     """Send a POST request whose answer turns its connection into a stream of bytes. Blocks.
 
     Return the Answer of a failure. `limit` is the longest silence until then.
     """
     with own_connection(transport, target, limit, "streams inside containers") as (own, path):
-        own.request("POST", path, body=json.dumps(body).encode(), headers=_UPGRADE)
+        # Without a body there must be no byte of one: it would be the first of the stream.
+        content = None if body is None else json.dumps(body).encode()
+        headers = _UPGRADE if body is None else _UPGRADE | _JSON
+        own.request("POST", path, body=content, headers=headers)
         answer = answer_of(own)
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
             return Answer(answer.status, answer.read())

@@ -1,7 +1,8 @@
-"""Threads that wait for guest agents, of which slow ones get few.
+"""Threads that wait for guests, of which slow ones get few.
 
-What an agent answers, and when, is up to its guest. Whoever has several guests whose agents take
-their time would otherwise hold all threads, one after the other, and nobody else's agent be heard.
+What an agent answers, and when, is up to its guest, and so is when a console takes its input. Whoever
+has several guests that take their time would otherwise hold all threads, one after the other, and
+nobody else's guest be heard.
 """
 
 import time
@@ -37,16 +38,17 @@ class Patience:
 
 
 class AgentThreads:
-    """Threads for the agents of usual domains, and a few others for slow ones.
+    """Threads for the agents or consoles of usual domains, and a few others for slow ones.
 
     Args:
         patience: what makes a domain a slow one.
+        sort: purpose of the threads, for their names.
     """
 
-    def __init__(self, patience: Patience = Patience()) -> None:
+    def __init__(self, patience: Patience = Patience(), sort: str = "agent") -> None:
         self._patience = patience
-        self._usual = EngineThreads(ENGINE, "agent", size=_USUAL)
-        self._slow = EngineThreads(ENGINE, "slow-agent", size=_SLOW)
+        self._usual = EngineThreads(ENGINE, sort, size=_USUAL)
+        self._slow = EngineThreads(ENGINE, f"slow-{sort}", size=_SLOW)
         # By domain: what it has held beyond what is free, and when that was counted.
         self._held: dict[str, tuple[float, float]] = {}
 

@@ -21,6 +21,7 @@ READERS = 4
 _SAMPLERS = 4
 # libvirt takes ten seconds to kill a QEMU that hangs.
 _URGENT = 4
+_CLOSERS = 2
 
 
 class Bulkhead(StrEnum):
@@ -34,6 +35,10 @@ class Bulkhead(StrEnum):
     SAMPLE = auto()
     # Requests to a guest agent, for which libvirt may wait for a minute. One at a time per domain.
     AGENT = auto()
+    # Input of consoles, which guests take when they like. One at a time per domain.
+    CONSOLE = auto()
+    # Ends of consoles, which may wait for input that no guest has taken.
+    CLOSE = auto()
     # FORCE stops.
     URGENT = auto()
 
@@ -50,10 +55,14 @@ class Bulkheads:
             Bulkhead.WORK: EngineThreads(ENGINE, "work", size=size),
             Bulkhead.READ: EngineThreads(ENGINE, "read", size=READERS),
             Bulkhead.SAMPLE: EngineThreads(ENGINE, "sample", size=_SAMPLERS),
+            Bulkhead.CLOSE: EngineThreads(ENGINE, "close-console", size=_CLOSERS),
             Bulkhead.URGENT: EngineThreads(ENGINE, "urgent", size=_URGENT),
         }
-        # An agent that hangs keeps one for some ten seconds.
-        self._agents = AgentThreads()
+        # A guest that hangs keeps one for some ten seconds.
+        self._of_guests = {
+            Bulkhead.AGENT: AgentThreads(),
+            Bulkhead.CONSOLE: AgentThreads(sort="console"),
+        }
         self._limiter = KeyedLimiter(ENGINE)
 
     def start(self) -> None:
@@ -80,9 +89,8 @@ class Bulkheads:
             EngineTimedOutError: no result within `timeout`, which includes the wait for
                 a slot and for a thread.
         """
-        if bulkhead is Bulkhead.AGENT:
-            agent = self._agents.of(id)
-            return await self._limiter.run((bulkhead, id), agent, call, timeout)
+        if threads := self._of_guests.get(bulkhead):
+            return await self._limiter.run((bulkhead, id), threads.of(id), call, timeout)
         pool = self._pools[bulkhead]
         if not id or bulkhead is not Bulkhead.WORK:
             return await pool.run(call, timeout=timeout)
@@ -96,4 +104,4 @@ class Bulkheads:
 
     def _all(self) -> Iterator[EngineThreads | AgentThreads]:
         yield from self._pools.values()
-        yield self._agents
+        yield from self._of_guests.values()

@@ -176,6 +176,27 @@ class Connection:
             lambda connection: act(find(connection, id)), id=id, timeout=timeout, bulkhead=bulkhead
         )
 
+    def dedicated(self) -> libvirt.virConnect:
+        """Return a new connection for one purpose, which its owner closes. Blocks.
+
+        Raises:
+            libvirt.libvirtError: libvirtd cannot be reached.
+        """
+        connection = libvirt.open(self.uri)
+        keep_alive(connection, self.timing.keepalive_interval)
+        return connection
+
+    async def dispose(self, end: Callable[[], None]) -> None:
+        """Run what ends something of libvirt's on a thread, also while there is no session.
+
+        Raises:
+            EngineTimedOutError: it has not ended in time, and goes on.
+            EngineUnreachableError: the session was lost meanwhile, and it goes on.
+        """
+        await self._bulkheads.run(
+            end, bulkhead=Bulkhead.CLOSE, id="", timeout=self.timing.call_timeout
+        )
+
     def cached_domain(self, connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
         """Return a domain from this thread's cache, or look it up; for use within `call`.
 

@@ -1,0 +1,1 @@
+"""The serial consoles of domains."""
