@@ -14,6 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from proa import v1, waiting
 from proa.channels import TLS, Endpoint, Options
 from proa.inside import InsideCalls
+from proa.inside_files import FileCalls
 from proa.interceptors import ClientInterceptor, Settings
 from proa.local_login import login_socket
 from proa.paging import pages
@@ -95,7 +96,7 @@ def connect(
     )
 
 
-class Client(InsideCalls):
+class Client(InsideCalls, FileCalls):
     """The daemon's services over one channel. Thread-safe.
 
     Each attribute is the generated stub of a service: an RPC takes its request, returns its
@@ -137,6 +138,7 @@ class Client(InsideCalls):
         intercepted = grpc.intercept_channel(channel, interceptor)
         self.console = v1.ConsoleServiceStub(intercepted)
         super().__init__(self.console, timing)
+        self.files = v1.FileServiceStub(intercepted)
         self.auth = v1.AuthServiceStub(intercepted)
         self.resources = v1.ResourceServiceStub(intercepted)
         self.containers = v1.ContainerServiceStub(intercepted)

@@ -13,6 +13,7 @@ from grpc import aio
 
 from proa import v1, waiting
 from proa.aio.inside import AsyncInsideCalls
+from proa.aio.inside_files import AsyncFileCalls
 from proa.aio.interceptors import interceptors
 from proa.aio.tokens import AsyncTokenSource, TokenFunction
 from proa.aio.waiting import wait
@@ -70,7 +71,7 @@ def connect(
     )
 
 
-class Client(AsyncInsideCalls):
+class Client(AsyncInsideCalls, AsyncFileCalls):
     """The daemon's services over one channel, for the tasks of one event loop.
 
     Each attribute is the generated stub of a service: an RPC takes its request, is
@@ -109,6 +110,7 @@ class Client(AsyncInsideCalls):
         )
         self.console = v1.ConsoleServiceStub(self._channel)
         super().__init__(self.console, timing)
+        self.files = v1.FileServiceStub(self._channel)
         self.auth = v1.AuthServiceStub(self._channel)
         self.resources = v1.ResourceServiceStub(self._channel)
         self.containers = v1.ContainerServiceStub(self._channel)

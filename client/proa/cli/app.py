@@ -17,6 +17,7 @@ from proa.cli import (
     audit,
     exec_command,
     exits,
+    files,
     images,
     inspect,
     login,
@@ -177,6 +178,7 @@ exec_command.add_to(app)
 port_forward.add_to(app)
 logs.add_to(app)
 attach_command.add_to(app)
+files.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")
 app.add_typer(snapshots.app, name="snapshot")

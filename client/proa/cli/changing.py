@@ -21,7 +21,7 @@ from proa.cli.tables import Column
 from proa.cli.text import human_size, word
 
 _KEY = "proa.cli.changing"
-_SERVICES = ("resources", "containers", "images", "domains", "snapshots", "volumes")
+_SERVICES = ("resources", "containers", "images", "domains", "snapshots", "volumes", "files")
 
 # What each call does, with its request.
 _WOULD: Mapping[str, str] = {
@@ -44,6 +44,8 @@ _WOULD: Mapping[str, str] = {
     "DeleteVolume": "delete volume {0.name}",
     "PullImage": "pull {0.image}",
     "DeleteImage": "delete image {0.image}",
+    "MakeDirectory": "make directory {0.path} in {0.id}",
+    "RemoveFile": "remove {0.path} in {0.id}",
     "LogoutRegistry": "forget the login at {0.registry}",
 }
 _EFFECTS: Mapping[v1.ChangeEffect.ValueType, str] = {

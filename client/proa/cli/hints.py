@@ -127,6 +127,7 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     ],
     "SNAPSHOT_NOT_FOUND": [_SNAPSHOTS],
     "VOLUME_NOT_FOUND": [_VOLUMES],
+    "FILE_NOT_FOUND": [_Rule("look what its directory has")],
     "HOST_NOT_FOUND": [_Rule("{} shows their names", ("host",))],
     "INVALID_ARGUMENT": [
         _Rule("that is {options}; {} tells what it takes", ("{command} --help",)),

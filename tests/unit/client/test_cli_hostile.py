@@ -79,6 +79,11 @@ COMMANDS = {
     "port-forward": ["x", ":80"],
     "attach": ["--no-stdin", "x"],
     "console": ["--no-stdin", "x"],
+    "cp": ["x:/f", "."],
+    "files ls": ["x", "/d"],
+    "files stat": ["x", "/f"],
+    "files mkdir": ["x", "/d"],
+    "files rm": ["x", "/f"],
     "network": [HOSTILE],
 }  # fmt: skip
 

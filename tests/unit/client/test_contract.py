@@ -19,6 +19,7 @@ def test_methods_yields_the_rpcs_of_all_services():
             "console",
             "container",
             "domain",
+            "file",
             "host",
             "image",
             "operation",

@@ -1,0 +1,92 @@
+"""What both clients share about files inside resources."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from grpc import StatusCode
+
+from proa import v1
+from proa.commands import pieces
+from proa.errors import Details, Error, Unavailable
+
+_READ = 2**20
+
+
+def whole_size(source: object, size: int | None) -> int:
+    """Return how many bytes a source has.
+
+    Args:
+        source: bytes, or a file that can be sought.
+        size: what the caller says; None: nothing.
+
+    Raises:
+        TypeError: nobody says how many.
+    """
+    if size is not None:
+        return size
+    if isinstance(source, bytes | bytearray | memoryview):
+        return memoryview(source).nbytes
+    seek, tell = getattr(source, "seek", None), getattr(source, "tell", None)
+    if seek is None or tell is None or not getattr(source, "seekable", lambda: True)():
+        raise TypeError("`size` says how many bytes there are; it must be known before they come")
+    at: int = tell()
+    end: int = seek(0, os.SEEK_END)
+    seek(at)
+    return end - at
+
+
+def pieces_of(source: bytes | BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what a source has, in pieces that one request may have."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield from pieces(bytes(source))
+    elif hasattr(source, "read"):
+        while data := source.read(_READ):
+            yield from pieces(data)
+    else:
+        for data in source:
+            yield from pieces(data)
+
+
+def write_start(
+    id: str,
+    path: str,
+    size: int,
+    *,
+    mode: int | None,
+    uid: int | None,
+    gid: int | None,
+    overwrite: bool,
+) -> v1.WriteFileStart:
+    """Return the first message of a WriteFile."""
+    return v1.WriteFileStart(
+        id=id, path=path, size_bytes=size, mode=mode, uid=uid, gid=gid, overwrite=overwrite
+    )
+
+
+class Received:
+    """The bytes of a file by now, and their checksum."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        """Count bytes."""
+        self._hash.update(data)
+        self._size += len(data)
+
+    def check(self, end: v1.FileDigest) -> None:
+        """Check that all bytes have come, as they were sent.
+
+        Raises:
+            Error: they have not.
+        """
+        if (end.size_bytes, end.sha256) != (self._size, self._hash.digest()):
+            raise file_cut_short("what came is not what was sent")
+
+
+def file_cut_short(why: str = "the daemon ended the stream before the end of the file") -> Error:
+    """Return the error of a file that is not whole."""
+    return Unavailable(StatusCode.UNAVAILABLE, Details(message=why))
