@@ -1,7 +1,6 @@
 """Commands that users of docker, kubectl and virsh expect: aliases, and commands that are missing."""
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import typer
 
@@ -22,13 +21,10 @@ ALIASES: Mapping[str, str] = {
 }
 """Commands by alias."""
 
-# Missing commands, with the engines' own in their place; "{}" stands for a name.
+# Missing commands, with the engines' own in their place.
 _MISSING: Mapping[str, str] = {
-    "logs": "docker logs {}, or virsh console {} for a virtual machine",
     "network": "docker network, or virsh net-list and the like for virtual machines",
 }
-
-_FLAGS = {"-f", "--follow", "-t", "--timestamps"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,19 +54,12 @@ def version(ctx: typer.Context, output: Output = None) -> None:
         write_line(f"proad {daemon} at {session.target}")
 
 
-def _missing(name: str, instead: str) -> Callable[[typer.Context], None]:
+def _missing(name: str, instead: str) -> Callable[[], None]:
     """Return a command that names its replacement, and fails."""
 
-    def command(ctx: typer.Context) -> None:
+    def command() -> None:
         """Not there yet; says what to use instead."""
-        command_line = instead.replace("{}", _name(ctx.args))
-        write_line(f"Error: proa has no {name} yet; on the host: {command_line}", err=True)
+        write_line(f"Error: proa has no {name} yet; on the host: {instead}", err=True)
         raise typer.Exit(Exit.USAGE)
 
     return command
-
-
-def _name(arguments: Sequence[str]) -> str:
-    """Return the name among the arguments of docker logs."""
-    named = next((argument for argument in arguments if argument not in _FLAGS), "-")
-    return "NAME" if named.startswith("-") else shlex.quote(named)
