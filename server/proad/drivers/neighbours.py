@@ -5,6 +5,7 @@ of the host, of another guest, or of anybody. So the route must lead straight to
 answered must have the MAC address of the interface that is meant, and sit at its port of the bridge.
 """
 
+import asyncio
 import errno
 import ipaddress
 import os
@@ -69,12 +70,15 @@ async def connected(
         ConnectionFailedError: none of those answers that may be.
     """
     failure: ConnectionFailedError | None = None
+    clock = asyncio.get_running_loop().time
+    end = clock() + limit.total_seconds()  # of all of them: a guest may tell many
     for neighbour in neighbours:
         device = _device_of(neighbour)
         if not device:
             continue
         try:
-            carrier = await _connect(neighbour, device, port, limit)
+            left = timedelta(seconds=max(end - clock(), 0))
+            carrier = await _connect(neighbour, device, port, left)
         except ConnectionFailedError as error:
             failure = failure or error
             continue
