@@ -19,6 +19,7 @@ from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
     FileNotFoundInsideError,
+    HostExhaustedError,
     InvalidArgumentError,
 )
 from proad.model import (
@@ -181,7 +182,14 @@ class ContainerFiles:
                 yield spooled.piece(start, min(PIECE, size - start))
             yield end
 
-        await self._archive.put(id, dirname(at), len(head) + size + len(end), parts())
+        try:
+            await self._archive.put(id, dirname(at), len(head) + size + len(end), parts())
+        except (EngineConflictError, HostExhaustedError) as error:
+            # The engine removes the old file first.
+            text = f"{error.metadata['engine_message']}, and the file may be torn or gone"
+            if isinstance(error, HostExhaustedError):
+                raise HostExhaustedError(ENGINE, text) from None
+            raise EngineConflictError(ENGINE, text, hint="look at it, and write it again") from None
 
 
 def _not_regular(path: str) -> InvalidArgumentError:
