@@ -63,6 +63,11 @@ async def _enter_port(driver: MemoryDriver, id: str) -> None:
         pass
 
 
+async def _enter_console(driver: MemoryDriver, id: str) -> None:
+    async with driver.attach(id):
+        pass
+
+
 async def _enter_log(driver: MemoryDriver, id: str) -> None:
     async with driver.read_log(id, LogOptions()):
         pass
@@ -108,6 +113,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "make_directory": lambda d, id: d.make_directory(id, DirectoryMake(path="/a")),
     "remove_file": lambda d, id: d.remove_file(id, FileRemoval(path="/etc")),
     "connect_port": _enter_port,
+    "attach": _enter_console,
     "read_log": _enter_log,
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
     "recreate_container": lambda d, id: d.recreate_container(id, ContainerSpec(image=IMAGE)),
@@ -150,7 +156,13 @@ async def container(driver: MemoryDriver, **labels: str) -> Resource:
     return (await driver.create_container(spec, start=True)).resource
 
 
-UNDER_WAY = {ports.FileReader, ports.FileWriter, ports.PortConnection, ports.RunningCommand}
+UNDER_WAY = {
+    ports.Console,
+    ports.FileReader,
+    ports.FileWriter,
+    ports.PortConnection,
+    ports.RunningCommand,
+}
 
 
 def test_calls_covers_every_method_of_the_ports():
