@@ -127,7 +127,11 @@ class PendingLine:
         Raises:
             AuditUnavailableError: it never will be.
         """
-        if self.on_disk is not None:
+        if self.on_disk is None:
+            return
+        if self.on_disk.done():
+            self.on_disk.result()
+        else:
             await asyncio.shield(self.on_disk)
 
     def settle(self, *, written: bool) -> None:

@@ -18,6 +18,8 @@ _log = structlog.get_logger(__name__)
 # Lines that wait for a database that does not answer; beyond these, they are read again from the
 # files of the log.
 _MOST_WAITING = 20_000
+# Lines that are taken up between two turns of the loop: some milliseconds.
+_SLICE = 50
 
 
 class AuditIndexer:
@@ -31,6 +33,7 @@ class AuditIndexer:
     def __init__(self, store: AuditStore, folder: Path) -> None:
         self._store = store
         self._folder = folder
+        self._noted: list[tuple[int, dict[str, Any]]] = []
         self._entries: dict[int, AuditEntry] = {}
         self._ended: dict[int, AuditEnd] = {}
         self._stored = AuditHead(0, "")
@@ -38,6 +41,7 @@ class AuditIndexer:
         self._behind = False
         self._unsure = False
         self._saving = asyncio.Lock()
+        self._flushes = set[asyncio.Future[None]]()
 
     @property
     def head(self) -> AuditHead:
@@ -64,21 +68,24 @@ class AuditIndexer:
                 await self._save(first=0)
 
     def note(self, lines: Iterable[tuple[int, dict[str, Any]]], head: AuditHead) -> None:
-        """Take up lines that were written.
+        """Note lines that were written; `flush` takes them up.
 
         Args:
             lines: their numbers and fields.
             head: how far the log has come with them.
         """
-        if self._behind or len(self._entries) + len(self._ended) > _MOST_WAITING:
+        waiting = len(self._noted) + len(self._entries) + len(self._ended)
+        if self._behind or waiting > _MOST_WAITING:
             self._behind = True
-            self._entries, self._ended = {}, {}
+            self._noted, self._entries, self._ended = [], {}, {}
         else:
-            self._take(lines)
+            self._noted += lines
         self._head = head
 
     async def flush(self, first: int) -> None:
         """Bring the index up to the log as it is now.
+
+        It goes to its end though its caller goes away: nobody would know how far it came.
 
         Args:
             first: number of the first line that is kept.
@@ -86,6 +93,17 @@ class AuditIndexer:
         Raises:
             DatabaseUnreachableError: the index cannot be written.
         """
+        flush = asyncio.ensure_future(self._flush(first))
+        self._flushes.add(flush)
+        flush.add_done_callback(self._flushed)
+        await asyncio.shield(flush)
+
+    def _flushed(self, flush: "asyncio.Future[None]") -> None:
+        self._flushes.discard(flush)
+        if not flush.cancelled():
+            flush.exception()  # retrieved: its caller may be gone
+
+    async def _flush(self, first: int) -> None:
         async with self._saving:
             if self._unsure:
                 await self._find_stored()
@@ -102,7 +120,10 @@ class AuditIndexer:
                 await self._save(first)
 
     async def _save(self, first: int) -> None:
-        entries, ended, head = self._entries, self._ended, self._head
+        head = await self._take_noted()
+        if self._behind:
+            return  # the next flush reads the files
+        entries, ended = self._entries, self._ended
         self._entries, self._ended = {}, {}
         try:
             # After a catch-up, what was noted meanwhile is in the index already.
@@ -120,8 +141,22 @@ class AuditIndexer:
         stored = await self._store.head()
         if stored is not None and stored.sequence > self._stored.sequence:
             self._stored, self._behind = stored, True
-            self._entries, self._ended = {}, {}
+            self._noted, self._entries, self._ended = [], {}, {}
         self._unsure = False
+
+    async def _take_noted(self) -> AuditHead:
+        """Take up what was noted, in slices, and return how far the log had come with it."""
+        noted, head = self._noted, self._head
+        self._noted = []
+        try:
+            while noted:
+                self._take(noted[:_SLICE])
+                del noted[:_SLICE]
+                await asyncio.sleep(0)
+        finally:
+            if not self._behind:
+                self._noted = noted + self._noted
+        return head
 
     def _take(self, lines: Iterable[tuple[int, dict[str, Any]]]) -> None:
         for sequence, fields in lines:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice, takewhile
 
 from proad.core.engine_connection import EngineConnection
@@ -151,7 +151,7 @@ class Resolver:
             raise AmbiguousIdError(reference.text, candidates, of=count)
         if not found:
             raise ResourceNotFoundError(reference.text)
-        return replace(found[0], reference=reference.text)
+        return ResolvedResource(found[0].connection, found[0].resource, reference.text)
 
     async def find_successor(self, gone: ResolvedResource) -> ResolvedResource | None:
         """Return the resource that has the name of one that has gone; None if none has.

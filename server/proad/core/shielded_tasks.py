@@ -84,7 +84,8 @@ class ShieldedTasks:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(_log_failure)  # nobody else hears how the change ends
+            if _shields.get():  # otherwise nothing was changed
+                task.add_done_callback(_log_failure)  # nobody else hears how the change ends
             if task in self._unshielded:
                 task.cancel()
             _on_left.get()(task)

@@ -18,7 +18,14 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
-from proad.core.requests import announce, cancellable, is_only_checked, noting, refuse
+from proad.core.requests import (
+    announce,
+    cancellable,
+    is_only_checked,
+    noting,
+    refuse,
+    witnessed,
+)
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.tenancy import current_visibility
@@ -283,6 +290,7 @@ class VerbRunner:
             if is_only_checked():
                 yield False
                 return
+            await witnessed()
         async with self._lock.hold(resource.path, resource.name, verb, preempt=force) as alone:
             yield alone
 
@@ -314,7 +322,6 @@ class VerbRunner:
             await inventory.finish_change(connection, entry, run.begun, run.detail)
             return
         observed = run.observed
-        last = replace(inventory.complete(connection, observed), activity=None, allowed_verbs=())
         transient = observed.lifetime is Lifetime.TRANSIENT and observed.state not in ACTIVE
         if inventory.entry(connection, run.id) is not entry:
             pass  # it went during the verb, and another resource may have come under its id
@@ -323,7 +330,7 @@ class VerbRunner:
         else:
             await inventory.finish(connection, entry, observed, run.begun, ends_activity=run.alone)
         if inventory.entry(connection, run.id) is not entry:
-            run.last = last
+            run.last = replace(entry.completed(observed), activity=None, allowed_verbs=())
 
     async def _fail(self, run: VerbRun, error: Exception | CancelledError) -> None:
         """Refresh the resource of a verb that failed, before its caller hears of the failure."""

@@ -120,6 +120,7 @@ from proad.model.registries import (
     host_and_port,
     registry_of,
 )
+from proad.model.replaced import replaced
 from proad.model.request import (
     RequestFilter,
     RequestState,
@@ -363,6 +364,7 @@ __all__ = [
     "prepare",
     "refusal",
     "registry_of",
+    "replaced",
     "validate",
     "value_digest",
     "verbs_of",

@@ -100,5 +100,8 @@ class RequestRecords(Protocol):
     async def settle(self, record: RequestRecord) -> None:
         """Store state, path, end time and answer of a record that was added."""
 
+    async def remove(self, key: RequestKey) -> None:
+        """Remove a record, of a request that will change nothing."""
+
     async def expire(self, before: datetime, most: int) -> list[RequestKey]:
         """Remove records that ended before a time, at most so many, and return their keys."""

@@ -1,9 +1,12 @@
 """Answers and failures as the journal keeps them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from proa import v1
@@ -28,38 +31,95 @@ def answer_of(method: Method, response: Any) -> RequestAnswer:
         method: the method.
         response: the response as its servicer returned it: a message, or the bytes of one.
     """
-    if isinstance(response, bytes):
-        reply, message = response, method.response.FromString(response)
-    else:
-        reply, message = response.SerializeToString(), response
-    return RequestAnswer(reply=reply, stored=stored(message), path=_path(message))
+    reply = response if isinstance(response, bytes) else response.SerializeToString()
+    message = method.response.FromString(reply)
+    path = _path(message)
+    return RequestAnswer(reply=reply, stored=_stored(message), path=path)
 
 
 def stored(response: Message) -> bytes:
     """Return a response as it is kept: resources in the SUMMARY view, and no secrets."""
     kept = type(response)()
     kept.CopyFrom(response)
-    _reduce(kept)
-    encoded: bytes = kept.SerializeToString()
+    return _stored(kept)
+
+
+def _stored(message: Message) -> bytes:
+    """Reduce a message to what is kept of it, and return that."""
+    _reduce(message)
+    encoded: bytes = message.SerializeToString()
     return encoded
 
 
-def _reduce(message: Any) -> None:
-    shown = _SUMMARY.get(message.DESCRIPTOR.full_name)
-    for field, value in message.ListFields():
-        if field.GetOptions().Extensions[v1.secret] or not (shown is None or field.name in shown):
-            message.ClearField(field.name)
-        elif field.message_type is None:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of messages of a type.
+
+    Attributes:
+        dropped: the fields that are not.
+        messages: the fields with messages of which not all is kept.
+        repeated: the same of repeated fields.
+        maps: the same of maps.
+    """
+
+    dropped: tuple[str, ...]
+    messages: tuple[str, ...]
+    repeated: tuple[str, ...]
+    maps: tuple[str, ...]
+
+
+@cache
+def _kept(descriptor: Descriptor) -> _Kept:
+    shown = _SUMMARY.get(descriptor.full_name)
+    dropped, messages, repeated, maps = [], [], [], []
+    for field in descriptor.fields:
+        if _is_dropped(field, shown):
+            dropped.append(field.name)
+        elif field.message_type is None or not _loses(field.message_type):
             continue
         elif field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].message_type is not None:
-                for each in value.values():
-                    _reduce(each)
+            maps.append(field.name)
         elif field.is_repeated:
-            for each in value:
-                _reduce(each)
+            repeated.append(field.name)
         else:
-            _reduce(value)
+            messages.append(field.name)
+    return _Kept(tuple(dropped), tuple(messages), tuple(repeated), tuple(maps))
+
+
+def _is_dropped(field: FieldDescriptor, shown: AbstractSet[str] | None) -> bool:
+    secret: bool = field.GetOptions().Extensions[v1.secret]
+    return secret or not (shown is None or field.name in shown)
+
+
+@cache
+def _loses(descriptor: Descriptor) -> bool:
+    """Return whether messages of a type have anything, at any depth, that is not kept."""
+    seen, left = set[str](), [descriptor]
+    while left:
+        each = left.pop()
+        if each.full_name in seen:
+            continue
+        seen.add(each.full_name)
+        shown = _SUMMARY.get(each.full_name)
+        if any(_is_dropped(field, shown) for field in each.fields):
+            return True
+        left += [field.message_type for field in each.fields if field.message_type is not None]
+    return False
+
+
+def _reduce(message: Any) -> None:
+    kept = _kept(message.DESCRIPTOR)
+    for name in kept.dropped:
+        message.ClearField(name)
+    for name in kept.messages:
+        if message.HasField(name):
+            _reduce(getattr(message, name))
+    for name in kept.repeated:
+        for each in getattr(message, name):
+            _reduce(each)
+    for name in kept.maps:
+        for each in getattr(message, name).values():
+            _reduce(each)
 
 
 def path_in(method: Method, response: Any) -> str:

@@ -20,7 +20,6 @@ from proad.core.actor import current_subject
 from proad.core.requests import (
     RequestKey,
     RequestRecord,
-    WitnessPart,
     is_only_checked,
     witness_by,
 )
@@ -104,8 +103,10 @@ class CallAuditor:
             if is_only_checked():
                 return await serve(message, context)
             with self._begun(method, message) as record:
-                await record.on_disk()
+                if not method.journalled:
+                    await record.written()
                 record.response = await serve(message, context)
+                await record.written()
                 return record.response
 
         return audited
@@ -125,7 +126,8 @@ class CallAuditor:
                         yield response
                 return
             with self._begun(method, message) as record:
-                await record.on_disk()
+                if not method.journalled:
+                    await record.written()
                 async with aclosing(serve(message, context)) as responses:  # type: ignore[type-var]
                     async for response in responses:
                         if method.is_inside:
@@ -156,11 +158,7 @@ class CallAuditor:
         freeing = method.path.rpartition("/")[2].startswith(_FREEING)
         stream = message if isinstance(message, RequestStream) else None
         call = _call(method, stream.target if stream else message, origin)
-        # A part's own outcome is not in the journal, which knows the request as a whole.
-        begin = partial(self._log.begin, of_reserve=freeing)
-        return _Record(
-            method, begin(call), partial(_part, begin, replace(call, request_id="")), stream
-        )
+        return _Record(method, call, partial(self._log.begin, of_reserve=freeing), stream)
 
     def _introduced(self, method: Method, serve: Unary) -> Unary:
         """Return a function that serves calls without a token.
@@ -172,7 +170,7 @@ class CallAuditor:
         async def audited(message: Any, context: Any) -> Any:
             response = await serve(message, context)
             with self._begun(method, None) as record:
-                await record.on_disk()
+                await record.written()
             return response
 
         return audited
@@ -181,10 +179,13 @@ class CallAuditor:
 class _Record:
     """The block in which a call is served: it writes what became of the call.
 
+    The intent goes to disk while the call is looked at. A method with a journal announces what it is
+    about to change, and waits for the disk there; any other waits before its servicer runs.
+
     Args:
         method: the method.
-        call: the call, whose intent is on its way to disk.
-        part: the block of one of several changes of the call.
+        call: the call.
+        begin: writes the intent of a call, or of a part of it.
         stream: the call's stream of requests; None: it has one request.
 
     Attributes:
@@ -195,27 +196,48 @@ class _Record:
     def __init__(
         self,
         method: Method,
-        call: AuditedCall,
-        part: WitnessPart,
+        call: AuditCall,
+        begin: Callable[[AuditCall], AuditedCall],
         stream: RequestStream | None = None,
     ) -> None:
         self._stream = stream
-        self._part = part
+        self._begin = begin
         self._method = method
-        self._call = call
+        self._told = call
+        self._call = begin(call)
         self._path = ""
         self._left: asyncio.Task[Any] | None = None
         self.response: Any = None
         self.sent = 0
 
     def __enter__(self) -> Self:
-        witness_by(self._witness, self._part)
+        witness_by(self)
         tell_left(self._on_left)
         return self
 
-    async def on_disk(self) -> None:
+    async def written(self) -> None:
         """Wait until the intent is on disk; see `AuditedCall.on_disk`."""
         await self._call.on_disk()
+
+    def hear(self, intent: Intent) -> None:
+        """Note what the call is about to change."""
+        self._path = intent.path
+
+    @asynccontextmanager
+    async def part(self, intent: Intent) -> AsyncIterator[None]:
+        """Write one change of a call that changes several resources, as lines of its own."""
+        # Its own outcome is not in the journal, which knows the request as a whole.
+        line = self._begin(replace(self._told, target=intent.id, request_id=""))
+        await line.on_disk()
+        try:
+            yield
+        except ProaError as error:
+            line.end(_failure(error, intent.path))
+            raise
+        except BaseException:
+            line.end(CallOutcome(path=intent.path))  # nobody knows
+            raise
+        line.end(CallOutcome(code="OK", path=intent.path))
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, asyncio.CancelledError | GeneratorExit) and self._left is not None:
@@ -224,9 +246,6 @@ class _Record:
             self._end(error)
         # The context of the task leads to this record: it must not lead back to the task.
         self._left = None
-
-    async def _witness(self, intent: Intent) -> None:
-        self._path = intent.path
 
     def _on_left(self, task: "asyncio.Task[Any]") -> None:
         self._left = task
@@ -256,24 +275,6 @@ class _Record:
                 return CallOutcome(code="CANCELLED", path=self._path)
             case _:
                 return CallOutcome(code="INTERNAL", reason="INTERNAL", path=self._path)
-
-
-@asynccontextmanager
-async def _part(
-    begin: Callable[[AuditCall], AuditedCall], call: AuditCall, intent: Intent
-) -> AsyncIterator[None]:
-    """Write one change of a call that changes several resources, as lines of its own."""
-    line = begin(replace(call, target=intent.id))
-    await line.on_disk()
-    try:
-        yield
-    except ProaError as error:
-        line.end(_failure(error, intent.path))
-        raise
-    except BaseException:
-        line.end(CallOutcome(path=intent.path))  # nobody knows
-        raise
-    line.end(CallOutcome(code="OK", path=intent.path))
 
 
 def _outcome(record: RequestRecord) -> CallOutcome | None:

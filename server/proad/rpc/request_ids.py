@@ -14,6 +14,7 @@ from proad.core.requests import (
     RequestAnswer,
     RequestJournal,
     RequestKey,
+    Written,
     announce_to,
 )
 from proad.core.tenancy import current_visibility
@@ -144,7 +145,7 @@ async def _check(method: Method, served: Awaitable[Any]) -> bytes:
     return encoded
 
 
-async def _end(intent: Intent) -> None:  # noqa: ARG001 - as Announce has it
+async def _end(intent: Intent, written: Written) -> None:  # noqa: ARG001 - as Announce has it
     raise _CheckedError
 
 

@@ -163,6 +163,11 @@ class RequestStore:
         # Were the host to lose it, the request would be judged by its intent, which is synced.
         await self._database.commit(_SETTLE, values, synced=False)
 
+    async def remove(self, key: RequestKey) -> None:
+        """Remove a record, of a request that will change nothing."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(requests).where(self._is(key)))
+
     async def expire(self, before: datetime, most: int) -> list[RequestKey]:
         """Remove records that ended before a time, at most so many, and return their keys."""
         key = tuple_(requests.c.user_id, requests.c.id)

@@ -1,5 +1,7 @@
 """The index of the audit log has every line in the end, whatever the database does meanwhile."""
 
+import asyncio
+
 import pytest
 
 from proad.audit import AuditOptions, LogWriter
@@ -20,7 +22,12 @@ class FrailStore(AuditStore):
     error_before: Exception | None = None
     error_after: Exception | None = None
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.begun = asyncio.Event()
+
     async def save(self, *arguments, **options):
+        self.begun.set()
         if self.error_before is not None:
             raise self.error_before
         await super().save(*arguments, **options)
@@ -96,3 +103,19 @@ async def test_flush_of_many_files_that_fails_at_the_first_is_made_up_for(log):
     await log.indexer.flush(1)
 
     assert len(await log.entries()) == 22_001
+
+
+async def test_flush_whose_caller_leaves_goes_to_its_end(log):
+    """Whether it was done would not be known, and to do it twice is an error."""
+    for _ in range(10):
+        log.write(CALL.fields("intent"))
+        caller = asyncio.create_task(log.indexer.flush(1))
+        await log.store.begun.wait()
+        log.store.begun.clear()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+    log.write(CALL.fields("intent"))
+    await log.indexer.flush(1)
+
+    assert len(await log.entries()) == 11

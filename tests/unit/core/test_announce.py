@@ -15,7 +15,8 @@ def heard():
     """The intents that the current test's task announces."""
     intents = []
 
-    async def hear(intent):
+    async def hear(intent, written):
+        await written()
         intents.append(intent)
 
     announce_to(hear)
@@ -50,7 +51,7 @@ async def test_verb_illegal_announces_nothing(engine, verbs, heard, resolved):
 
 
 async def test_verb_announcement_fails_changes_nothing(engine, verbs, inventory, resolved):
-    async def fail(intent):
+    async def fail(intent, _written):
         raise DatabaseUnreachableError
 
     announce_to(fail)

@@ -13,6 +13,7 @@ from proad.model import (
     ResourceState,
     Verb,
     path_of,
+    replaced,
     verbs_of,
 )
 from proad.ports.records import ResourceRecord
@@ -108,10 +109,10 @@ class StoredEntry:
 
     def completed(self, view: Resource) -> Resource:
         """Return a driver's view, completed with what only the inventory knows."""
-        if self.record is not None:
-            view = recorded(view, self.record, self.published.owner)
-        return replace(
+        record, owner = self.record, self.published.owner
+        return replaced(
             view,
+            **({} if record is None else recorded(view, record, owner)),
             engine=self.engine,
             allowed_verbs=self.published.allowed_verbs,
             activity=self.published.activity,
@@ -123,8 +124,8 @@ class StoredEntry:
         )
 
 
-def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
-    """Return a view with what is recorded of the resource.
+def recorded(view: Resource, record: ResourceRecord, owner: str) -> dict[str, Any]:
+    """Return the fields of a view that have what is recorded of the resource.
 
     Args:
         view: the view, as the driver gave it.
@@ -132,8 +133,13 @@ def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
         owner: name of the owner.
     """
     protected = record.deletion_protection
-    labels = view.labels if record.labels is None else record.labels
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {
+        "owner": owner,
+        "owner_id": record.owner,
+        "deletion_protection": protected,
+    }
+    if record.labels is not None:
+        changes["labels"] = record.labels
     for kind in ("container", "domain"):
         details = getattr(view, kind)
         # A SUMMARY has no specification.
@@ -141,11 +147,4 @@ def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
             own = spec.labels if record.labels is None else record.labels
             spec = replace(spec, labels=own, deletion_protection=protected)
             changes[kind] = replace(details, spec=spec)
-    return replace(
-        view,
-        owner=owner,
-        owner_id=record.owner,
-        deletion_protection=protected,
-        labels=labels,
-        **changes,
-    )
+    return changes

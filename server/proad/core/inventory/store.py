@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from proad.core.inventory.attribution import Attribution
@@ -29,6 +28,7 @@ from proad.model import (
     Lifetime,
     Resource,
     path_of,
+    replaced,
 )
 
 _NOTHING = EngineEvent(id="")
@@ -235,7 +235,7 @@ class Store:
         entry = self.entries.get(engine, view.id)
         if entry is not None:
             return entry.completed(view)
-        return replace(view, engine=engine, path=path_of(engine, view))
+        return replaced(view, engine=engine, path=path_of(engine, view))
 
     def in_full(self, entry: Entry, max_age: timedelta | None) -> Resource | None:
         """Return the FULL view of a resource, unless it may be stale."""
@@ -319,11 +319,11 @@ class Store:
         entry.full = None
         entry.record = record = self.records.find(entry.engine, entry.observed)
         view = entry.observed
-        if record is not None:
-            view = recorded(view, record, self.records.owner(record))
-        self.entries.index.own(entry.engine, view.id, view.owner_id)
-        entry.published = replace(
+        ours = {} if record is None else recorded(view, record, self.records.owner(record))
+        self.entries.index.own(entry.engine, view.id, "" if record is None else record.owner)
+        entry.published = replaced(
             view,
+            **ours,
             engine=entry.engine,
             allowed_verbs=entry.allowed_verbs,
             activity=entry.activity,

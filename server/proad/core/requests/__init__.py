@@ -5,7 +5,8 @@ A change announces its `Intent` to the current request before its first effect; 
 
 from proad.core.requests.current import (
     Announce,
-    WitnessPart,
+    Witness,
+    Written,
     announce,
     announce_to,
     cancellable,
@@ -16,6 +17,7 @@ from proad.core.requests.current import (
     refuse,
     tell_plan,
     witness_by,
+    witnessed,
 )
 from proad.core.requests.entry import NewRequest, Publish, Serve
 from proad.core.requests.index import RETENTION
@@ -52,7 +54,8 @@ __all__ = [
     "RequestKey",
     "RequestRecord",
     "Serve",
-    "WitnessPart",
+    "Witness",
+    "Written",
     "announce",
     "announce_to",
     "cancellable",
@@ -64,4 +67,5 @@ __all__ = [
     "refuse",
     "tell_plan",
     "witness_by",
+    "witnessed",
 ]

@@ -1,45 +1,73 @@
 """The request on whose behalf the current task works."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from proad.core.shielded_tasks import shield_changes
 from proad.errors import ProaError
 from proad.model import Intent, Plan
 
-Announce = Callable[[Intent], Awaitable[None]]
-"""Receives what a request is about to change, before anything is changed.
+
+class Witness(Protocol):
+    """Has a line of the current request, or writes one, before anything is changed."""
+
+    async def written(self) -> None:
+        """Wait until the line of the request is on disk.
+
+        Raises:
+            AuditUnavailableError: it cannot be; the request must change nothing.
+        """
+
+    def hear(self, intent: Intent) -> None:
+        """Note what the request is about to change."""
+
+    def part(self, intent: Intent) -> AbstractAsyncContextManager[None]:
+        """Return the block of one of several changes of the request; see `part`."""
+
+
+class _NoWitness:
+    """The witness of a request that is written down nowhere."""
+
+    async def written(self) -> None:
+        """Wait for nothing."""
+
+    def hear(self, intent: Intent) -> None:
+        """Ignore an intent."""
+
+    def part(self, intent: Intent) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - as Witness
+        """Return a block that nobody writes down."""
+        return nullcontext()
+
+
+Written = Callable[[], Awaitable[None]]
+"""Waits until the line of a request is on disk; see `Witness.written`."""
+
+Announce = Callable[[Intent, Written], Awaitable[None]]
+"""Receives what a request is about to change, before anything is changed, and waits for its line.
 
 If it raises, the request ends with that exception, and must have changed nothing.
 """
-
-WitnessPart = Callable[[Intent], AbstractAsyncContextManager[None]]
-"""Receives one of several changes of a request; the change is the block."""
 
 OnWaiting = Callable[["asyncio.Task[Any] | None"], None]
 """Receives the task that may be cancelled to end the request from now on; None: none may."""
 
 
-async def _unheard(intent: Intent) -> None:
-    """Ignore an intent: the request has no id."""
-
-
-@asynccontextmanager
-async def _unheard_part(intent: Intent) -> AsyncIterator[None]:  # noqa: ARG001 - as WitnessPart
-    """Ignore a part: nobody writes it down."""
-    yield
+async def _unheard(intent: Intent, written: Written) -> None:  # noqa: ARG001 - as Announce
+    """Wait for the line alone: the request has no id."""
+    await written()
 
 
 def _unwatched(task: "asyncio.Task[Any] | None") -> None:
     """Ignore a task: the request has no id."""
 
 
+_NO_WITNESS = _NoWitness()
+
 _announce: ContextVar[Announce] = ContextVar("announce", default=_unheard)
-_witness: ContextVar[Announce] = ContextVar("witness", default=_unheard)
-_witness_part: ContextVar[WitnessPart] = ContextVar("witness part", default=_unheard_part)
+_witness: ContextVar[Witness] = ContextVar("witness", default=_NO_WITNESS)
 _on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
 _findings: ContextVar[list[ProaError] | None] = ContextVar("findings", default=None)
 _plans: ContextVar[list[Plan] | None] = ContextVar("plans", default=None)
@@ -69,15 +97,20 @@ def announce_to(
     shield_changes(findings is None)
 
 
-def witness_by(witness: Announce, part: WitnessPart = _unheard_part) -> None:
-    """Set who hears the intents of the current task, and of all that it starts, before anybody else.
-
-    Args:
-        witness: hears the intents; if it raises, nobody else does.
-        part: hears each of several changes of one request.
-    """
+def witness_by(witness: Witness) -> None:
+    """Set the witness of the current task, and of all that it starts."""
     _witness.set(witness)
-    _witness_part.set(part)
+
+
+async def witnessed() -> None:
+    """Wait until the line of the current request is on disk.
+
+    For what has an effect before it can `announce` itself.
+
+    Raises:
+        AuditUnavailableError: it cannot be; the request must change nothing.
+    """
+    await _witness.get().written()
 
 
 def is_only_checked() -> bool:
@@ -136,8 +169,9 @@ async def announce(intent: Intent) -> None:
         DatabaseUnreachableError: the intent cannot be kept; the request must change nothing.
         Exception: the request ends here, since it was only to be checked.
     """
-    await _witness.get()(intent)
-    await _announce.get()(intent)
+    witness = _witness.get()
+    witness.hear(intent)
+    await _announce.get()(intent, witness.written)
 
 
 def part(intent: Intent) -> AbstractAsyncContextManager[None]:
@@ -148,7 +182,7 @@ def part(intent: Intent) -> AbstractAsyncContextManager[None]:
     Raises:
         AuditUnavailableError: the audit log cannot be written. The block is not entered.
     """
-    return _witness_part.get()(intent)
+    return _witness.get().part(intent)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from proad.core.requests.background import BackgroundTasks
-from proad.core.requests.current import announce_to
+from proad.core.requests.current import Written, announce_to
 from proad.core.requests.entry import NewRequest, RequestEntry, Serve
 from proad.core.requests.expiry import Expiry
 from proad.core.requests.feed import Feed
@@ -25,6 +25,7 @@ from proad.core.requests.outcome import (
 )
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
+    AuditUnavailableError,
     DatabaseUnreachableError,
     EngineTimedOutError,
     EngineUnreachableError,
@@ -292,20 +293,27 @@ class RequestJournal:
         await self._settle(entry, RequestState.FAILED, self._codec.failure(error))
         raise error
 
-    async def _announce(self, entry: RequestEntry, intent: Intent) -> None:
-        """Store what a request is about to change."""
+    async def _announce(self, entry: RequestEntry, intent: Intent, written: Written) -> None:
+        """Store what a request is about to change, while its line goes to disk."""
         if entry.cancelled:
             raise RequestCancelledError
         entry.record = replace(entry.record, intent=intent, path=intent.path)
         self._checkpoint("before intent")
         adding = asyncio.ensure_future(self._records.add(entry.record))
         try:
+            await written()
             await asyncio.shield(adding)
         except asyncio.CancelledError:
             # A verb by force takes the place of this one, or the daemon stops: the record may be
             # stored all the same.
             await adding
             entry.announced = True
+            raise
+        except AuditUnavailableError:
+            await adding
+            entry.announced = True
+            await self._records.remove(entry.record.key)
+            entry.announced = False
             raise
         entry.announced = True
         self._checkpoint("after intent")

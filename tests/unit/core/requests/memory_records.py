@@ -75,6 +75,11 @@ class MemoryRecords:
         self.kept[record.key] = record
         self.writes += 1
 
+    async def remove(self, key):
+        await self._reach()
+        del self.kept[key]
+        self.writes += 1
+
     async def expire(self, before, most):
         await self._reach()
         expired = [

@@ -7,10 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from eventually import eventually
-from proad.core.requests import Judgement, RepeatedFailure
-from proad.errors import EngineTimedOutError, RequestInterruptedError
+from proad.core.requests import Judgement, RepeatedFailure, witness_by
+from proad.errors import (
+    AuditUnavailableError,
+    DatabaseUnreachableError,
+    EngineTimedOutError,
+    RequestInterruptedError,
+)
 from proad.model import RequestState
-from unit.core.requests.effects import KEY, Effect, request
+from unit.core.requests.effects import INTENT, KEY, Effect, request
 
 
 async def test_run_records_lost_at_the_end_stores_the_answer_later(journal, records):
@@ -83,3 +88,66 @@ async def test_run_expired_record_is_a_new_request(make, records):
         assert await second.run(request(digest=b"other"), effect) == b"done"
         assert records.kept[KEY].digest == b"other"
     assert effect.effects == 2
+
+
+class Line:
+    """The witness of a request, whose line comes to disk, or does not, when a test says so."""
+
+    def __init__(self):
+        self.on_disk = asyncio.get_running_loop().create_future()
+
+    async def written(self):
+        await self.on_disk
+
+    def hear(self, intent):
+        self.heard = intent
+
+
+@pytest.fixture
+async def witnessed():
+    """An effect whose request has a line in the audit log; the line."""
+    line, effect = Line(), Effect()
+
+    async def serve(publish):
+        witness_by(line)
+        return await effect(publish)
+
+    return serve, effect, line
+
+
+async def test_announce_stores_the_record_while_the_line_goes_to_disk(journal, records, witnessed):
+    serve, effect, line = witnessed
+    call = asyncio.create_task(journal.run(request(), serve))
+
+    await eventually(lambda: records.writes == 1)
+    assert not effect.begun.is_set()
+    line.on_disk.set_result(None)
+
+    assert await call == b"done"
+    assert (effect.effects, line.heard) == (1, INTENT)
+
+
+async def test_announce_line_not_on_disk_changes_nothing_and_frees_the_id(
+    journal, records, witnessed
+):
+    serve, effect, line = witnessed
+    line.on_disk.set_exception(AuditUnavailableError())
+
+    with pytest.raises(AuditUnavailableError):
+        await journal.run(request(), serve)
+
+    assert (effect.effects, records.kept) == (0, {})
+    assert await journal.run(request(), Effect()) == b"done"
+
+
+async def test_announce_neither_line_nor_record_changes_nothing(journal, records, witnessed):
+    serve, effect, line = witnessed
+    line.on_disk.set_exception(AuditUnavailableError())
+    records.lost = True
+
+    with pytest.raises(DatabaseUnreachableError):
+        await journal.run(request(), serve)
+
+    records.lost = False
+    assert effect.effects == 0
+    assert await journal.run(request(), Effect()) == b"done"
