@@ -102,6 +102,9 @@ class Line:
     def hear(self, intent):
         self.heard = intent
 
+    def part(self, intent):
+        raise AssertionError(intent)
+
 
 @pytest.fixture
 async def witnessed():
