@@ -1,10 +1,10 @@
 """What the audit log costs, against bare appends that are brought to disk."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from bench.append import Append
 from bench.daemon import Daemon, running
 from bench.interleaved import Act, p50, time_interleaved
 from bench.plan import Plan
@@ -14,8 +14,6 @@ from proa import v1
 
 _SERVICE = "/proa.v1.ResourceService/"
 _MEMORY = Path("/dev/shm")
-# Of an intent and of the outcome of the call before, which share a sync.
-_BYTES_A_CALL = 800
 _WHOLE = (
     "Pause and resume together on the memory driver, by the bare HTTP/2 client, with the audit "
     "log as shipped; against the same with the daemon's state in a file system in memory, where "
@@ -33,14 +31,12 @@ def audit(plan: Plan) -> Iterator[Row]:
     with ExitStack() as stack:
         on_disk = stack.enter_context(running("-m", "bench.populated", "10"))
         in_memory = stack.enter_context(running("-m", "bench.populated", "10", folder=_MEMORY))
-        path = Path(on_disk.socket).parent / "bare"
-        bare = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        stack.callback(os.close, bare)
+        bare = stack.enter_context(Append(Path(on_disk.socket).parent / "bare"))
         times = time_interleaved(
             {
                 "disk": _verbs(on_disk),
                 "memory": _verbs(in_memory),
-                "bare": lambda: _append_twice(bare),
+                "bare": bare.twice,
             },
             plan.audit,
         )
@@ -67,9 +63,3 @@ def _verbs(daemon: Daemon) -> Act:
         daemon.wire.call(_SERVICE + "ResumeResource", request)  # whose request has the same fields
 
     return act
-
-
-def _append_twice(file: int) -> None:
-    for _ in range(2):
-        os.write(file, bytes(_BYTES_A_CALL))
-        os.fdatasync(file)

@@ -5,12 +5,12 @@ import statistics
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
 
 from bench.daemon import Daemon
+from bench.echo import METHOD, echoing
 from bench.load import Load
 from bench.plan import Plan
 from bench.process import cpu_seconds
@@ -18,7 +18,6 @@ from bench.report import Row, Target
 from bench.workers import Worker, working
 from proa import v1
 
-_METHOD = "/proa.v1.ResourceService/GetResource"
 _AT_ONCE = 32
 _NOTE = (
     f"Calls a second of one grpc.aio client process, {_AT_ONCE} at once on one channel, in "
@@ -31,14 +30,9 @@ _NOTE = (
 def throughput(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
     """Call both servers alternately, and compare the rates."""
     id = load.running_containers[0]
-    with (
-        TemporaryDirectory(prefix="proa-bench-") as folder,
-        working(_echo, f"unix:{folder}/echo.sock", daemon.get(id)) as echo,
-        working(_callers, id) as callers,
-    ):
-        echo.answer()
+    with echoing(daemon.get(id)) as echo, working(_callers, id) as callers:
         ours = _Side(callers, daemon.pid, f"unix:{daemon.socket}", daemon.token)
-        bare = _Side(callers, echo.pid, f"unix:{folder}/echo.sock", "")
+        bare = _Side(callers, echo.pid, f"unix:{echo.socket}", "")
         for side in (ours, bare):
             side.run(plan.slice_seconds)
             side.forget()
@@ -84,32 +78,6 @@ class _Side:
         return f"{self.rate:.0f}/s ({statistics.median(self._cpu) * 1e6:.0f} µs)"
 
 
-def _echo(connection: "Connection[Any, Any]", address: str, answer: bytes) -> None:
-    asyncio.run(_serve(connection, address, v1.GetResourceResponse.FromString(answer)))
-
-
-async def _serve(
-    connection: "Connection[Any, Any]", address: str, response: v1.GetResourceResponse
-) -> None:
-    async def get(_request: v1.GetResourceRequest, _context: object) -> v1.GetResourceResponse:
-        return response
-
-    handler = grpc.unary_unary_rpc_method_handler(
-        get, v1.GetResourceRequest.FromString, v1.GetResourceResponse.SerializeToString
-    )
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        [grpc.method_handlers_generic_handler("proa.v1.ResourceService", {"GetResource": handler})]
-    )
-    server.add_insecure_port(address)
-    await server.start()
-    connection.send("ready")
-    closed = asyncio.Event()
-    asyncio.get_running_loop().add_reader(connection.fileno(), closed.set)
-    await closed.wait()
-    await server.stop(None)
-
-
 def _callers(connection: "Connection[Any, Any]", id: str) -> None:
     asyncio.run(_call_when_told(connection, v1.GetResourceRequest(id=id)))
 
@@ -123,7 +91,7 @@ async def _call_when_told(
         if target not in channels:
             channels[target] = grpc.aio.insecure_channel(target)
         method = channels[target].unary_unary(
-            _METHOD, v1.GetResourceRequest.SerializeToString, v1.GetResourceResponse.FromString
+            METHOD, v1.GetResourceRequest.SerializeToString, v1.GetResourceResponse.FromString
         )
         metadata = [("authorization", f"Bearer {token}")] if token else []
         begin = time.perf_counter()
