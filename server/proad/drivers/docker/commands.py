@@ -222,7 +222,7 @@ class ContainerCommands:
     async def _pid(self, command: ContainerCommand) -> int:
         """Return the number of a command's process, once there is one."""
         waited, pause = 0.0, self._timing.longest_check.total_seconds()
-        await command.stir(pause)  # no engine begins one in no time
+        await command.stir(2 * pause)  # no engine begins one in no time
         while not (pid := (now := await command.inspect())["Pid"].count(INT32)):
             if now["ExitCode"].raw is not None and not now["Running"].flag():
                 text = await command.failure()

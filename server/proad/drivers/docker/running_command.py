@@ -63,15 +63,18 @@ class ContainerCommand:
         self._tasks: list[asyncio.Task[None]] = []
         self._detached = streams.detach
         self._input_over = False
+        self._noted: Value | None = None
         self.pid = 0
         self.can_signal = False
 
     async def inspect(self) -> Value:
-        """Return what the engine tells of it.
+        """Return what the engine tells of it; after its end, what it told then.
 
         Raises:
             EngineConflictError: the engine has forgotten it with its container.
         """
+        if self._noted is not None:
+            return self._noted
         answer = await self._engine.get(f"{self._path}/json", container=self._container)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise EngineConflictError(
@@ -79,7 +82,10 @@ class ContainerCommand:
                 "it knows nothing of the command any more, nor how that ended: the container is "
                 "gone, or the engine was started anew",
             )
-        return answer.value()
+        now = answer.value()
+        if not now["Running"].flag() and now["ExitCode"].raw is not None:
+            self._noted = now
+        return now
 
     async def stir(self, patience: float) -> None:
         """Wait until something of its output comes, or the output ends, for so many seconds at most."""
@@ -88,8 +94,8 @@ class ContainerCommand:
             return
         if self._first is None:
             self._first = asyncio.ensure_future(self._stream.read())
-        elif self._first.done():
-            await asyncio.sleep(patience)
+        elif self._first.done():  # the engine is about to note what the output has shown
+            await asyncio.sleep(patience / 4)
         await asyncio.wait({self._first}, timeout=patience)
 
     async def failure(self) -> str:
@@ -174,8 +180,6 @@ class ContainerCommand:
         # Asked before its end is known, too: the stream may have ended with the engine.
         while (now := await self.inspect())["Running"].flag():
             over = self._end.is_set()
-            longest = self._timing.longest_check if over else self._timing.poll
-            pause = min(2 * pause, longest.total_seconds())
             if over:
                 if asyncio.get_running_loop().time() > noted_by:
                     raise _unknown_end()
@@ -184,6 +188,8 @@ class ContainerCommand:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._end.wait()
+            longest = self._timing.longest_check if over else self._timing.poll
+            pause = min(2 * pause, longest.total_seconds())
         if (code := now["ExitCode"].number(high=INT32)) is None:
             raise _unknown_end()
         return CommandExit(code=code)
