@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from proad.drivers.docker.errors import ENGINE, refused
@@ -25,6 +25,8 @@ from proad.errors import (
 )
 from proad.model import CommandSpec, CommandStreams
 from proad.model.verbs import entering_refusal
+
+T = TypeVar("T")
 
 # What is said of a command that did not begin, by the field that is to blame. The texts are those
 # of the container runtime, and reach the engine without a code.
@@ -187,13 +189,25 @@ class ContainerCommands:
         command = ContainerCommand(self._engine, id, exec_path, stream, streams, self._timing)
         try:
             pid = await self._pid(command)
+            local = self._is_on_this_host
+            group = await self._seen(lambda: ProcessGroup.of(pid, id)) if local else None
         except BaseException:
             command.close()
             raise
-        group = ProcessGroup.of(pid, id) if self._is_on_this_host else None
         can_signal = group is not None or await self._has_ended(pid, id)
         command.follow(pid, group, can_signal=can_signal)
         return command
+
+    async def _seen(self, look: Callable[[], T]) -> T:
+        """Return what a look at processes shows, as soon as there are descriptors for it.
+
+        Nobody else could end the command that is looked for.
+        """
+        while True:
+            try:
+                return look()
+            except OSError:
+                await asyncio.sleep(self._timing.longest_check.total_seconds())
 
     async def _has_ended(self, pid: int, id: str) -> bool:
         """Return whether a process of a container that is within reach has ended.
@@ -217,7 +231,7 @@ class ContainerCommands:
         if error := entering_refusal(resource):
             raise error
         pid = resource.container.pid if resource.container else 0
-        return self._is_on_this_host and may_signal(pid, id)
+        return self._is_on_this_host and await self._seen(lambda: may_signal(pid, id))
 
     async def _pid(self, command: ContainerCommand) -> int:
         """Return the number of a command's process, once there is one."""

@@ -12,15 +12,23 @@ from typing import Self
 # https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html
 _PROCESS_GROUP = 1 << 2
 
+# What tells nothing of the process: another attempt may succeed.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
 
 def is_of_container(pid: int, container: str) -> bool:
     """Return whether a process of this host, by its number, is one of a container.
 
     It is not where the number is that of another namespace, or of another host.
+
+    Raises:
+        OSError: there is no descriptor or no memory left to see that.
     """
     try:
         return container in Path(f"/proc/{pid}/cgroup").read_text()
-    except OSError:
+    except OSError as error:
+        if error.errno in _EXHAUSTED:
+            raise
         return False
 
 
@@ -35,6 +43,15 @@ def may_signal(pid: int, container: str) -> bool:
         return False
     try:
         os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _may_signal(fd: int) -> bool:
+    """Return whether a process has not ended, and is not somebody's whom this one may not signal."""
+    try:
+        signal.pidfd_send_signal(fd, 0)
     except OSError:
         return False
     return True
@@ -55,20 +72,25 @@ class ProcessGroup:
 
     @classmethod
     def of(cls, pid: int, container: str) -> Self | None:
-        """Return the group of a container's process; None: it has ended, or is not to be reached."""
+        """Return the group of a container's process; None: it has ended, or is not to be reached.
+
+        Raises:
+            OSError: there is no descriptor or no memory left to hold it.
+        """
         try:
             fd = os.pidfd_open(pid)
-        except OSError:
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                raise
             return None
+        group = None
         try:
-            signal.pidfd_send_signal(fd, 0)
-        except OSError:
-            pass  # it has ended, or is somebody's whom this process may not signal
-        else:
-            if is_of_container(pid, container):
-                return cls(pid, fd)
-        os.close(fd)
-        return None
+            if _may_signal(fd) and is_of_container(pid, container):
+                group = cls(pid, fd)
+        finally:
+            if group is None:
+                os.close(fd)
+        return group
 
     def on_end(self, call: Callable[[], None]) -> None:
         """Call `call` once, when the leader has ended."""
