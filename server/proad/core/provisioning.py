@@ -14,7 +14,14 @@ from proad.core.image_judge import image_judge
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas
-from proad.core.requests import announce, is_only_checked, noting, refuse, tell_plan
+from proad.core.requests import (
+    announce,
+    is_only_checked,
+    noting,
+    refuse,
+    tell_plan,
+    witnessed,
+)
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.volume_sources import read_volumes, written_volumes
@@ -224,6 +231,7 @@ class Provisioning:
                     await self._volumes.plan(connection, footprint.volumes, domain=footprint.mark)
                     await expect(footprint.mark, counts)
 
+                await witnessed()  # the driver is called before it announces
                 try:
                     with connection.call():
                         yield begin

@@ -246,6 +246,8 @@ class VerbRunner:
                 checked = is_only_checked()
                 if announces and not (checked and checked_by_driver):
                     await announce(intent)
+                else:
+                    await witnessed()  # the driver is called before it announces
                 # Beside a graceful stop, the activity that shows is the stop's.
                 shows = alone and not checked
                 activity = self._inventory.activity(entry, verb) if shows else nullcontext(ignore)

@@ -11,7 +11,7 @@ from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.quotas import Quotas
-from proad.core.requests import announce, is_only_checked
+from proad.core.requests import announce, is_only_checked, witnessed
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.core.tenancy import current_visibility
 from proad.core.volume_tenancy import VolumeTenancy
@@ -72,6 +72,7 @@ class VolumeOperations:
                 creating.enter_context(self._tenancy.creating(footprint.volumes))
                 await self._tenancy.plan(connection, footprint.volumes)
 
+            await witnessed()
             with connection.call():
                 volume = await driver.create_volume(spec, announce=begin)
         (volume,) = await self._tenancy.visible(connection, [volume])

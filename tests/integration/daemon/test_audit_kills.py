@@ -86,18 +86,19 @@ UNKNOWN, FAILED, SUCCEEDED = (
 
 
 @pytest.mark.parametrize(
-    ("point", "with_id", "outcome"),
+    ("point", "with_id", "outcomes"),
     [
-        ("before sync", False, UNKNOWN),
-        ("after sync", True, UNKNOWN),
-        ("before engine", False, UNKNOWN),
+        ("before sync", False, {UNKNOWN}),
+        # The record of the request is stored beside the sync: it may be there, or not yet.
+        ("after sync", True, {UNKNOWN, FAILED}),
+        ("before engine", False, {UNKNOWN}),
         # The engine was in memory, and what was paused is no more: the judge tells that.
-        ("after engine", True, FAILED),
-        ("after answer", True, SUCCEEDED),
+        ("after engine", True, {FAILED}),
+        ("after answer", True, {SUCCEEDED}),
     ],
 )
 def test_kill_intent_is_kept_and_its_outcome_told_as_far_as_it_is_known(
-    state, point, with_id, outcome
+    state, point, with_id, outcomes
 ):
     id = str(uuid4()) if with_id else ""
     with daemon(state, point) as (process, client):
@@ -118,6 +119,6 @@ def test_kill_intent_is_kept_and_its_outcome_told_as_far_as_it_is_known(
             assert names[-3:] == ["PauseResource", "CreateContainer", "CreateToken"]
             return found[-3]
 
-        wait_until(lambda: pause().outcome == outcome, lambda: str(pause()))
+        wait_until(lambda: pause().outcome in outcomes, lambda: str(pause()))
         assert (pause().target, pause().username, pause().request_id) == ("web", "ann", id)
     assert check(state).damage is None
