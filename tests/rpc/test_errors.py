@@ -189,6 +189,8 @@ ELSEWHERE = {
     Reason.DATABASE_UNREACHABLE,  # test_examples
     Reason.AUDIT_UNAVAILABLE,  # test_examples
     Reason.QUOTA_EXCEEDED,  # test_examples
+    Reason.CONNECTION_FAILED,  # test_ports
+    Reason.CONSOLE_TAKEN, Reason.READER_TOO_SLOW,  # test_attach
     Reason.ACCESS_MISSING,  # test_examples
     Reason.TOO_MANY_CALLS,  # test_user_limiter
     Reason.CONDITION_IMPOSSIBLE, Reason.WAIT_TIMED_OUT,  # test_waits

@@ -226,7 +226,7 @@ async def test_create_container_returns_what_was_requested(daemon):
     created = await daemon.container(
         "web",
         env={"A": "1"},
-        command=["sh", "-c", "true"],
+        command=["sleep", "600"],
         ports=[{"container_port": 80, "host_port": 8080, "protocol": "PORT_PROTOCOL_UDP"}],
         mounts=[{"target": "/t", "tmpfs": {"size_bytes": 2**20, "mode": 0o1777}}],
         resources={"memory_bytes": 2**24, "cpus": 1.5, "memory_swap_bytes": -1},

@@ -1,6 +1,7 @@
 """cp, and files: ls, stat, mkdir, rm: files inside containers and virtual machines."""
 
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -137,6 +138,12 @@ def show(ctx: typer.Context, *, id: Id, path: PathInside, output: Output = None)
         write_line(f"link to: {file.link_target}")
 
 
+def _mode(text: str) -> int:
+    if not re.fullmatch(r"[0-7]{1,4}", text):
+        raise typer.BadParameter(f"{text!r} is no mode, such as 755")
+    return int(text, 8)
+
+
 @app.command()
 @changing
 def mkdir(
@@ -147,9 +154,7 @@ def mkdir(
     parents: Annotated[
         bool, typer.Option("--parents", "-p", help="Make those above it, too.")
     ] = False,
-    mode: Annotated[
-        int | None, typer.Option(parser=lambda text: int(text, 8), metavar="MODE", help="As 755.")
-    ] = None,
+    mode: Annotated[int | None, typer.Option(parser=_mode, metavar="MODE", help="As 755.")] = None,
 ) -> None:
     """Make a directory."""
     session = Session.of(ctx, None)

@@ -13,6 +13,7 @@ IMAGE = "proa-test/busybox:1"
 READING = {
     *("ls", "get", "host", "watch", "wait", "top", "whoami", "version", "audit", "images"),
     *("login", "logout", "vm xml", "snapshot ls", "volumes ls", "logs", "exec", "network"),
+    *("attach", "console", "port-forward", "cp", "files ls", "files stat"),
     *("requests ls", "requests show", "requests cancel", "registry login"),
 }
 """Commands that change nothing on a host, or whose calls cannot be checked."""
@@ -60,6 +61,8 @@ def dry(name):
         "rename": (name, f"{name}-other"),
         "recreate": (name, "--env", "A=1"),
         "pull": (IMAGE,),
+        "files mkdir": (name, "/tmp/dry"),
+        "files rm": (name, "/etc/hosts"),
         "rmi": (IMAGE,),
         "registry logout": ("reg.example",),
         "vm create": (f"{name}-new", "-m", "64MiB"),

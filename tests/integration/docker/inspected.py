@@ -35,6 +35,7 @@ def expected(inspect: Json) -> dict[str, Any]:
             "oom_killed": state["OOMKilled"],
             "start_time": _time(state["StartedAt"]),
             "finish_time": _time(state["FinishedAt"]),
+            "last_lines": (),  # which the core adds
         },
         "labels": {
             k: v for k, v in (config["Labels"] or {}).items() if not k.startswith("proa.driver.")
@@ -75,6 +76,7 @@ def shortened(full: Mapping[str, Any]) -> dict[str, Any]:
             "oom_killed": False,
             "start_time": None,
             "finish_time": None,
+            "last_lines": (),
         },
         "container": {
             **dict.fromkeys(container),

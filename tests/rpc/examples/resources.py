@@ -12,6 +12,7 @@ from rpc.daemon import IMAGE, changing, refusal
 from rpc.engines import container_engine
 from rpc.examples.registry import example
 from rpc.exec_session import Attachment
+from rpc.port_session import PortSession
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 
@@ -254,3 +255,11 @@ async def reader_too_slow(serve, _):
     other.say(stdin=b"head -c 5000000 /dev/zero; echo done\n")
     await other.until(b"done\n")  # which it is not before the first one was given up
     return await session.refused()
+
+
+@example("ForwardPort to port 80 of a container whose server has not begun to listen.")
+async def connection_failed(serve, _):
+    daemon = await serve()
+    await daemon.container("web")
+    # The memory driver's own servers listen on a few ports, 80 among them, and on no other.
+    return await PortSession(daemon, id="web", port=8080).refused()

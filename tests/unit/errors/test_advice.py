@@ -26,6 +26,7 @@ OTHERS = {
     "AuthService",  # a service, which is named together with a call
     "on_poweroff",  # an element of a domain's XML
     "DOCKER_MIN_API_VERSION",  # read by dockerd
+    *("CAP_SYS_ADMIN", "CAP_SYS_PTRACE"),  # of the kernel
 }
 
 
