@@ -14,6 +14,7 @@ from proa.commands import PIECE, pieces
 from proa.errors import Error
 from proa.ports import cut_short
 
+_CANCEL_AGAIN = 1.0  # seconds
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -158,10 +159,11 @@ class PortListener:
     ) -> None:
         if self._server is not None:
             self._server.close()
-        for task in self._passing:
-            task.cancel()
-        if self._passing:
-            await asyncio.wait(self._passing)
+        while self._passing:
+            for task in self._passing:
+                task.cancel()
+            # A cancellation that meets the end of a call may be lost in it.
+            await asyncio.wait(self._passing, timeout=_CANCEL_AGAIN)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
