@@ -8,7 +8,8 @@ import typer
 
 import proa
 from proa import contract, v1
-from proa.cli.hints import RULES, hint_for
+from proa.cli.hint_rules import RULES
+from proa.cli.hints import hint_for
 from proa.cli.wording import COMMANDS_BY_RPC, in_cli_words, option_of
 from proa.errors import Details, Violation
 from unit.client.test_cli_hostile import COMMANDS
