@@ -1,6 +1,5 @@
 """The main processes of real containers, as callers are attached to them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,7 +7,7 @@ import docker
 import pytest
 
 from contract.consoles import Terminal
-from eventually import consistently, eventually
+from eventually import consistently, eventually, settled
 from integration.docker.workloads import IMAGE, Make
 from proad.drivers.docker import DockerDriver
 from proad.model import (
@@ -129,14 +128,9 @@ async def test_caller_who_does_not_read_holds_the_container_up_until_that_ends(
     def last() -> bytes:
         return bytes(raw.logs(made.id, tail=1)).strip()
 
-    async def held_up() -> bool:
-        before = last()
-        await asyncio.sleep(0.5)
-        return before == last() not in {b"", b"done"}
-
     async with driver.attach(made.id) as console:
         await console.write(b"\n")
-        await eventually(held_up)
+        assert await settled(last) != b"done"
 
     async def over() -> bool:
         return last() == b"done"
