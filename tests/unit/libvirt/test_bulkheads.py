@@ -72,20 +72,21 @@ async def test_domains_whose_agents_are_slow_leave_threads_for_others():
 
 
 async def test_domain_whose_agent_was_slow_is_a_usual_one_again_in_time():
-    patience = Patience(free=timedelta(0), most=timedelta(milliseconds=40), paid=1.0)
-    gate = threading.Event()
-    with AgentThreads(patience) as threads:
+    now = [0.0]
+    with AgentThreads(clock=lambda: now[0]) as threads:
 
-        async def run(id: str, call: Callable[[], object]) -> None:
-            await threads.of(id).run(call, timeout=LONG, ended=lambda: None)
+        def wait(seconds: float) -> str:
+            now[0] += seconds
+            return threading.current_thread().name
 
-        await asyncio.gather(*(run(id, partial(time.sleep, 0.2)) for id in "abc"))
-        hung = [asyncio.create_task(run(id, gate.wait)) for id in "ab"]
-        await asyncio.sleep(0.3)
-        async with asyncio.timeout(30):
-            await run("c", lambda: None)
-        gate.set()
-        await asyncio.gather(*hung)
+        async def run(seconds: float) -> str:
+            call = partial(wait, seconds)
+            return await threads.of("a").run(call, timeout=LONG, ended=lambda: None)
+
+        assert "slow" not in await run(5)
+        assert "slow" in await run(0)
+        now[0] += 120
+        assert "slow" not in await run(0)
 
 
 async def test_fail_with_a_hung_call_ends_callers_and_keeps_the_slot(bulkheads: Bulkheads):

@@ -43,10 +43,17 @@ class AgentThreads:
     Args:
         patience: what makes a domain a slow one.
         sort: purpose of the threads, for their names.
+        clock: monotonic time in seconds.
     """
 
-    def __init__(self, patience: Patience = Patience(), sort: str = "agent") -> None:
+    def __init__(
+        self,
+        patience: Patience = Patience(),
+        sort: str = "agent",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._patience = patience
+        self._clock = clock
         self._usual = EngineThreads(ENGINE, sort, size=_USUAL)
         self._slow = EngineThreads(ENGINE, f"slow-{sort}", size=_SLOW)
         # By domain: what it has held beyond what is free, and when that was counted.
@@ -82,11 +89,11 @@ class AgentThreads:
         """Run a call about a domain on a thread; see `EngineThreads.run`."""
 
         def timed() -> T:
-            begun = time.monotonic()
+            begun = self._clock()
             try:
                 return call()
             finally:
-                self._count(id, time.monotonic() - begun)
+                self._count(id, self._clock() - begun)
 
         is_slow = self._left(id) > self._patience.most.total_seconds()
         pool = self._slow if is_slow else self._usual
@@ -97,12 +104,12 @@ class AgentThreads:
         beyond = seconds - self._patience.free.total_seconds()
         if beyond > 0:
             held = min(self._left(id) + beyond, self._patience.largest.total_seconds())
-            self._held[id] = (held, time.monotonic())
+            self._held[id] = (held, self._clock())
 
     def _left(self, id: str) -> float:
         """Return what counts of a domain by now."""
         held, when = self._held.get(id, (0.0, 0.0))
-        left = held - (time.monotonic() - when) * self._patience.paid
+        left = held - (self._clock() - when) * self._patience.paid
         if left <= 0:
             self._held.pop(id, None)
         return max(left, 0.0)
