@@ -472,11 +472,13 @@ class StreamLogsRequest(_message.Message):
     follow: _builtins.bool
     """Whether to go on with what comes, until the resource ends."""
     tail: _builtins.int
-    """Lines from the end of the log to begin with; absent: all."""
+    """Lines from the end of the log to begin with, from 0; absent: all."""
     output: _log_pb2.LogOutput.ValueType
     """Lines of this output alone; not set: of both."""
     timestamps: _builtins.bool
-    """Whether lines have their time. Domains: CAPABILITY_MISSING, their logs do not tell it."""
+    """Whether lines have their time; those of a container that is followed have it anyway. Domains:
+    CAPABILITY_MISSING, their logs do not tell it.
+    """
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Lines that the engine got at this time or later alone. Domains: CAPABILITY_MISSING."""
@@ -510,7 +512,7 @@ Global___StreamLogsRequest: _TypeAlias = StreamLogsRequest  # noqa: Y015
 
 @_typing.final
 class StreamLogsResponse(_message.Message):
-    """Response of StreamLogs: some lines, in the order in which the engine got them."""
+    """Response of StreamLogs: up to 1000 lines, in the order in which the engine got them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

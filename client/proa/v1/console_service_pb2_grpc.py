@@ -83,7 +83,7 @@ class ConsoleServiceServicer(object):
         the processes of its group, where the daemon can; see ExecStarted.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; INVALID_ARGUMENT for a program that is not there or
         cannot be executed; CAPABILITY_MISSING for what the kind or the engine lacks, before anything runs;
-        POLICY_DENIED; TOO_MANY_STREAMS.
+        POLICY_DENIED; TOO_MANY_CALLS.
         A request has at most 1 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -46,7 +46,7 @@ class ConsoleServiceStub:
     the processes of its group, where the daemon can; see ExecStarted.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; INVALID_ARGUMENT for a program that is not there or
     cannot be executed; CAPABILITY_MISSING for what the kind or the engine lacks, before anything runs;
-    POLICY_DENIED; TOO_MANY_STREAMS.
+    POLICY_DENIED; TOO_MANY_CALLS.
     A request has at most 1 MiB.
     """
     RunCommand: _grpc.UnaryUnaryMultiCallable[_console_service_pb2.RunCommandRequest, _console_service_pb2.RunCommandResponse]
@@ -117,7 +117,7 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     the processes of its group, where the daemon can; see ExecStarted.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; INVALID_ARGUMENT for a program that is not there or
     cannot be executed; CAPABILITY_MISSING for what the kind or the engine lacks, before anything runs;
-    POLICY_DENIED; TOO_MANY_STREAMS.
+    POLICY_DENIED; TOO_MANY_CALLS.
     A request has at most 1 MiB.
     """
     RunCommand: _aio.UnaryUnaryMultiCallable[_console_service_pb2.RunCommandRequest, _console_service_pb2.RunCommandResponse]  # type: ignore[assignment]
@@ -191,7 +191,7 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
         the processes of its group, where the daemon can; see ExecStarted.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; INVALID_ARGUMENT for a program that is not there or
         cannot be executed; CAPABILITY_MISSING for what the kind or the engine lacks, before anything runs;
-        POLICY_DENIED; TOO_MANY_STREAMS.
+        POLICY_DENIED; TOO_MANY_CALLS.
         A request has at most 1 MiB.
         """
 

@@ -108,7 +108,8 @@ class FileServiceServicer(object):
         """Lists a directory, sorted by the bytes of the names, without "." and "..". Each page reads the
         directory anew. Changes nothing. Legal from RUNNING. It takes sh, find and stat in the resource:
         CAPABILITY_MISSING without them.
-        Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; else as StatFile.
+        Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; TOO_MANY_CALLS; else as
+        StatFile.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -138,7 +139,7 @@ class FileServiceServicer(object):
         of room, the error says so, and the file may be gone. Legal as StatFile.
         Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
         INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
-        system is read-only or has no room; HOST_EXHAUSTED as ReadFile; else as StatFile.
+        system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.
         A request has at most 1 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

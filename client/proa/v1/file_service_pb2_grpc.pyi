@@ -56,7 +56,8 @@ class FileServiceStub:
     """Lists a directory, sorted by the bytes of the names, without "." and "..". Each page reads the
     directory anew. Changes nothing. Legal from RUNNING. It takes sh, find and stat in the resource:
     CAPABILITY_MISSING without them.
-    Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; else as StatFile.
+    Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; TOO_MANY_CALLS; else as
+    StatFile.
     A request has at most 64 KiB.
     """
     ReadFile: _grpc.UnaryStreamMultiCallable[_file_service_pb2.ReadFileRequest, _file_service_pb2.ReadFileResponse]
@@ -78,7 +79,7 @@ class FileServiceStub:
     of room, the error says so, and the file may be gone. Legal as StatFile.
     Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
     INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
-    system is read-only or has no room; HOST_EXHAUSTED as ReadFile; else as StatFile.
+    system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.
     A request has at most 1 MiB.
     """
     MakeDirectory: _grpc.UnaryUnaryMultiCallable[_file_service_pb2.MakeDirectoryRequest, _file_service_pb2.MakeDirectoryResponse]
@@ -123,7 +124,8 @@ class FileServiceAsyncStub(FileServiceStub):
     """Lists a directory, sorted by the bytes of the names, without "." and "..". Each page reads the
     directory anew. Changes nothing. Legal from RUNNING. It takes sh, find and stat in the resource:
     CAPABILITY_MISSING without them.
-    Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; else as StatFile.
+    Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; TOO_MANY_CALLS; else as
+    StatFile.
     A request has at most 64 KiB.
     """
     ReadFile: _aio.UnaryStreamMultiCallable[_file_service_pb2.ReadFileRequest, _file_service_pb2.ReadFileResponse]  # type: ignore[assignment]
@@ -145,7 +147,7 @@ class FileServiceAsyncStub(FileServiceStub):
     of room, the error says so, and the file may be gone. Legal as StatFile.
     Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
     INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
-    system is read-only or has no room; HOST_EXHAUSTED as ReadFile; else as StatFile.
+    system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.
     A request has at most 1 MiB.
     """
     MakeDirectory: _aio.UnaryUnaryMultiCallable[_file_service_pb2.MakeDirectoryRequest, _file_service_pb2.MakeDirectoryResponse]  # type: ignore[assignment]
@@ -199,7 +201,8 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a directory, sorted by the bytes of the names, without "." and "..". Each page reads the
         directory anew. Changes nothing. Legal from RUNNING. It takes sh, find and stat in the resource:
         CAPABILITY_MISSING without them.
-        Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; else as StatFile.
+        Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no directory; TOO_MANY_CALLS; else as
+        StatFile.
         A request has at most 64 KiB.
         """
 
@@ -233,7 +236,7 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
         of room, the error says so, and the file may be gone. Legal as StatFile.
         Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
         INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
-        system is read-only or has no room; HOST_EXHAUSTED as ReadFile; else as StatFile.
+        system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.
         A request has at most 1 MiB.
         """
 

@@ -114,8 +114,9 @@ class Settings(BaseSettings):
         user_calls_per_second: how many calls of one user begin in a second, on average.
         user_concurrent_calls: how many calls of one user are under way at a time.
         user_unread_bytes: how many bytes of answers wait for one user to read them.
-        user_request_streams: how many streams of requests, of logs, and calls of RunCommand of one
-            user are under way at a time; each may take 3 MiB of memory.
+        user_request_streams: how many streams of requests (Exec, Attach, ForwardPort, WriteFile) and
+            calls of RunCommand, StreamLogs, ReadFile and ListFiles of one user are under way at a
+            time; each may take 3 MiB of memory.
         audit_sync: whether lines of the audit log share a sync.
         audit_group_delay: how long a line waits for others to share its sync.
         audit_file_bytes: size of a file of the audit log, after which another one is begun.

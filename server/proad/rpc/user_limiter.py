@@ -23,8 +23,7 @@ class UserLimits:
             is made up for.
         concurrent_calls: calls that have not ended, with those whose answers are not read.
         unread_bytes: answers of reads that wait to be sent, since their callers do not read.
-        request_streams: streams of requests and of logs, and calls of RunCommand, that have not
-            ended.
+        request_streams: streams of requests, and calls that hold as much, that have not ended.
     """
 
     calls_per_second: int = 10_000
@@ -41,7 +40,7 @@ class _Share:
         due: when the calls so far would have ended if they came evenly, by the limiter's clock.
         calls: calls under way.
         unread: bytes of their answers.
-        streams: streams of requests, and calls of RunCommand, under way.
+        streams: streams of requests, and calls that hold as much, under way.
         refused: methods of which an answer was refused since answers were read last.
     """
 
@@ -107,7 +106,7 @@ class UserLimiter:
         share, most = self._shares[user_id], self.limits.request_streams
         if share.streams >= most:
             raise UserLimitError(
-                f"{most} streams of requests and of logs, and commands at a time",
+                f"{most} commands, consoles, connections, logs and files at a time",
                 "user_request_streams",
                 _NEXT_TRY,
             )
