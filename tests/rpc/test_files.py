@@ -4,12 +4,15 @@ import asyncio
 import hashlib
 import os
 
+import grpc
 import pytest
 
 from eventually import eventually
 from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec
 from proad.model.scope import Scope
+from proad.rpc.timing import RpcTiming
+from proad.timing import DaemonTiming
 from rpc.daemon import IMAGE, RPCS, refusal
 from rpc.file_calls import READ, WRITE, Upload, names, read, write
 from rpc.test_audit import lines
@@ -184,6 +187,34 @@ async def test_read_that_nobody_takes_ends_with_its_user(daemon):
     await daemon.users.set_disabled("ann", disabled=True)
 
     await eventually(lambda: ended(daemon, READ, "CANCELLED"))
+
+
+async def test_write_whose_caller_falls_silent_ends_and_changes_nothing(serve):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(file_idle=0.2)))
+    await daemon.container("web")
+    upload = await Upload.begun(daemon, id="web", path="/etc/file", size_bytes=2)
+    upload.say(data=b"a")
+
+    refused = await upload.refused()
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["data"])
+    assert (await names(daemon, "web", "/etc"))[0] == []
+
+
+async def test_read_that_nobody_takes_ends(serve):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(file_idle=0.5)))
+    await daemon.container("web")
+    await write(daemon, "web", "/etc/file", bytes(10_000_000))
+    call = daemon.call("ReadFile", id="web", path="/etc/file", timeout=600)
+    await call.read()
+
+    await eventually(lambda: ended(daemon, READ, "CANCELLED"))
+    assert (await refusal(_rest(call))).reason == "READER_TOO_SLOW"
+
+
+async def _rest(call):
+    """Read a call to its end."""
+    while await call.read() is not grpc.aio.EOF:
+        pass
 
 
 @pytest.mark.parametrize("name", ["StatFile", "ListFiles", "MakeDirectory", "RemoveFile"])

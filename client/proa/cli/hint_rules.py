@@ -297,7 +297,9 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("{}, {} and {} show what takes room", ("images", "volumes ls", "top --once"))
     ],
     "CONSOLE_TAKEN": [Rule("the same with --force takes it back")],
-    "READER_TOO_SLOW": [Rule("attach again; what it writes meanwhile is not kept")],
+    "READER_TOO_SLOW": [
+        Rule("attach or read again, faster; what is written to a console meanwhile is not kept")
+    ],
     "SHUTTING_DOWN": [Rule("try again when it has been started anew")],
     "TOO_MANY_STREAMS": [Rule("end some of the others first")],
     "INTERRUPTED": [Rule("look what became of it before you repeat it")],

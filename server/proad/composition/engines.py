@@ -1,13 +1,20 @@
 """The hosts' engines: their drivers, and the connections that watch over them."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from proad.config import HostSettings
+from proad.core.actor import current_user_id
 from proad.core.engine_connection import EngineConnection
 from proad.ports import Driver
 from proad.ports.records import VolumeRecords
+
+if TYPE_CHECKING:
+    from proad.drivers.docker import Room
 
 
 def engine_drivers(
@@ -16,11 +23,15 @@ def engine_drivers(
     """Return the drivers of the engines that the settings name, each after the name of its host."""
     # Import the SDK of an engine only where one is configured.
     drivers: list[tuple[str, Driver]] = []
+    room: Room | None = None  # one for all engines
     for host in hosts:
         if host.docker_url:
-            from proad.drivers.docker import DockerDriver
+            from proad.drivers.docker import DockerDriver, Room
 
-            docker = DockerDriver(host.docker_url.get_secret_value(), cert_path=host.docker_tls_dir)
+            room = room or Room(user=current_user_id)
+            docker = DockerDriver(
+                host.docker_url.get_secret_value(), cert_path=host.docker_tls_dir, room=room
+            )
             drivers.append((host.name, docker))
         if host.libvirt_uri:
             from proad.drivers.libvirt import LibvirtDriver

@@ -124,7 +124,7 @@ def compose_server(
             operations=OperationService(journal, paginator),
             audit=AuditService(audit, paginator, methods()),
             hosts=HostService(hosts, paginator),
-            files=FileService(FileOperations(entrance), paginator, users),
+            files=FileService(FileOperations(entrance), paginator, users, timing.rpc),
             console=ConsoleService(
                 CommandOperations(entrance),
                 ConsoleOperations(entrance),

@@ -151,11 +151,12 @@ class ReaderTooSlowError(ProaError):
 
     reason = Reason.READER_TOO_SLOW
 
-    def __init__(self) -> None:
-        super().__init__(
-            "what is written was not read for too long, and is lost from here on; the resource goes "
-            "on: attach again, and read faster"
-        )
+    def __init__(
+        self,
+        text: str = "what is written was not read for too long, and is lost from here on; the "
+        "resource goes on: attach again, and read faster",
+    ) -> None:
+        super().__init__(text)
 
 
 class TooManyCallsError(ProaError):

@@ -1,5 +1,6 @@
 """FileService: files inside resources."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from proad.rpc.decode import decode, required_text
 from proad.rpc.encode import encode
 from proad.rpc.paging import PageBudget, Paginator
 from proad.rpc.request_stream import RequestStream
+from proad.rpc.timing import RpcTiming
 from proad.rpc.user_limiter import UserLimiter
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -28,12 +30,20 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         paginator: makes pages.
         users: limits how many files a user reads at a time. Streams of requests are counted by all
             that serves them.
+        timing: durations.
     """
 
-    def __init__(self, files: FileOperations, paginator: Paginator, users: UserLimiter) -> None:
+    def __init__(
+        self,
+        files: FileOperations,
+        paginator: Paginator,
+        users: UserLimiter,
+        timing: RpcTiming = RpcTiming(),
+    ) -> None:
         self._files = files
         self._paginator = paginator
         self._users = users
+        self._timing = timing
 
     async def StatFile(self, request: v1.StatFileRequest, context: _Context) -> v1.StatFileResponse:
         file = await self._files.stat(required_text(request, "id"), _path(request))
@@ -80,7 +90,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         what = decode(FileWrite, start, prefix="start")
         async with self._files.writing(id, what) as writing:
             await stream.send(v1.WriteFileResponse(ready=v1.WriteFileReady()))
-            while (request := await stream.next()) is not None:
+            while (request := await self._next(stream)) is not None:
                 match request:
                     case ("data", data):
                         await writing.write(data)
@@ -88,6 +98,21 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                         raise InvalidArgumentError.of(name, "must be in the first message alone")
             end = encode(v1.FileDigest, await writing.commit())
         await stream.send(v1.WriteFileResponse(end=end))
+
+    async def _next(self, stream: RequestStream) -> tuple[str, Any] | None:
+        """Return the next message, which comes in time.
+
+        Raises:
+            InvalidArgumentError: none comes.
+        """
+        idle = self._timing.file_idle
+        try:
+            async with asyncio.timeout(idle):
+                return await stream.next()
+        except TimeoutError:
+            raise InvalidArgumentError.of(
+                "data", f"nothing came for {idle:g} seconds, and nothing was written"
+            ) from None
 
     async def MakeDirectory(
         self, request: v1.MakeDirectoryRequest, context: _Context

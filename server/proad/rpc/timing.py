@@ -14,6 +14,8 @@ class RpcTiming:
         keepalive_timeout: a connection is closed if a ping is not answered within that.
         read_timeout: an admitted caller may take so long to send a request message.
         output_unread: the caller of a console that writes may so long read nothing.
+        file_idle: the caller of a file that is read may so long take nothing, of one that is
+            written send nothing.
         contended_read_timeout: if others wait to send one, so long; more than a busy event loop
             takes to look at a message that has come.
         public_stream_lifetime: a stream without a token ends after that; its caller may open
@@ -33,6 +35,7 @@ class RpcTiming:
     keepalive_timeout: float = 20
     read_timeout: float = 10
     output_unread: float = 30
+    file_idle: float = 300
     contended_read_timeout: float = 0.5
     public_stream_lifetime: float = 300
     deadline_margin: float = 0.5

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.archive.room import Room
 from proad.drivers.docker.archive.spool import Spool
 from proad.errors import (
     CapabilityMissingError,
@@ -175,11 +176,21 @@ async def test_file_for_which_there_is_no_room_is_refused(both: Both):
 
 
 async def test_room_of_files_that_are_given_up_is_free_again():
-    spool = Spool(10)
-    with spool.room(6), pytest.raises(HostExhaustedError), spool.room(5):
-        pytest.fail("there is room")
-    with spool.room(10):
-        pass
+    spool = Spool(Room(10))
+    with spool.file(5) as first:
+        first.append(b"12345")
+        with pytest.raises(HostExhaustedError), spool.file(1):
+            pytest.fail("there is room")
+        with spool.file(0) as second, pytest.raises(HostExhaustedError):
+            second.append(b"1")
+    with spool.file(5) as file:
+        file.append(b"12345")
+
+
+async def test_file_that_is_announced_and_does_not_come_takes_no_room():
+    spool = Spool(Room(10))
+    with spool.file(5), spool.file(5) as other:
+        other.append(b"12345")
 
 
 async def test_reader_who_goes_away_ends_the_engine_s_answer(both: Both):

@@ -11,7 +11,7 @@ from typing import Never, Self
 
 from proad.drivers.delegated_files import DelegatedFiles
 from proad.drivers.docker.archive.files import ContainerFiles
-from proad.drivers.docker.archive.spool import Spool
+from proad.drivers.docker.archive.room import Room
 from proad.drivers.docker.attachments import DockerAttachments
 from proad.drivers.docker.commands import ContainerCommands
 from proad.drivers.docker.consoles import ContainerConsoles
@@ -108,6 +108,7 @@ class DockerDriver(DelegatedFiles):
         threads: how many calls of each sort may be under way at once.
         timeout: of one call to the engine.
         timing: the driver's other durations.
+        room: for files on their way; None: of its own.
     """
 
     name = ENGINE
@@ -125,6 +126,7 @@ class DockerDriver(DelegatedFiles):
         threads: int = 8,
         timeout: timedelta = DEFAULT_TIMEOUT,
         timing: DockerTiming = DockerTiming(),
+        room: Room | None = None,
     ) -> None:
         if not url:
             url, from_environment = environment_address()
@@ -169,10 +171,9 @@ class DockerDriver(DelegatedFiles):
             is_on_this_host=self.is_on_this_host,
             timing=timing.command,
         )
-        self._container_files = ContainerFiles(
-            self._engine, self._commands.start, threads=threads, spool=Spool()
+        self.files = self._container_files = ContainerFiles(
+            self._engine, self._commands.start, threads=threads, room=room or Room()
         )
-        self.files = self._container_files
         self._ports = ContainerPorts(
             self._engine, self._reader, is_on_this_host=self.is_on_this_host
         )

@@ -7,6 +7,7 @@ from posixpath import basename, dirname
 
 from proad.drivers.docker.archive.client import PIECE, ArchiveClient
 from proad.drivers.docker.archive.paths import ContainerPaths
+from proad.drivers.docker.archive.room import Room
 from proad.drivers.docker.archive.spool import Spool, SpooledFile
 from proad.drivers.docker.archive.tar_member import directories, file_end, file_header
 from proad.drivers.docker.archive.transfers import SpoolingReader, SpoolingWriter
@@ -41,15 +42,15 @@ class ContainerFiles:
         engine: the engine.
         start: starts commands in containers.
         threads: how many archives may be under way at once.
-        spool: the room for files on their way.
+        room: for files on their way.
     """
 
     def __init__(
-        self, engine: EngineClient, start: StartCommand, *, threads: int, spool: Spool
+        self, engine: EngineClient, start: StartCommand, *, threads: int, room: Room
     ) -> None:
         self._engine = engine
         self._archive = ArchiveClient(engine, threads)
-        self._spool = spool
+        self._spool = Spool(room)
         self._posix = PosixFiles(ENGINE, start, user="0:0")
         self._open = ExitStack()
         self._placings: set[asyncio.Task[None]] = set()
@@ -91,7 +92,7 @@ class ContainerFiles:
         size = max(file.size_bytes - what.offset, 0)
         if what.length is not None:
             size = min(size, what.length)
-        with self._spool.room(size) as spooled:
+        with self._spool.file(size) as spooled:
             reader = SpoolingReader(spooled, self._spool, what.offset, size)
             stream = Stream()
 
@@ -111,7 +112,7 @@ class ContainerFiles:
         """Begin a regular file."""
         at = await self._place_for(id, what)
         with ExitStack() as room:
-            spooled = room.enter_context(self._spool.room(what.size_bytes))
+            spooled = room.enter_context(self._spool.file(what.size_bytes))
 
             async def place() -> None:
                 # What follows goes to its end, though its caller may go away: a file that

@@ -13,25 +13,27 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from proad.drivers.docker.archive.room import FOLDER, Room, Share
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.threads import EngineThreads, call_soon_threadsafe
 from proad.errors import HostExhaustedError
 
-SPOOL_BYTES = 16 * 2**30
-"""Bytes of files that are on their way at a time, at most."""
-_FOLDER = "/var/tmp"  # noqa: S108 - not in memory, unlike /tmp; the files have no names
 _DISKS = 4
 
 
 class SpooledFile:
     """A file that is written at its end, and read anywhere.
 
+    Args:
+        share: of the room for such files.
+
     Attributes:
         written: bytes that are there.
     """
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(dir=_FOLDER, buffering=0)  # noqa: SIM115 - see close
+    def __init__(self, share: Share) -> None:
+        self._share = share
+        self._file = tempfile.TemporaryFile(dir=FOLDER, buffering=0)  # noqa: SIM115 - see close
         self._in_use = threading.Lock()
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -42,11 +44,12 @@ class SpooledFile:
         """Add bytes. Blocks.
 
         Raises:
-            HostExhaustedError: the disk is full.
+            HostExhaustedError: there is no room left.
         """
         left = memoryview(data)
         try:
             with self._used() as file:
+                self._share.take(len(left))
                 while left:
                     count = os.pwrite(file, left, self.written)
                     left = left[count:]
@@ -79,6 +82,7 @@ class SpooledFile:
     def _close_unless_used(self) -> None:
         if self._closing and self._in_use.acquire(blocking=False):
             self._file.close()
+            self._share.give_back()
             self._in_use.release()
 
     async def more(self) -> None:
@@ -88,15 +92,14 @@ class SpooledFile:
 
 
 class Spool:
-    """The room for files on their way.
+    """The files on their way between one engine and its callers.
 
     Args:
-        most: bytes of all of them at a time.
+        room: the room for them.
     """
 
-    def __init__(self, most: int = SPOOL_BYTES) -> None:
-        self._most = most
-        self._free = most
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self._disks = EngineThreads(ENGINE, "spool", size=_DISKS)
 
     @property
@@ -105,25 +108,22 @@ class Spool:
         return self._disks
 
     @contextmanager
-    def room(self, size: int) -> Iterator[SpooledFile]:
-        """Return a file of so many bytes at most, for as long as the block runs.
+    def file(self, size: int) -> Iterator[SpooledFile]:
+        """Return a file, of which there is nothing left after the block.
+
+        Args:
+            size: how many bytes are announced. Room is taken by those alone that come.
 
         Raises:
-            HostExhaustedError: others take too much.
+            HostExhaustedError: there is no room for so many now.
         """
-        if size > self._free:
-            raise HostExhaustedError(
-                ENGINE,
-                f"the daemon keeps at most {self._most} bytes of files that are being moved, of "
-                f"which {self._free} are free",
-            )
+        share = self._room.share()
+        share.check(size)
         try:
-            file = SpooledFile()
+            file = SpooledFile(share)
         except OSError as error:
             raise HostExhaustedError(ENGINE, f"the daemon's disk: {error.strerror}") from None
-        self._free -= size
         try:
             yield file
         finally:
-            self._free += size
             file.close()
