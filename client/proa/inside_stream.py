@@ -26,7 +26,7 @@ class InsideStream(Iterator[Output]):
 
     Args:
         call: makes the call.
-        first: the first request.
+        start: what the first request has.
         source: where its input comes from; None: from `write`, where it takes any.
 
     Attributes:
@@ -35,9 +35,9 @@ class InsideStream(Iterator[Output]):
 
     request: ClassVar[Any]
 
-    def __init__(self, call: Callable[[Any], Any], first: Message, source: Input | None) -> None:
+    def __init__(self, call: Callable[[Any], Any], start: Message, source: Input | None) -> None:
         self._make = call
-        self._first = first
+        self._start = start
         self._source = source
         self._requests = RequestStream()
         self._call: Any = None
@@ -45,7 +45,7 @@ class InsideStream(Iterator[Output]):
         self.can_signal = False
 
     def __enter__(self) -> Self:
-        self._requests.send(self._first)
+        self._requests.send(self.request(start=self._start))
         self._call = self._make(self._requests)
         try:
             first = next(self._call, None)
@@ -132,6 +132,17 @@ class InsideStream(Iterator[Output]):
             BrokenPipeError: it has ended.
         """
         self._requests.send(self.request(signal=signal_name(signal)), urgent=True)
+
+    def detach(self) -> None:
+        """Leave it running, whatever becomes of the block: no more output comes then.
+
+        What was written before still reaches it.
+
+        Raises:
+            BrokenPipeError: it has ended.
+        """
+        self._is_detached = True
+        self._requests.send(self.request(detach={}))
 
     def communicate(self) -> tuple[bytes, bytes]:
         """Return all that it still writes to its standard output and its standard error."""

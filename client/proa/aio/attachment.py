@@ -1,62 +1,14 @@
 """Consoles that somebody is attached to, of the asyncio client."""
 
-from collections.abc import Callable
-from typing import Any
-
-from proa import v1
-from proa.aio.inside_stream import AsyncInput, AsyncInsideStream
-from proa.commands import Exit
+from proa.aio.inside_stream import AsyncInsideStream
+from proa.inside_state import AttachmentState
 
 
-class AsyncAttachment(AsyncInsideStream):
+class AsyncAttachment(AttachmentState, AsyncInsideStream):
     """The console of a resource, attached to while the block runs; see `proa.attachment.Attachment`.
 
-    Attributes:
-        kind: the kind of the resource.
-        tty: whether it is a terminal, or a serial line.
-        stdin: whether it takes input.
-        can_resize: whether `resize` works.
-        can_signal: whether `signal` works.
-        stdin_once: whether its input ends with the block; only then `close_stdin` works.
-        exit: how the main process of a container ended; None: it has not, as far as its output was
-            read, or the console is a domain's.
-        ended: whether the resource has ended, as far as its output was read.
+    For its attributes see `proa.inside_state.AttachmentState`.
     """
-
-    request = v1.AttachRequest
-
-    def __init__(
-        self, attach: Callable[[Any], Any], start: v1.AttachStart, source: AsyncInput | None
-    ) -> None:
-        super().__init__(attach, v1.AttachRequest(start=start), source)
-        self.kind = v1.RESOURCE_KIND_UNSPECIFIED
-        self.tty = self.stdin = self.can_resize = self.stdin_once = self.ended = False
-        self.exit: Exit | None = None
-
-    async def detach(self) -> None:
-        """Leave it before the block ends: no more output comes then.
-
-        What was written before still reaches it.
-
-        Raises:
-            BrokenPipeError: it has ended.
-        """
-        self._is_detached = True
-        await self._requests.send(v1.AttachRequest(detach=v1.AttachDetach()))
-
-    def _begun(self, started: v1.AttachStarted) -> None:
-        for name in ("kind", "tty", "stdin", "can_resize", "can_signal", "stdin_once"):
-            setattr(self, name, getattr(started, name))
-
-    def _ended(self, response: v1.AttachResponse) -> bool:
-        if response.HasField("exit"):
-            self.exit = Exit.of(response.exit)
-        self.ended = response.HasField("exit") or response.HasField("ended")
-        return self.ended
-
-    @property
-    def _is_over(self) -> bool:
-        return self.ended
 
     async def _end_source(self) -> None:
         if self.stdin_once:

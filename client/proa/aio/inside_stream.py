@@ -26,10 +26,10 @@ class AsyncInsideStream(AsyncIterator[Output]):
     request: ClassVar[Any]
 
     def __init__(
-        self, call: Callable[[Any], Any], first: Message, source: AsyncInput | None
+        self, call: Callable[[Any], Any], start: Message, source: AsyncInput | None
     ) -> None:
         self._make = call
-        self._first = first
+        self._start = start
         self._source = source
         self._requests = AsyncRequestStream()
         self._responses: AsyncIterator[Any] | None = None
@@ -38,7 +38,7 @@ class AsyncInsideStream(AsyncIterator[Output]):
         self.can_signal = False
 
     async def __aenter__(self) -> Self:
-        await self._requests.send(self._first)
+        await self._requests.send(self.request(start=self._start))
         self._responses = aiter(self._make(self._requests))
         try:
             first = await anext(self._responses, None)
@@ -127,6 +127,17 @@ class AsyncInsideStream(AsyncIterator[Output]):
             BrokenPipeError: it has ended.
         """
         await self._requests.send(self.request(signal=signal_name(signal)), urgent=True)
+
+    async def detach(self) -> None:
+        """Leave it running, whatever becomes of the block: no more output comes then.
+
+        What was written before still reaches it.
+
+        Raises:
+            BrokenPipeError: it has ended.
+        """
+        self._is_detached = True
+        await self._requests.send(self.request(detach={}))
 
     async def communicate(self) -> tuple[bytes, bytes]:
         """Return all that it still writes to its standard output and its standard error."""
