@@ -156,12 +156,33 @@ def command_spec(
     )
 
 
+def exec_start(
+    id: str,
+    command: v1.CommandSpec,
+    stdin: object,
+    size: tuple[int, int] | None,
+    *,
+    tty: bool,
+    detach: bool,
+) -> v1.ExecStart:
+    """Return the beginning of an Exec, from the arguments of `Client.exec`."""
+    return v1.ExecStart(
+        id=id,
+        command=command,
+        tty=tty,
+        size=terminal_size(size),
+        stdin=stdin is not False,
+        detach=detach,
+    )
+
+
 def attach_start(
     id: str,
     stdin: object,
     size: tuple[int, int] | None,
-    exclusive: bool,  # noqa: FBT001 - as `Client.attach` takes it
-    force: bool,  # noqa: FBT001 - likewise
+    *,
+    exclusive: bool,
+    force: bool,
 ) -> v1.AttachStart:
     """Return the beginning of an Attach, from the arguments of `Client.attach`."""
     return v1.AttachStart(
@@ -201,9 +222,9 @@ def signal_name(signal: str | int) -> str:
     return signal if isinstance(signal, str) else Signals(signal).name
 
 
-def cut_short() -> Error:
+def cut_short(before: str = "its end was told") -> Error:
     """Return the error of a stream that ended with OK, and without what it must have."""
-    message = "the daemon ended the stream before its end was told"
+    message = f"the daemon ended the stream before {before}"
     return Unavailable(StatusCode.UNAVAILABLE, Details(message=message))
 
 

@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from proa import v1
 from proa.commands import pieces
-from proa.errors import Details, Error, Unavailable
+from proa.errors import Details, Unavailable
 
 _READ = 2**20
 
@@ -81,12 +81,8 @@ class Received:
         """Check that all bytes have come, as they were sent.
 
         Raises:
-            Error: they have not.
+            Unavailable: they have not.
         """
         if (end.size_bytes, end.sha256) != (self._size, self._hash.digest()):
-            raise file_cut_short("what came is not what was sent")
-
-
-def file_cut_short(why: str = "the daemon ended the stream before the end of the file") -> Error:
-    """Return the error of a file that is not whole."""
-    return Unavailable(StatusCode.UNAVAILABLE, Details(message=why))
+            message = "what came of the file is not what was sent"
+            raise Unavailable(StatusCode.UNAVAILABLE, Details(message=message))

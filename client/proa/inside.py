@@ -12,7 +12,7 @@ from proa.commands import (
     attach_start,
     command_spec,
     deadline,
-    terminal_size,
+    exec_start,
 )
 from proa.logs import Logs, logs_request
 from proa.ports import PortConnection
@@ -81,14 +81,8 @@ class InsideCalls:
             proa.Error: when the block begins or the output is read: the command was not started,
                 or the call was ended.
         """
-        start = v1.ExecStart(
-            id=id,
-            command=command_spec(argv, env, user, working_dir, timeout),
-            tty=tty,
-            size=terminal_size(size),
-            stdin=stdin is not False,
-            detach=detach,
-        )
+        command = command_spec(argv, env, user, working_dir, timeout)
+        start = exec_start(id, command, stdin, size, tty=tty, detach=detach)
         return Process(self._console.Exec, start, stdin)
 
     def forward_port(self, id: str, port: int) -> PortConnection:
@@ -144,9 +138,8 @@ class InsideCalls:
             proa.Error: when the block begins or the output is read: it was not attached, or the call
                 was ended, as by a caller who takes the console over (CONSOLE_TAKEN).
         """
-        return Attachment(
-            self._console.Attach, attach_start(id, stdin, size, exclusive, force), stdin
-        )
+        start = attach_start(id, stdin, size, exclusive=exclusive, force=force)
+        return Attachment(self._console.Attach, start, stdin)
 
     def run_command(
         self,

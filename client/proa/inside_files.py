@@ -5,7 +5,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from proa import v1
-from proa.files import Received, file_cut_short, pieces_of, whole_size, write_start
+from proa.commands import cut_short
+from proa.files import Received, pieces_of, whole_size, write_start
 from proa.paging import pages
 from proa.request_stream import RequestStream
 
@@ -27,7 +28,7 @@ class FileReader(Iterator[bytes]):
         first: v1.ReadFileResponse | None = next(call, None)
         if first is None or not first.HasField("file"):
             self.close()
-            raise file_cut_short()
+            raise cut_short("the end of the file")
         self.info = first.file
 
     def __enter__(self) -> Self:
@@ -46,7 +47,7 @@ class FileReader(Iterator[bytes]):
             raise StopIteration
         response: v1.ReadFileResponse | None = next(self._call, None)
         if response is None:
-            raise file_cut_short()
+            raise cut_short("the end of the file")
         if response.HasField("data"):
             self._received.add(response.data)
             return response.data
@@ -149,7 +150,7 @@ class FileCalls:
         call = self.files.WriteFile(requests)
         try:
             if (ready := next(call, None)) is None or not ready.HasField("ready"):
-                raise file_cut_short()
+                raise cut_short("the end of the file")
             try:
                 for piece in pieces_of(source):
                     requests.send(v1.WriteFileRequest(data=piece))
@@ -158,7 +159,7 @@ class FileCalls:
                 pass  # the next response says why
             response: v1.WriteFileResponse | None = next(call, None)
             if response is None:
-                raise file_cut_short()
+                raise cut_short("the end of the file")
             next(call, None)
             return response.end
         finally:

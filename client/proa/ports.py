@@ -4,18 +4,9 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from grpc import StatusCode
-
 from proa import v1
-from proa.commands import pieces
-from proa.errors import Details, Error, Unavailable
+from proa.commands import cut_short, pieces
 from proa.request_stream import RequestStream
-
-
-def cut_short() -> Error:
-    """Return the error of a connection whose stream ended with OK before its time."""
-    message = "the daemon ended the stream before the connection"
-    return Unavailable(StatusCode.UNAVAILABLE, Details(message=message))
 
 
 class PortConnection(Iterator[bytes]):
@@ -50,7 +41,7 @@ class PortConnection(Iterator[bytes]):
             raise
         if first is None or not first.HasField("connected"):
             self.close()
-            raise cut_short()
+            raise cut_short("the connection")
         self.address = first.connected.address
         return self
 
@@ -70,7 +61,7 @@ class PortConnection(Iterator[bytes]):
             raise StopIteration
         response: v1.ForwardPortResponse | None = next(self._call, None)
         if response is None:
-            raise cut_short()
+            raise cut_short("the connection")
         if response.HasField("end_output"):
             self._peer_ended = True
             raise StopIteration

@@ -15,7 +15,7 @@ from proa.commands import (
     attach_start,
     command_spec,
     deadline,
-    terminal_size,
+    exec_start,
 )
 from proa.errors import Error
 from proa.logs import logs_request
@@ -57,14 +57,8 @@ class AsyncInsideCalls:
 
         As `proa.Client.exec`; `stdin` is True, bytes or an asynchronous iterable of bytes.
         """
-        start = v1.ExecStart(
-            id=id,
-            command=command_spec(argv, env, user, working_dir, timeout),
-            tty=tty,
-            size=terminal_size(size),
-            stdin=stdin is not False,
-            detach=detach,
-        )
+        command = command_spec(argv, env, user, working_dir, timeout)
+        start = exec_start(id, command, stdin, size, tty=tty, detach=detach)
         return AsyncProcess(self._console.Exec, start, stdin)
 
     def forward_port(self, id: str, port: int) -> AsyncPortConnection:
@@ -125,9 +119,8 @@ class AsyncInsideCalls:
 
         As `proa.Client.attach`; `stdin` is a bool, bytes or an asynchronous iterable of bytes.
         """
-        return AsyncAttachment(
-            self._console.Attach, attach_start(id, stdin, size, exclusive, force), stdin
-        )
+        start = attach_start(id, stdin, size, exclusive=exclusive, force=force)
+        return AsyncAttachment(self._console.Attach, start, stdin)
 
     async def run_command(
         self,

@@ -6,8 +6,8 @@ from typing import Any, BinaryIO, Self
 
 from proa import v1
 from proa.aio.request_stream import AsyncRequestStream
-from proa.commands import pieces
-from proa.files import Received, file_cut_short, pieces_of, whole_size, write_start
+from proa.commands import cut_short, pieces
+from proa.files import Received, pieces_of, whole_size, write_start
 from proa.paging import async_pages
 
 
@@ -28,7 +28,7 @@ class AsyncFileReader(AsyncIterator[bytes]):
     async def __aenter__(self) -> Self:
         first = await anext(self._responses, None)
         if first is None or not first.HasField("file"):
-            raise file_cut_short()
+            raise cut_short("the end of the file")
         self.info = first.file
         return self
 
@@ -45,7 +45,7 @@ class AsyncFileReader(AsyncIterator[bytes]):
             raise StopAsyncIteration
         response = await anext(self._responses, None)
         if response is None:
-            raise file_cut_short()
+            raise cut_short("the end of the file")
         if response.HasField("data"):
             self._received.add(response.data)
             return response.data
@@ -119,7 +119,7 @@ class AsyncFileCalls:
         responses = aiter(self.files.WriteFile(requests))
         try:
             if (ready := await anext(responses, None)) is None or not ready.HasField("ready"):
-                raise file_cut_short()
+                raise cut_short("the end of the file")
             try:
                 async for piece in _pieces(source):
                     await requests.send(v1.WriteFileRequest(data=piece))
@@ -128,7 +128,7 @@ class AsyncFileCalls:
                 pass  # the next response says why
             response: v1.WriteFileResponse | None = await anext(responses, None)
             if response is None:
-                raise file_cut_short()
+                raise cut_short("the end of the file")
             await anext(responses, None)
             return response.end
         finally:

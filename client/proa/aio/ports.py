@@ -10,9 +10,8 @@ from typing import Any, Self
 
 from proa import v1
 from proa.aio.request_stream import AsyncRequestStream
-from proa.commands import PIECE, pieces
+from proa.commands import PIECE, cut_short, pieces
 from proa.errors import Error
-from proa.ports import cut_short
 
 _CANCEL_AGAIN = 1.0  # seconds
 _RESET = struct.pack("ii", 1, 0)
@@ -43,7 +42,7 @@ class AsyncPortConnection(AsyncIterator[bytes]):
             raise
         if first is None or not first.HasField("connected"):
             self.close()
-            raise cut_short()
+            raise cut_short("the connection")
         self.address = first.connected.address
         return self
 
@@ -65,7 +64,7 @@ class AsyncPortConnection(AsyncIterator[bytes]):
             raise StopAsyncIteration
         response = await anext(self._responses, None)
         if response is None:
-            raise cut_short()
+            raise cut_short("the connection")
         if response.HasField("end_output"):
             self._peer_ended = True
             raise StopAsyncIteration
