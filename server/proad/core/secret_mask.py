@@ -1,7 +1,7 @@
 """Secrets in what resources write, masked where their values are known."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from proad.model import LogLine
 
@@ -9,55 +9,153 @@ MASK = b"***"
 
 # What is shorter is in many a line that has nothing to do with it, and masks in there would tell it.
 _SHORTEST = 4
+# By so many of its first bytes a secret is known; as much as the whole of it is masked from there.
+# So the work does not grow with what anybody has chosen for a secret.
+_KEY = 32
+# Of more keys, their first bytes are looked up at each place; each of fewer is looked for.
+_FEW = 64
+
+_Spans = list[tuple[int, int]]
+
+
+class _Begun(NamedTuple):
+    """What was held back of a line.
+
+    Attributes:
+        line: the rest of it.
+        covered: bytes at its beginning of which the mask was told already.
+    """
+
+    line: LogLine
+    covered: int
 
 
 class SecretMask:
-    """Masks secrets in the lines of one log.
+    """Masks secrets in the lines of one log, where they overlap by one mask.
 
-    Of a secret with several lines, each line is masked. A line that comes in parts is held back by
-    as much as the longest secret has, which may go on in the next part.
+    Of a secret with several lines, each line is masked. Of a line that comes in parts, some bytes are
+    held back, in which a secret may begin. The log may begin and end within a line, and so within
+    a secret.
 
     Args:
         secrets: the values.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        words = {
+        self._words = {
             word
             for secret in secrets
             for line in secret.encode(errors="surrogateescape").splitlines()
             if len(word := line.strip()) >= _SHORTEST
         }
-        longest_first = sorted(words, key=len, reverse=True)
-        self._held_back = len(longest_first[0]) - 1 if longest_first else 0
-        self._found = re.compile(b"|".join(map(re.escape, longest_first))) if words else None
-        self._begun: dict[bool, LogLine] = {}
+        self._keys: dict[bytes, int] = {}  # with how much is masked
+        for word in self._words:
+            self._keys[word[:_KEY]] = max(len(word), self._keys.get(word[:_KEY], 0))
+        sizes: dict[bytes, set[int]] = {}
+        if len(self._keys) > _FEW:
+            for key in self._keys:
+                sizes.setdefault(key[:_SHORTEST], set()).add(len(key))
+        self._sizes = {start: sorted(each, reverse=True) for start, each in sizes.items()}
+        self._held_back = max(map(len, self._keys), default=1) - 1
+        self._begun: dict[bool, _Begun] = {}
+        self._told: set[bool] = set()  # the outputs of which something was told
 
     def lines(self, lines: Iterable[LogLine]) -> list[LogLine]:
         """Return the next lines, masked."""
-        if self._found is None:
+        if not self._words:
             return [*lines]
-        masked = (self._masked(line, self._found) for line in lines)
+        masked = map(self._masked, lines)
         return [line for line in masked if line is not None]
 
     def rest(self) -> list[LogLine]:
         """Return what was held back of lines that have no end."""
-        found, begun = self._found, self._begun.values()
-        if found is None:
-            return []
-        return [line._replace(data=found.sub(MASK, line.data)) for line in begun if line.data]
+        left, self._begun = self._begun.values(), {}
+        found = (self._told_of(line, covered, len(line.data)) for line, covered in left)
+        return [line for line, _ in found if line.data]
 
-    def _masked(self, line: LogLine, found: re.Pattern[bytes]) -> LogLine | None:
+    def _masked(self, line: LogLine) -> LogLine | None:
         """Return what can be told of a line now; None: nothing."""
+        covered = 0
         if (begun := self._begun.pop(line.is_stderr, None)) is not None:
-            line = line._replace(data=begun.data + line.data, time=begun.time)
+            covered = begun.covered
+            line = line._replace(data=begun.line.data + line.data, time=begun.line.time)
         if not line.partial:
-            return (
-                line._replace(data=found.sub(MASK, line.data)) if found.search(line.data) else line
-            )
+            return self._told_of(line, covered, len(line.data))[0]
         cut = max(len(line.data) - self._held_back, 0)
-        for match in found.finditer(line.data):
-            if match.start() < cut < match.end():
-                cut = match.end()
-        self._begun[line.is_stderr] = line._replace(data=line.data[cut:])
-        return line._replace(data=found.sub(MASK, line.data[:cut])) if cut else None
+        told, left = self._told_of(line, covered, cut) if cut else (None, covered)
+        self._begun[line.is_stderr] = _Begun(line._replace(data=line.data[cut:]), left)
+        return told if told is not None and told.data else None
+
+    def _told_of(self, line: LogLine, covered: int, cut: int) -> tuple[LogLine, int]:
+        """Return a line until `cut`, masked, and how many bytes after it are masked by that, too."""
+        data, goes_on = line.data, covered > 0
+        if line.is_stderr not in self._told:
+            self._told.add(line.is_stderr)
+            covered = self._end_of_secret(data)
+        spans = [(0, covered)] if covered else []
+        spans += self._found(data)
+        if line.partial and cut == len(data) and (start := self._start_of_secret(data)):
+            spans.append((cut - start, cut))
+        parts, at = [], 0
+        for start, end in _merged(spans):
+            if start >= cut:
+                break
+            parts += [data[at:start], b"" if goes_on and not start else MASK]
+            at = end
+        if not at:
+            return (line if cut == len(data) else line._replace(data=data[:cut])), 0
+        return line._replace(data=b"".join((*parts, data[at:cut]))), max(at - cut, 0)
+
+    def _found(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where the secrets begin and end."""
+        if not self._sizes:
+            for key, length in self._keys.items():
+                at = data.find(key)
+                while at >= 0:
+                    # The last one that overlaps with this one: all in between are within both.
+                    last = data.rfind(key, at, at + 2 * len(key) - 1)
+                    yield at, last + length
+                    at = data.find(key, last + 1)
+            return
+        for at in range(len(data) - _SHORTEST + 1):
+            for size in self._sizes.get(data[at : at + _SHORTEST], ()):
+                if length := self._keys.get(data[at : at + size], 0):
+                    yield at, at + length
+                    break
+
+    def _end_of_secret(self, data: bytes) -> int:
+        """Return how much of the beginning of a log may be the end of a secret."""
+        longest, start = 0, data[:_SHORTEST]
+        for word in self._words:
+            if len(start) < _SHORTEST or start not in word:
+                continue
+            if len(data) >= _KEY and (at := word.find(data[:_KEY], 1)) > 0:
+                longest = max(longest, len(word) - at)
+                continue
+            for size in range(min(_KEY, len(word)) - 1, max(longest, _SHORTEST - 1), -1):
+                if data.startswith(word[-size:]):
+                    longest = size
+                    break
+        return longest
+
+    def _start_of_secret(self, data: bytes) -> int:
+        """Return how much of the end of a log may be the beginning of a secret."""
+        longest, end = 0, data[-_KEY:]
+        for key in self._keys:
+            if key[:_SHORTEST] in end:
+                for size in range(len(key) - 1, max(longest, _SHORTEST - 1), -1):
+                    if end.endswith(key[:size]):
+                        longest = size
+                        break
+        return longest
+
+
+def _merged(spans: _Spans) -> _Spans:
+    """Return spans in their order, those that overlap as one."""
+    merged: _Spans = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
