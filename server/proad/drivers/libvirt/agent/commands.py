@@ -2,20 +2,20 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
 
 import structlog
 
 from proad.drivers.libvirt.agent import scripts
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.captured_command import CapturedCommand
+from proad.drivers.libvirt.agent.endings import Endings
 from proad.drivers.libvirt.agent.filed_command import FiledCommand, no_program
 from proad.drivers.libvirt.agent.programs import GuestPrograms
 from proad.drivers.libvirt.agent.running_command import DomainCommand
-from proad.drivers.libvirt.agent.talk import AgentRefusedError, GuestPausedError, Talk
+from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
 from proad.drivers.libvirt.agent.tools import GuestTools, KnownTools
 from proad.drivers.libvirt.errors import ENGINE
 from proad.errors import (
@@ -47,15 +47,13 @@ class DomainCommands:
 
     def __init__(self, agents: GuestAgents) -> None:
         self._agents = agents
-        self._timing = agents.timing
         self._programs = GuestPrograms(agents)
         self.tools = KnownTools(agents, self._programs)
-        self._endings: set[asyncio.Task[None]] = set()
+        self._endings = Endings(agents.timing)
 
     async def close(self) -> None:
         """Wait a moment for what is being cleaned up."""
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=self._timing.leave.total_seconds())
+        await self._endings.close()
 
     @asynccontextmanager
     async def start(
@@ -77,14 +75,16 @@ class DomainCommands:
         try:
             command = await asyncio.shield(beginning)
         except asyncio.CancelledError:
-            self._later(self._end_when_begun(id, beginning))
+            self._endings.later(self._end_when_begun(id, beginning))
             raise
         try:
             yield command
         finally:
-            ending = self._later(self._end(id, command))
-            if not command.is_over:
-                await asyncio.wait({ending}, timeout=self._timing.leave.total_seconds())
+            ending = self._end(id, command)
+            if command.is_over:
+                self._endings.later(ending)
+            else:
+                await self._endings.soon(ending)
 
     async def _begin(
         self,
@@ -117,7 +117,7 @@ class DomainCommands:
             self._programs.follow(id, command)
             await self._programs.in_time("the begin of the command", command.begun)
         except BaseException:
-            self._later(self._end(id, command))
+            self._endings.later(self._end(id, command))
             raise
         return command
 
@@ -197,26 +197,17 @@ class DomainCommands:
             pid = str(command.pid) if kill else ""
             return talk.execute(scripts.SHELL, ["-c", scripts.END, "sh", command.folder, pid])
 
+        async def end() -> None:
+            await self._programs.end_of(id, await self._agents.talk(id, say))
+
         try:
-            async with asyncio.timeout(self._timing.clean_up.total_seconds()):
-                while True:
-                    with suppress(GuestPausedError):
-                        await self._programs.end_of(id, await self._agents.talk(id, say))
-                        break
-                    await asyncio.sleep(self._timing.longest_pause.total_seconds())
+            await self._endings.once_resumed(end)
             if kill:
                 await self._programs.end_of(id, command.pid)
         except (ProaError, TimeoutError) as error:
             _log.warning(
                 "command left in guest", domain=id, folder=command.folder, error=str(error)
             )
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do what must be done though nobody waits for it."""
-        task = asyncio.create_task(work)
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
-        return task
 
 
 def _number(text: bytes) -> int:

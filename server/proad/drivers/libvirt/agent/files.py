@@ -2,17 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from posixpath import basename
-from typing import Any
 
 import structlog
 
 from proad.drivers.libvirt.agent import file_scripts, scripts
 from proad.drivers.libvirt.agent.agent import GuestAgents
+from proad.drivers.libvirt.agent.endings import Endings
 from proad.drivers.libvirt.agent.filed_command import CHUNK
-from proad.drivers.libvirt.agent.talk import AgentRefusedError, GuestPausedError, Talk
+from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.posix_files import PosixFiles, StartCommand, file_of
 from proad.errors import EngineConflictError, ProaError
@@ -38,12 +38,11 @@ class DomainFiles:
     def __init__(self, agents: GuestAgents, start: StartCommand) -> None:
         self._agents = agents
         self._posix = PosixFiles(ENGINE, start)
-        self._endings: set[asyncio.Task[None]] = set()
+        self._endings = Endings(agents.timing)
 
     async def close(self) -> None:
         """Wait a moment for what is being cleaned up."""
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=self._agents.timing.leave.total_seconds())
+        await self._endings.close()
 
     async def stat_file(self, id: str, path: str) -> FileInfo:
         """Return what is known of one file."""
@@ -83,7 +82,7 @@ class DomainFiles:
         try:
             temporary, target = await asyncio.shield(beginning)
         except asyncio.CancelledError:
-            self._later(self._remove_when_begun(id, beginning))
+            self._endings.later(self._remove_when_begun(id, beginning))
             raise
         writer = None
         try:
@@ -96,7 +95,7 @@ class DomainFiles:
                 yield writer
         finally:
             if writer is None or not writer.is_placed:
-                await self._soon(self._remove(id, temporary))
+                await self._endings.soon(self._remove(id, temporary))
 
     async def _begin(self, id: str, what: FileWrite) -> tuple[str, str]:
         """Make an empty file; return its path, and the one that it is to have."""
@@ -123,13 +122,13 @@ class DomainFiles:
         try:
             file = GuestFile(self._agents, id, await asyncio.shield(opening))
         except asyncio.CancelledError:
-            self._later(self._close_when_open(id, opening))
+            self._endings.later(self._close_when_open(id, opening))
             raise
         try:
             yield file
         finally:
             if not file.is_closed:
-                await self._soon(self._close(id, file.handle))
+                await self._endings.soon(self._close(id, file.handle))
 
     async def _close_when_open(self, id: str, opening: asyncio.Future[int]) -> None:
         with suppress(ProaError):
@@ -150,30 +149,12 @@ class DomainFiles:
 
     async def _in_time(self, id: str, say: Callable[[Talk], object], what: str) -> None:
         """Tell an agent to clean up; wait for a guest that is paused."""
-        timing = self._agents.timing
         try:
-            async with asyncio.timeout(timing.clean_up.total_seconds()):
-                while True:
-                    with suppress(GuestPausedError):
-                        await self._agents.talk(id, say)
-                        return
-                    await asyncio.sleep(timing.longest_pause.total_seconds())
+            await self._endings.once_resumed(lambda: self._agents.talk(id, say))
         except AgentRefusedError:
             return  # it has gone already
         except (ProaError, TimeoutError) as error:
             _log.warning("file left in guest", domain=id, what=what, error=str(error))
-
-    async def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do what must be done; wait for it a moment."""
-        ending = self._later(work)
-        await asyncio.wait({ending}, timeout=self._agents.timing.leave.total_seconds())
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do what must be done though nobody waits for it."""
-        task = asyncio.create_task(work)
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
-        return task
 
 
 class GuestFile:
