@@ -13,6 +13,7 @@ from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.captured_command import CapturedCommand
 from proad.drivers.libvirt.agent.endings import Endings
 from proad.drivers.libvirt.agent.filed_command import FiledCommand, no_program
+from proad.drivers.libvirt.agent.guest_file import GuestFile
 from proad.drivers.libvirt.agent.programs import GuestPrograms
 from proad.drivers.libvirt.agent.running_command import DomainCommand
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
@@ -26,9 +27,8 @@ from proad.errors import (
 )
 from proad.model import CommandSpec, CommandStreams
 
-# What is longer goes into a file, in pieces.
+# What is longer goes into a file.
 _LONGEST_INPUT = 16 * 2**10
-_PIECE = 48 * 2**10
 _LONGEST_PID = 18  # digits
 _LONGEST_TEXT = 1000
 
@@ -165,9 +165,7 @@ class DomainCommands:
             raise EngineConflictError(ENGINE, f"the guest has no room for the input ({text})")
         handle = await self._agents.talk(id, lambda talk: talk.open(f"{folder}/0", "w"))
         try:
-            for start in range(0, len(input), _PIECE):
-                write = partial(Talk.write, handle=handle, data=input[start : start + _PIECE])
-                await self._agents.talk(id, write)
+            await GuestFile(self._agents, id, handle).write(input)
         finally:
             await self._agents.talk(id, lambda talk: talk.close(handle))
 

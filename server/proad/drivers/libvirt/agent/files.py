@@ -12,6 +12,7 @@ from proad.drivers.libvirt.agent import file_scripts, scripts
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.endings import Endings
 from proad.drivers.libvirt.agent.filed_command import CHUNK
+from proad.drivers.libvirt.agent.guest_file import ROW, GuestFile
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.posix_files import PosixFiles, StartCommand, file_of
@@ -20,9 +21,6 @@ from proad.model import FILE_PIECE, DirectoryMake, FileInfo, FileRead, FileRemov
 
 # Of a file that tells no size, such as those of /proc.
 _MOST_OF_UNSIZED = 16 * 2**20
-# Bytes of one message to an agent, and of a few in a row.
-_PIECE = 48 * 2**10
-_ROW = 4 * _PIECE
 
 _log = structlog.get_logger(__name__)
 
@@ -116,7 +114,7 @@ class DomainFiles:
         )
 
     @asynccontextmanager
-    async def _opened(self, id: str, path: str, mode: str) -> "AsyncIterator[GuestFile]":
+    async def _opened(self, id: str, path: str, mode: str) -> AsyncIterator[GuestFile]:
         """Have the agent open a file, and close it whatever happens."""
         opening = asyncio.ensure_future(self._agents.talk(id, lambda talk: talk.open(path, mode)))
         try:
@@ -155,52 +153,6 @@ class DomainFiles:
             return  # it has gone already
         except (ProaError, TimeoutError) as error:
             _log.warning("file left in guest", domain=id, what=what, error=str(error))
-
-
-class GuestFile:
-    """A file that an agent has open.
-
-    Args:
-        agents: the guest agents.
-        id: the domain.
-        handle: the agent's number of the file.
-
-    Attributes:
-        is_closed: whether the agent has closed it.
-    """
-
-    def __init__(self, agents: GuestAgents, id: str, handle: int) -> None:
-        self._agents = agents
-        self._id = id
-        self.handle = handle
-        self.is_closed = False
-
-    async def seek(self, offset: int) -> None:
-        """Go to a place."""
-        await self._agents.talk(self._id, lambda talk: talk.seek(self.handle, offset))
-
-    async def read(self, most: int) -> tuple[bytes, bool]:
-        """Return the next bytes, and whether these are the last."""
-        return await self._agents.talk(self._id, lambda talk: talk.read(self.handle, most))
-
-    async def write(self, data: bytes) -> None:
-        """Write at the end."""
-
-        def say(talk: Talk) -> None:
-            for start in range(0, len(data), _PIECE):
-                talk.write(self.handle, data[start : start + _PIECE])
-
-        await self._agents.talk(self._id, say)
-
-    async def close(self) -> None:
-        """Close it: all that was written is in the guest's file then."""
-
-        def say(talk: Talk) -> None:
-            talk.flush(self.handle)
-            talk.close(self.handle)
-
-        await self._agents.talk(self._id, say)
-        self.is_closed = True
 
 
 class GuestFileReader:
@@ -266,7 +218,7 @@ class GuestFileWriter:
     async def write(self, data: bytes) -> None:
         """Take the next bytes."""
         self._waiting += data
-        if len(self._waiting) >= _ROW:
+        if len(self._waiting) >= ROW:
             await self._flush()
 
     async def commit(self) -> None:

@@ -27,6 +27,8 @@ from proad.errors import (
 
 LARGEST_MESSAGE = 96 * 2**10
 """Bytes of a message to an agent: libvirt 9 garbles those of some 200 KiB."""
+LARGEST_WRITE = 48 * 2**10
+"""Bytes of a file in one message, which has them in base64."""
 LARGEST_CAPTURE = 5 * 2**20
 """Characters of an answer with a whole output; libvirt passes on less than that."""
 _UINT32 = 2**32 - 1
@@ -178,11 +180,13 @@ class Talk:
         return _decoded(answer["buf-b64"], most), answer["eof"].flag()
 
     def write(self, handle: int, data: bytes) -> None:
-        """Write to a file."""
-        text = base64.b64encode(data).decode()
-        answer = self._ask("guest-file-write", {"handle": handle, "buf-b64": text})
-        if answer["count"].count() != len(data):
-            raise EngineConflictError(ENGINE, "the guest agent writes a part alone")
+        """Write to a file, by as many messages as that takes."""
+        for start in range(0, len(data), LARGEST_WRITE):
+            piece = data[start : start + LARGEST_WRITE]
+            text = base64.b64encode(piece).decode()
+            answer = self._ask("guest-file-write", {"handle": handle, "buf-b64": text})
+            if answer["count"].count() != len(piece):
+                raise EngineConflictError(ENGINE, "the guest agent writes a part alone")
 
     def seek(self, handle: int, offset: int) -> None:
         """Go to a place in a file."""
