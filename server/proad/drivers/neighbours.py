@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from proad.drivers.exhausted import exhausted, is_exhausted
 from proad.drivers.tcp_connection import TcpConnection, connect, connection_of, tcp_socket
 from proad.errors import CapabilityMissingError, ConnectionFailedError
 
@@ -68,20 +69,23 @@ async def connected(
     Raises:
         CapabilityMissingError: none may be; `hint` says what to do.
         ConnectionFailedError: none of those answers that may be.
+        HostExhaustedError: this process has no descriptor left for it.
     """
     failure: ConnectionFailedError | None = None
     clock = asyncio.get_running_loop().time
     end = clock() + limit.total_seconds()  # of all of them: a guest may tell many
     for neighbour in neighbours:
-        device = _device_of(neighbour)
-        if not device:
-            continue
         try:
+            device = _device_of(neighbour)
+            if not device:
+                continue
             left = timedelta(seconds=max(end - clock(), 0))
             carrier = await _connect(neighbour, device, port, left)
         except ConnectionFailedError as error:
             failure = failure or error
             continue
+        except OSError as error:
+            raise exhausted(driver, error) from None
         if carrier is not None:
             address = f"{neighbour.address}:{port}"
             if neighbour.address.version == 6:  # noqa: PLR2004 - of the protocol
@@ -113,7 +117,9 @@ def _device_of(neighbour: Neighbour) -> int:
         name = socket.if_indextoname(device) if device else ""
         if neighbour.device not in {"", name} or not Path(f"/sys/class/net/{name}/bridge").is_dir():
             return 0
-    except OSError:
+    except OSError as error:
+        if is_exhausted(error):
+            raise
         return 0
     return device
 
@@ -141,8 +147,10 @@ async def _connect(
             raise
         if _has(neighbour, device):
             return carrier
-    except OSError:
-        pass
+    except OSError as error:
+        carrier.close()
+        if is_exhausted(error):
+            raise
     except BaseException:
         carrier.close()
         raise
@@ -186,7 +194,9 @@ def mac_of(address: IpAddress, device: int) -> str | None:
     body = _NEIGHBOUR.pack(family, device, 0, 0, 0)
     try:
         _, attributes = _ask(_GET_NEIGHBOUR, body, {_NEIGHBOUR_DST: packed}, _NEIGHBOUR)
-    except OSError:
+    except OSError as error:
+        if is_exhausted(error):
+            raise
         return None
     mac = attributes.get(_NEIGHBOUR_MAC)
     return None if mac is None else mac.hex(":")

@@ -1,7 +1,9 @@
 """Connections to ports of containers on a real engine, by both ways, and where they must not lead."""
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from proad.drivers.neighbours import Neighbour
 from proad.errors import (
     CapabilityMissingError,
     ConnectionFailedError,
+    HostExhaustedError,
     ProaError,
     ResourceNotRunningError,
 )
@@ -114,6 +117,19 @@ async def test_container_without_a_network_is_reached_from_inside_alone(driver, 
         return
     with pytest.raises(CapabilityMissingError, match="without an address"):
         async with driver.connect_port(made.id, ECHO):
+            pytest.fail("it is connected")
+
+
+@pytest.mark.parametrize("name", ["of", "sockets"])
+async def test_daemon_without_descriptors_tells_so_and_takes_no_other_way(
+    driver: DockerDriver, web: Resource, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    def fail(*_: object, **_others: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(ContainerRun, name, fail)
+    with pytest.raises(HostExhaustedError, match="Too many open files"):
+        async with driver.connect_port(web.id, ECHO):
             pytest.fail("it is connected")
 
 

@@ -6,16 +6,17 @@ container's. The namespace is opened by the container's main process, and is nev
 
 import asyncio
 import ctypes
+import errno
 import os
 import select
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from proad.drivers.docker.process_group import is_of_container
+from proad.drivers.exhausted import is_exhausted
 from proad.drivers.tcp_connection import tcp_socket
 from proad.drivers.threads import call_soon_threadsafe
 
@@ -52,10 +53,13 @@ class ContainerRun:
 
         Raises:
             HostNetworkError: its network is that of the host.
+            OSError: there is no descriptor or no memory left to see that.
         """
         try:
             fd = os.pidfd_open(pid)
-        except OSError:
+        except OSError as error:
+            if is_exhausted(error):
+                raise
             return None
         run = cls(fd, None)
         try:
@@ -74,7 +78,7 @@ class ContainerRun:
         """Return a socket of each family of addresses, within the container's network.
 
         Raises:
-            OSError: this process may not enter it.
+            OSError: this process may not enter it, or has nothing left for that.
         """
         if self._namespace is None:
             raise PermissionError("the namespace is out of reach")
@@ -91,15 +95,17 @@ class ContainerRun:
                 made.set_result(outcome)
 
         # The thread stays in the namespace: it does this, and ends.
-        threading.Thread(
-            target=_make,
-            args=(
-                os.dup(self._namespace),
-                lambda it: call_soon_threadsafe(self._loop, deliver, it),
-            ),
-            name="docker-namespace",
-            daemon=True,
-        ).start()
+        namespace = os.dup(self._namespace)
+        try:
+            threading.Thread(
+                target=_make,
+                args=(namespace, lambda it: call_soon_threadsafe(self._loop, deliver, it)),
+                name="docker-namespace",
+                daemon=True,
+            ).start()
+        except RuntimeError:
+            os.close(namespace)
+            raise OSError(errno.ENOMEM, "there is no thread left") from None
         return await made
 
     def on_end(self, call: Callable[[], None]) -> None:
@@ -124,15 +130,18 @@ def _namespace_of(pid: int, *, is_joined: bool) -> int | None:
 
     Raises:
         HostNetworkError: it is that of the host.
+        OSError: there is no descriptor or no memory left to see that.
     """
     try:
         found = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if is_exhausted(error):
+            raise
         return None
     try:
         if _is_private(os.fstat(found), is_joined=is_joined):
             return found
-    except HostNetworkError:
+    except BaseException:
         os.close(found)
         raise
     os.close(found)
@@ -147,7 +156,9 @@ def _is_private(namespace: os.stat_result, *, is_joined: bool) -> bool:
     """
     try:
         known = [_OURS.stat(), _OF_THE_HOST.stat()]
-    except OSError:
+    except OSError as error:
+        if is_exhausted(error):
+            raise
         # The host's is not shown: what the engine tells must do. Of one that is joined, that is
         # nothing.
         known = [_OURS.stat()]
@@ -168,9 +179,15 @@ def _make(namespace: int, deliver: Callable[[list[socket.socket] | OSError], Non
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))  # noqa: TRY301 - as Python's own would
         for family in _FAMILIES:
-            with suppress(OSError):  # a kernel may lack IPv6
+            try:
                 made.append(tcp_socket(family))
+            except OSError as error:
+                if is_exhausted(error):
+                    raise
+                # A kernel may lack IPv6.
     except OSError as error:
+        for each in made:
+            each.close()
         deliver(error)
     else:
         deliver(made)

@@ -12,6 +12,7 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.network_namespace import ContainerRun, HostNetworkError
 from proad.drivers.docker.reader import ContainerReader, path
+from proad.drivers.exhausted import exhausted, is_exhausted
 from proad.drivers.neighbours import Neighbour
 from proad.drivers.tcp_connection import CONNECT_TIMEOUT, TcpConnection, connect, connection_of
 from proad.drivers.tolerant import Value
@@ -93,13 +94,18 @@ class ContainerPorts:
                 hint="what it listens on is a port of the host itself: connect there, or give it "
                 "a network of its own",
             ) from None
+        except OSError as error:
+            raise exhausted(ENGINE, error) from None
 
     async def _sockets(self, run: ContainerRun) -> list[socket.socket]:
         """Return sockets in the network of a container; none if this process may not enter it."""
         async with self._entering:
-            with suppress(OSError):
+            try:
                 return await run.sockets()
-        return []
+            except OSError as error:
+                if is_exhausted(error):
+                    raise exhausted(ENGINE, error) from None
+                return []
 
     @asynccontextmanager
     async def _inside(

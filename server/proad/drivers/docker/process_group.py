@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from proad.drivers.exhausted import is_exhausted
+
 # Since Linux 6.9; before, the group is named by the number of its leader, which is alive then.
 # https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html
 _PROCESS_GROUP = 1 << 2
-
-# What tells nothing of the process: another attempt may succeed.
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def is_of_container(pid: int, container: str) -> bool:
@@ -27,7 +26,7 @@ def is_of_container(pid: int, container: str) -> bool:
     try:
         return container in Path(f"/proc/{pid}/cgroup").read_text()
     except OSError as error:
-        if error.errno in _EXHAUSTED:
+        if is_exhausted(error):
             raise
         return False
 
@@ -80,7 +79,7 @@ class ProcessGroup:
         try:
             fd = os.pidfd_open(pid)
         except OSError as error:
-            if error.errno in _EXHAUSTED:
+            if is_exhausted(error):
                 raise
             return None
         group = None
