@@ -1,5 +1,6 @@
 """Secrets in what resources write, masked where their values are known."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -56,6 +57,8 @@ class SecretMask:
             for key in self._keys:
                 sizes.setdefault(key[:_SHORTEST], set()).add(len(key))
         self._sizes = {start: sorted(each, reverse=True) for start, each in sizes.items()}
+        starts = {key[:_SHORTEST] for key in self._keys} if not sizes else {b""}
+        self._may_have = re.compile(b"|".join(map(re.escape, sorted(starts)))).search
         self._held_back = max(map(len, self._keys), default=1) - 1
         self._begun: dict[bool, _Begun] = {}
         self._told: set[bool] = set()  # the outputs of which something was told
@@ -75,6 +78,13 @@ class SecretMask:
 
     def _masked(self, line: LogLine) -> LogLine | None:
         """Return what can be told of a line now; None: nothing."""
+        if (
+            not line.partial
+            and not self._may_have(line.data)
+            and line.is_stderr in self._told
+            and line.is_stderr not in self._begun
+        ):
+            return line  # as most of them
         covered = 0
         if (begun := self._begun.pop(line.is_stderr, None)) is not None:
             covered = begun.covered
