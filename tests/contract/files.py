@@ -16,7 +16,7 @@ from proad.errors import (
     StateError,
 )
 from proad.model import (
-    FILE_PIECE,
+    PIECE,
     DirectoryMake,
     FileInfo,
     FileRead,
@@ -24,6 +24,7 @@ from proad.model import (
     FileType,
     FileWrite,
     Resource,
+    pieces,
 )
 from proad.ports import Files
 
@@ -41,8 +42,8 @@ async def write(
 ) -> None:
     what = FileWrite(path=path, size_bytes=len(data), **how)
     async with files_of(harness).write_file(resource.id, what) as writer:
-        for start in range(0, len(data), FILE_PIECE):
-            await writer.write(data[start : start + FILE_PIECE])
+        for piece in pieces(data):
+            await writer.write(piece)
         await writer.commit()
 
 
@@ -52,7 +53,7 @@ async def read(
     read = bytearray()
     async with files_of(harness).read_file(resource.id, FileRead(path=path, **how)) as reader:
         async for piece in reader.data():
-            assert 0 < len(piece) <= FILE_PIECE
+            assert 0 < len(piece) <= PIECE
             read += piece
         return reader.info, bytes(read)
 
@@ -71,7 +72,7 @@ async def with_folder(harness: DriverHarness) -> Resource:
 class FilesContract:
     async def test_file_is_read_as_it_was_written(self, harness: DriverHarness):
         resource = await with_folder(harness)
-        for size in (0, 1, 511, 512, 513, FILE_PIECE, 300_001):
+        for size in (0, 1, 511, 512, 513, PIECE, 300_001):
             data = os.urandom(size)
             path = f"{FOLDER}/{size}"
             await write(harness, resource, path, data, mode=0o640, uid=1, gid=2)
@@ -121,7 +122,7 @@ class FilesContract:
         for at in (path, f"{FOLDER}/other"):
             what = FileWrite(path=at, size_bytes=300_000, overwrite=True)
             async with files_of(harness).write_file(resource.id, what) as writer:
-                await writer.write(bytes(FILE_PIECE))
+                await writer.write(bytes(PIECE))
         assert await names(harness, resource, FOLDER) == {"file"}
         assert (await read(harness, resource, path))[1] == b"one"
 

@@ -8,9 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from proad.errors import ConnectionFailedError, ProaError
-
-PIECE = 64 * 2**10
-"""Bytes that are taken from a connection at a time; about twice as many are read ahead."""
+from proad.model import PIECE
 
 CONNECT_TIMEOUT = timedelta(seconds=15)
 """Of a connection: a peer that is busy takes up what came first, and drops the others for seconds."""

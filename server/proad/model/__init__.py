@@ -72,7 +72,6 @@ from proad.model.engine_event import (
 )
 from proad.model.engine_ref import EngineRef
 from proad.model.file import (
-    FILE_PIECE,
     DirectoryMake,
     FileDigest,
     FileInfo,
@@ -111,6 +110,7 @@ from proad.model.lifetime import (
     Lifetime,
 )
 from proad.model.log import LONGEST_LINE, LogLine, LogOptions, LogOutput
+from proad.model.pieces import PIECE, pieces
 from proad.model.plan import ChangeEffect, Plan, PlannedChange, PlannedRemoval, UpdatePlan
 from proad.model.quota import Amounts, Charge, Limits, Quota, QuotaName
 from proad.model.registries import (
@@ -199,11 +199,11 @@ __all__ = [
     "DEFAULT_DISK_BYTES",
     "DEFAULT_PROFILE",
     "DOCKER_HUB",
-    "FILE_PIECE",
     "INACTIVE",
     "LEGAL",
     "LONGEST_LINE",
     "NETWORK_OF",
+    "PIECE",
     "PROTECTED_FROM",
     "Access",
     "Action",
@@ -361,6 +361,7 @@ __all__ = [
     "is_reserved",
     "merged",
     "path_of",
+    "pieces",
     "prepare",
     "refusal",
     "registry_of",

@@ -13,8 +13,6 @@ MOST_NAMES = 64
 """Names that a path may have, each of which may have to be looked at."""
 LONGEST_NAME = 255
 """Bytes of the name of a file."""
-FILE_PIECE = 64 * 2**10
-"""Bytes of a file that are handed over at a time, at most."""
 
 _LARGEST_MODE = 0o7777
 _LARGEST_NUMBER = 2**32 - 2  # the last one stands for "as it is" in chown

@@ -23,7 +23,7 @@ from proad.errors import (
     ResourceNotRunningError,
 )
 from proad.model import (
-    FILE_PIECE,
+    PIECE,
     BindMount,
     DirectoryMake,
     FileInfo,
@@ -36,6 +36,7 @@ from proad.model import (
     StopMode,
     StopOptions,
     TmpfsMount,
+    pieces,
 )
 
 pytestmark = pytest.mark.docker
@@ -48,8 +49,8 @@ async def write(
 ) -> None:
     what = FileWrite(path=path, size_bytes=len(data), overwrite=overwrite)
     async with driver.write_file(box.id, what) as writer:
-        for start in range(0, len(data), FILE_PIECE):
-            await writer.write(data[start : start + FILE_PIECE])
+        for piece in pieces(data):
+            await writer.write(piece)
         await writer.commit()
 
 
@@ -73,9 +74,9 @@ def names_in_spool() -> list[str]:
 
 
 async def test_100_mb_go_in_and_out_byte_by_byte(driver: DockerDriver, box: Resource, run: Run):
-    block = os.urandom(FILE_PIECE)
-    digest, count = hashlib.sha256(), MANY // FILE_PIECE
-    what = FileWrite(path="/tmp/large", size_bytes=count * FILE_PIECE)
+    block = os.urandom(PIECE)
+    digest, count = hashlib.sha256(), MANY // PIECE
+    what = FileWrite(path="/tmp/large", size_bytes=count * PIECE)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with driver.write_file(box.id, what) as writer:
         for _ in range(count):

@@ -18,7 +18,7 @@ from proad.errors import (
     InvalidArgumentError,
     ProaError,
 )
-from proad.model import FILE_PIECE, FileInfo, FileRead, FileType, FileWrite
+from proad.model import FileInfo, FileRead, FileType, FileWrite, pieces
 
 pytestmark = pytest.mark.libvirt
 
@@ -28,8 +28,8 @@ LARGE = 50_000_000
 async def write(driver: LibvirtDriver, id: str, path: str, data: bytes) -> None:
     what = FileWrite(path=path, size_bytes=len(data), overwrite=True)
     async with driver.write_file(id, what) as writer:
-        for start in range(0, len(data), FILE_PIECE):
-            await writer.write(data[start : start + FILE_PIECE])
+        for piece in pieces(data):
+            await writer.write(piece)
         await writer.commit()
 
 

@@ -19,9 +19,8 @@ from proad.drivers.libvirt.xml.parser import parse
 from proad.drivers.log_lines import LogLines
 from proad.drivers.threads import EngineThreads
 from proad.errors import CapabilityMissingError, ResourceNotFoundError
-from proad.model import LogLine, LogOptions, LogOutput
+from proad.model import PIECE, LogLine, LogOptions, LogOutput
 
-_PIECE = 64 * 2**10
 _AT_ONCE = 1000
 # Threads for the files of all logs. A read of one takes no time, unless the disk does.
 _THREADS = 4
@@ -193,7 +192,7 @@ class _Reading:
         # At a place of its own: whoever is cancelled closes the file, and its number may be that of
         # another one when the thread comes to it.
         file, place = self._files[0], self._place
-        data = await self._threads.run(lambda: os.pread(file, _PIECE, place))
+        data = await self._threads.run(lambda: os.pread(file, PIECE, place))
         self._place += len(data)
         return data
 
@@ -219,7 +218,7 @@ def _tail(files: Sequence[int], number: int) -> tuple[int, int]:
     for index in range(len(files) - 1, -1, -1):
         end = os.fstat(files[index]).st_size
         while end:
-            start = max(end - _PIECE, 0)
+            start = max(end - PIECE, 0)
             data = os.pread(files[index], end - start, start)
             stop = len(data)
             if not scanned and not data.endswith(b"\n"):

@@ -10,11 +10,19 @@ from signal import SIGKILL
 from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.workload import Workload
 from proad.errors import InvalidArgumentError
-from proad.model import CommandExit, CommandOutput, CommandSpec, CommandStreams, TerminalSize
+from proad.model import (
+    PIECE,
+    CommandExit,
+    CommandOutput,
+    CommandSpec,
+    CommandStreams,
+    TerminalSize,
+    pieces,
+)
 from proad.model.verbs import entering_refusal
 
-PIECE = 64 * 2**10
-_PIECES = 4
+PIECES = 4
+"""Pieces that wait for who reads slowly, each way."""
 _SIGNALLED = 128
 
 Program = Callable[["MemoryCommand", tuple[str, ...]], Awaitable[int]]
@@ -42,8 +50,8 @@ class MemoryCommand:
         self.size = streams.size or TerminalSize(rows=24, columns=80)
         self.written = 0
         self._streams = streams
-        self._input: asyncio.Queue[bytes | None] = asyncio.Queue(_PIECES)
-        self._output: asyncio.Queue[CommandOutput | None] = asyncio.Queue(_PIECES)
+        self._input: asyncio.Queue[bytes | None] = asyncio.Queue(PIECES)
+        self._output: asyncio.Queue[CommandOutput | None] = asyncio.Queue(PIECES)
         self.is_detached = streams.detach
         self._signal = 0
         self._task: asyncio.Future[int] | None = None
@@ -180,8 +188,8 @@ async def _echo(command: MemoryCommand, argv: tuple[str, ...]) -> int:
 
 async def _cat(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: ARG001 - it takes none
     data = command.whole_input
-    for start in range(0, len(data), PIECE):
-        await command.say(data[start : start + PIECE])
+    for piece in pieces(data):
+        await command.say(piece)
     while piece := await command.read():
         await command.say(piece)
     return 0
@@ -217,8 +225,8 @@ async def _env(command: MemoryCommand, argv: tuple[str, ...]) -> int:  # noqa: A
 
 async def _seq(command: MemoryCommand, argv: tuple[str, ...]) -> int:
     text = "".join(f"{each}\n" for each in range(1, int(argv[1]) + 1)).encode()
-    for start in range(0, len(text), PIECE):
-        await command.say(text[start : start + PIECE])
+    for piece in pieces(text):
+        await command.say(piece)
     return 0
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proad.drivers.memory.commands import MemoryCommand, run_script
+from proad.drivers.memory.commands import PIECES, MemoryCommand, run_script
 from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.workload import Workload
@@ -22,7 +22,6 @@ from proad.model import (
 )
 from proad.model.verbs import entering_refusal
 
-_PIECES = 4
 _INTERRUPT, _END = b"\x03", b"\x04"
 
 
@@ -86,7 +85,7 @@ class _Listener:
     """Somebody who is attached."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[CommandOutput | None] = asyncio.Queue(_PIECES)
+        self._queue: asyncio.Queue[CommandOutput | None] = asyncio.Queue(PIECES)
         self._left = False
 
     async def put(self, output: CommandOutput) -> None:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.file_tree import MemoryTree, Node
 from proad.model import (
-    FILE_PIECE,
     DirectoryMake,
     FileInfo,
     FileRead,
@@ -14,6 +13,7 @@ from proad.model import (
     FileWrite,
     ResourceKind,
     ResourceState,
+    pieces,
 )
 from proad.model.verbs import entering_refusal
 
@@ -30,8 +30,8 @@ class MemoryReader:
 
     async def data(self) -> AsyncIterator[bytes]:
         """Yield the bytes that were asked for."""
-        for start in range(0, len(self._data), FILE_PIECE):
-            yield self._data[start : start + FILE_PIECE]
+        for piece in pieces(self._data):
+            yield piece
 
 
 class MemoryWriter:

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from proad.drivers.memory.commands import PIECES
 from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.workload import Workload
 from proad.errors import ConnectionFailedError, ProaError
+from proad.model import PIECE
 from proad.model.verbs import entering_refusal, run_over
 
-_PIECE = 64 * 2**10
-_PIECES = 4
 _PAGE = b"hello from the imitated workload\n"
 _ANSWER = (
     b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(_PAGE)
@@ -28,7 +28,7 @@ class MemoryPortConnection:
 
     def __init__(self, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
-        self._pieces: asyncio.Queue[bytes] = asyncio.Queue(_PIECES)
+        self._pieces: asyncio.Queue[bytes] = asyncio.Queue(PIECES)
         self._is_over = False
         self._gone: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
@@ -100,14 +100,14 @@ class _Page(MemoryPortConnection):
 
     async def write(self, data: bytes) -> None:
         """Take a request, and answer at its end."""
-        self._request = (self._request + data)[-_PIECE:]
+        self._request = (self._request + data)[-PIECE:]
         if b"\r\n\r\n" in self._request:
             self._request = b""
             await self._say(_ANSWER)
             await self._say(b"")
 
 
-_ZEROS = bytes(_PIECE)
+_ZEROS = bytes(PIECE)
 _SERVICES: Mapping[int, Callable[[int], MemoryPortConnection]] = {
     7: MemoryPortConnection,
     9: _Discard,

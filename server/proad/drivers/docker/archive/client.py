@@ -22,7 +22,7 @@ from proad.errors import EngineConflictError
 
 T = TypeVar("T")
 
-PIECE = 256 * 2**10
+BLOCK = 256 * 2**10
 _STAT = "X-Docker-Container-Path-Stat"
 _LARGEST_STAT = 64 * 2**10
 _OF_EACH = 2

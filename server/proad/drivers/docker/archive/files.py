@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from posixpath import basename, dirname
 
-from proad.drivers.docker.archive.client import PIECE, ArchiveClient
+from proad.drivers.docker.archive.client import BLOCK, ArchiveClient
 from proad.drivers.docker.archive.paths import ContainerPaths
 from proad.drivers.docker.archive.room import Room
 from proad.drivers.docker.archive.spool import Spool, SpooledFile
@@ -179,8 +179,8 @@ class ContainerFiles:
 
         def parts() -> Iterator[bytes]:
             yield head
-            for start in range(0, size, PIECE):
-                yield spooled.piece(start, min(PIECE, size - start))
+            for start in range(0, size, BLOCK):
+                yield spooled.piece(start, min(BLOCK, size - start))
             yield end
 
         try:

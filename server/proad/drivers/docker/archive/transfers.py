@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from proad.drivers.docker.archive.client import PIECE
+from proad.drivers.docker.archive.client import BLOCK
 from proad.drivers.docker.archive.spool import Spool, SpooledFile
 from proad.drivers.docker.archive.tar_member import check_end, read_member
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.stream import Stream
 from proad.drivers.threads import call_soon_threadsafe
 from proad.errors import EngineConflictError
-from proad.model import FILE_PIECE, FileInfo
+from proad.model import FileInfo, pieces
 
 
 class SpoolingReader:
@@ -65,10 +65,10 @@ class SpoolingReader:
         while sent < self._size:
             while self._spooled.written <= sent:
                 await self._first(self._spooled.more(), self._fetching)
-            most = min(PIECE, self._spooled.written - sent)
+            most = min(BLOCK, self._spooled.written - sent)
             data = await self._threads.run(lambda at=sent, most=most: self._spooled.piece(at, most))  # type: ignore[misc] # mypy: defaults of a lambda
-            for start in range(0, len(data), FILE_PIECE):
-                yield data[start : start + FILE_PIECE]
+            for piece in pieces(data):
+                yield piece
             sent += len(data)
         await asyncio.shield(self._fetching)  # which checks the end
 
@@ -85,7 +85,7 @@ class SpoolingReader:
 
     @staticmethod
     def _next(stream: Stream, most: int) -> bytes:
-        if not (data := stream.read(min(PIECE, most))):
+        if not (data := stream.read(min(BLOCK, most))):
             raise EngineConflictError(
                 ENGINE, "the file was cut while it was read", hint="try again"
             )
@@ -112,7 +112,7 @@ class SpoolingWriter:
     async def write(self, data: bytes) -> None:
         """Take the next bytes."""
         self._waiting += data
-        if len(self._waiting) >= PIECE:
+        if len(self._waiting) >= BLOCK:
             await self._flush()
 
     async def commit(self) -> None:

@@ -15,9 +15,7 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.http.transport import Transport
 from proad.errors import CapabilityMissingError
-
-PIECE = 64 * 2**10
-"""Bytes that are taken from a connection at a time; about twice as many are read ahead."""
+from proad.model import PIECE
 
 DETACH_KEYS = ",".join(["ctrl-^", "ctrl-@"] * 8)
 """The keys by which Docker itself detaches a caller: who wants to detach leaves.

@@ -17,7 +17,7 @@ from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.posix_files import PosixFiles, StartCommand, file_of
 from proad.errors import EngineConflictError, ProaError
-from proad.model import FILE_PIECE, DirectoryMake, FileInfo, FileRead, FileRemoval, FileWrite
+from proad.model import DirectoryMake, FileInfo, FileRead, FileRemoval, FileWrite, pieces
 
 # Of a file that tells no size, such as those of /proc.
 _MOST_OF_UNSIZED = 16 * 2**20
@@ -186,8 +186,8 @@ class GuestFileReader:
             await self._file.seek(offset)
         while left:
             data, at_end = await self._file.read(min(CHUNK, left))
-            for start in range(0, len(data), FILE_PIECE):
-                yield data[start : start + FILE_PIECE]
+            for piece in pieces(data):
+                yield piece
             left -= len(data)
             if at_end or not data:
                 break

@@ -9,9 +9,7 @@ from contextlib import suppress
 from proad.drivers.libvirt.agent.talk import Ended, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.errors import CapabilityMissingError, EngineConflictError
-from proad.model import CommandExit, CommandOutput, TerminalSize
-
-PIECE = 64 * 2**10
+from proad.model import CommandExit, CommandOutput, TerminalSize, pieces
 
 SendSignal = Callable[[int], Awaitable[None]]
 
@@ -127,8 +125,8 @@ class DomainCommand:
         self._news.set()
 
     def _take(self, data: bytes, *, is_stderr: bool) -> None:
-        for start in range(0, len(data), PIECE):
-            self._pieces.append(CommandOutput(data[start : start + PIECE], is_stderr))
+        for piece in pieces(data):
+            self._pieces.append(CommandOutput(piece, is_stderr))
         self._news.set()
 
     def _over(self) -> None:

@@ -16,8 +16,8 @@ import structlog
 
 from proad.drivers.libvirt.errors import code_of, text_of
 from proad.drivers.threads import call_soon_threadsafe
+from proad.model import PIECE
 
-_PIECE = 64 * 2**10
 _MOST_HELD = 2**20
 # Pieces that are taken at a time: others wait for libvirt's thread, too.
 _AT_ONCE = 16
@@ -114,7 +114,7 @@ class SerialLine:
         while True:
             self._came.clear()
             with self._lock:
-                if data := bytes(self._held[:_PIECE]):
+                if data := bytes(self._held[:PIECE]):
                     del self._held[: len(data)]
                     return data
             if self.is_over or self.overflowed:
@@ -125,7 +125,7 @@ class SerialLine:
         """Take what has come; on libvirt's thread. Nothing here waits for libvirtd."""
         try:
             for _ in range(_AT_ONCE):
-                data = stream.recv(_PIECE)
+                data = stream.recv(PIECE)
                 if not isinstance(data, bytes):
                     break  # nothing more has come yet
                 if not data:
