@@ -1,6 +1,16 @@
 """Lines out of the bytes of a log."""
 
+from collections.abc import Iterator, Sequence
+
 from proad.model import LONGEST_LINE, LogLine
+
+_AT_ONCE = 1000
+
+
+def batches(lines: Sequence[LogLine]) -> Iterator[Sequence[LogLine]]:
+    """Yield lines, as many at a time as a response has at most."""
+    for start in range(0, len(lines), _AT_ONCE):
+        yield lines[start : start + _AT_ONCE]
 
 
 class LogLines:

@@ -12,11 +12,9 @@ from proad.drivers.docker.http.body import Body
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.log_times import FramedTimes, RawTimes
 from proad.drivers.docker.reader import ContainerReader, path
-from proad.drivers.log_lines import LogLines
+from proad.drivers.log_lines import LogLines, batches
 from proad.errors import CapabilityMissingError, ProaError, ResourceNotFoundError
 from proad.model import LogLine, LogOptions, LogOutput
-
-_AT_ONCE = 1000
 
 Messages = Iterator[tuple[bool, bytes, int | None]]
 
@@ -94,8 +92,8 @@ class _ContainerLog:
 async def _batches(body: Body, log: _ContainerLog) -> AsyncIterator[Sequence[LogLine]]:
     while data := await body.read():
         lines = log.take(data)
-        for start in range(0, len(lines), _AT_ONCE):
-            yield lines[start : start + _AT_ONCE]
+        for batch in batches(lines):
+            yield batch
     yield log.rest()
 
 

@@ -16,12 +16,11 @@ from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.timing import LogTiming
 from proad.drivers.libvirt.xml.parser import parse
-from proad.drivers.log_lines import LogLines
+from proad.drivers.log_lines import LogLines, batches
 from proad.drivers.threads import EngineThreads
 from proad.errors import CapabilityMissingError, ResourceNotFoundError
 from proad.model import PIECE, LogLine, LogOptions, LogOutput
 
-_AT_ONCE = 1000
 # Threads for the files of all logs. A read of one takes no time, unless the disk does.
 _THREADS = 4
 # Bytes from the end in which lines are counted: more there are where virtlogd keeps the files of
@@ -93,8 +92,8 @@ class DomainLogs:
             if data := await reading.next():
                 quiet = 0
                 found = lines.take(data)
-                for start in range(0, len(found), _AT_ONCE):
-                    yield found[start : start + _AT_ONCE]
+                for batch in batches(found):
+                    yield batch
                 continue
             yield lines.rest()  # such as the question for a name, which has no end
             quiet += 1

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from proad.drivers.log_lines import LogLines
+from proad.drivers.log_lines import LogLines, batches
 from proad.drivers.memory.commands import MemoryCommand, MemoryCommands
 from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.engine import ImitatedEngine
@@ -25,7 +25,6 @@ from proad.model import (
 )
 
 _MOST_LINES = 10_000
-_AT_ONCE = 1000
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -92,8 +91,7 @@ class MemoryLogs:
         if options.tail is not None:
             wanted = wanted[len(wanted) - options.tail :] if options.tail < len(wanted) else wanted
         while True:
-            for start in range(0, len(wanted), _AT_ONCE):
-                lines = wanted[start : start + _AT_ONCE]
+            for lines in batches(wanted):
                 yield (
                     lines
                     if options.timestamps or over
