@@ -126,8 +126,11 @@ class _Listing:
         Raises:
             EngineConflictError: they have another form.
         """
-        *parts, rest = (bytes(self.begun) + data).split(b"\0")
-        self.begun = bytearray(rest)
+        self.begun += data
+        parts: list[bytes] = []
+        if b"\0" in data:  # or nothing is whole: it is not copied for each byte that comes
+            *parts, rest = bytes(self.begun).split(b"\0")
+            self.begun = bytearray(rest)
         found: list[tuple[bytes, bytes]] = []
         for part in parts:
             self._held += len(part)
@@ -138,7 +141,7 @@ class _Listing:
             if len(self._parts) > self._count:
                 found += self._files()
                 self._parts, self._count, self._held = [], 0, 0
-        if self._held + len(rest) > _LARGEST_BATCH:
+        if self._held + len(self.begun) > _LARGEST_BATCH:
             raise self.odd()
         return found
 
