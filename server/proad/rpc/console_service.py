@@ -15,6 +15,7 @@ from proad.core.log_operations import LogOperations
 from proad.core.port_operations import PortOperations
 from proad.errors import InvalidArgumentError, ReaderTooSlowError
 from proad.model import (
+    CommandOutput,
     CommandSpec,
     CommandStreams,
     ConsoleOptions,
@@ -83,12 +84,9 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
             if streams.detach:
                 return
             try:
-                async with beside(_feed(stream, running)):
+                async with beside(_feed_to_its_end(stream, running)):
                     async for output in running.output():
-                        if output.is_stderr:
-                            await stream.send(v1.ExecResponse(stderr=output.data))
-                        else:
-                            await stream.send(v1.ExecResponse(stdout=output.data))
+                        await stream.send(v1.ExecResponse(**_written(output)))
                     exit = encode(v1.CommandExit, await command.exit())
             except _Detached:
                 running.detach()
@@ -101,14 +99,9 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
         async with self._consoles.attached(required_text(start, "id"), options) as console:
             await stream.send(v1.AttachResponse(started=_started(console)))
             try:
-                async with beside(_type(stream, console)):
+                async with beside(_feed(stream, console, takes_input=console.stdin)):
                     async for output in console.output():
-                        response = (
-                            v1.AttachResponse(stderr=output.data)
-                            if output.is_stderr
-                            else v1.AttachResponse(stdout=output.data)
-                        )
-                        await self._send_in_time(stream, response)
+                        await self._send_in_time(stream, v1.AttachResponse(**_written(output)))
                     exit = await console.exit()
             except _Detached:
                 return
@@ -171,23 +164,37 @@ class _Detached(Exception):  # noqa: N818 - no error, but what ends the block
     """The caller leaves."""
 
 
-async def _feed(stream: RequestStream, running: RunningCommand) -> None:
-    """Pass to a command what the requests of its stream bring."""
+async def _feed_to_its_end(stream: RequestStream, running: RunningCommand) -> None:
+    """Pass to a command what the requests of its stream bring, of which the end is that of its input."""
+    await _feed(stream, running)
+    await running.end_input()
+
+
+async def _feed(
+    stream: RequestStream, to: RunningCommand | Console, *, takes_input: bool = True
+) -> None:
+    """Pass to a command or a console what the requests of its stream bring."""
     while (request := await stream.next()) is not None:
         match request:
+            case ("stdin", _) if not takes_input:
+                raise InvalidArgumentError.of("stdin", "the console takes no input")
             case ("stdin", data):
-                await running.write(data)
+                await to.write(data)
             case ("end_stdin", _):
-                await running.end_input()
+                await to.end_input()
             case ("resize", size):
-                await running.resize(decode(TerminalSize, size, prefix="resize"))
+                await to.resize(decode(TerminalSize, size, prefix="resize"))
             case ("signal", name):
-                await running.signal(_signal(name))
+                await to.signal(_signal(name))
             case ("detach", _):
                 raise _Detached
             case (name, _):
                 raise InvalidArgumentError.of(name, "must be in the first message alone")
-    await running.end_input()
+
+
+def _written(output: CommandOutput) -> dict[str, Any]:
+    """Return the field of a response that has some output."""
+    return {"stderr" if output.is_stderr else "stdout": output.data}
 
 
 async def _send_on(stream: RequestStream, connection: PortConnection, sent: asyncio.Event) -> None:
@@ -227,26 +234,6 @@ def _started(console: Console) -> v1.AttachStarted:
         can_signal=console.can_signal,
         stdin_once=console.stdin_once,
     )
-
-
-async def _type(stream: RequestStream, console: Console) -> None:
-    """Pass to a console what the requests of its stream bring; their end means nothing."""
-    while (request := await stream.next()) is not None:
-        match request:
-            case ("stdin", _) if not console.stdin:
-                raise InvalidArgumentError.of("stdin", "the console takes no input")
-            case ("stdin", data):
-                await console.write(data)
-            case ("end_stdin", _):
-                await console.end_input()
-            case ("resize", size):
-                await console.resize(decode(TerminalSize, size, prefix="resize"))
-            case ("signal", name):
-                await console.signal(_signal(name))
-            case ("detach", _):
-                raise _Detached
-            case (name, _):
-                raise InvalidArgumentError.of(name, "must be in the first message alone")
 
 
 def _signal(name: str) -> int:
