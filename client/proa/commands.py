@@ -1,4 +1,4 @@
-"""Commands inside resources: what is asked for, and what came of it."""
+"""Commands and consoles inside resources: what is asked for, and what came of it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ from proa.errors import Details, Error, Unavailable
 from proa.timing import ClientTiming
 
 PIECE = 64 * 2**10
-"""Bytes of standard input that one request may have."""
+"""Bytes that one request of a stream may have."""
 
 Input: TypeAlias = bool | bytes | BinaryIO | Iterable[bytes]
-"""Where a command has its standard input from; see `Client.exec`."""
+"""Where standard input comes from; see `Client.exec` and `Client.attach`."""
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a command ended.
+    """How a command, or the main process of a container, ended.
 
     Attributes:
         code: its exit code; of one that a signal ended 128 and the number of the signal.
@@ -45,7 +45,7 @@ class Exit:
 
 @dataclass(frozen=True)
 class Output:
-    """A piece of what a command wrote.
+    """A piece of what a command, a main process or a serial console wrote.
 
     Attributes:
         data: the bytes.

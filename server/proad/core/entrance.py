@@ -1,4 +1,4 @@
-"""The one way into a resource, for all that works inside: commands, and what comes after them."""
+"""The one way into a resource: for commands, consoles, connections, files and logs."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager

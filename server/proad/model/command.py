@@ -74,7 +74,7 @@ class CommandStreams:
 
 @dataclass(frozen=True, slots=True)
 class CommandOutput:
-    """Bytes that a command has written."""
+    """Bytes that a command, a main process or a serial console has written."""
 
     data: bytes
     is_stderr: bool = False
@@ -82,7 +82,7 @@ class CommandOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandExit:
-    """How a command ended.
+    """How a command, or the main process of a container, ended.
 
     Attributes:
         code: its exit code; None: a signal ended it, and the engine tells which.

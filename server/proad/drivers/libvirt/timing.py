@@ -122,7 +122,7 @@ class ConsoleTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentTiming:
-    """Commands, and the guest agents that run them.
+    """Commands and files, and the guest agents that do what is done to them.
 
     Attributes:
         answer: limit of an agent's answer, in whole seconds. libvirt adds five after one that came
@@ -132,8 +132,9 @@ class AgentTiming:
             doubled for each look without news.
         longest_pause: at most between two of these.
         program: limit of a program of ours in a guest, and of the begin of a command.
-        clean_up: how long a command in a paused guest waits to be killed.
-        leave: how long somebody who leaves a command waits until it is killed; that goes on.
+        clean_up: how long what was begun in a guest that is paused waits to be ended: a command to be
+            killed, a file to be closed or removed.
+        leave: how long somebody who leaves waits for that; it goes on.
     """
 
     answer: timedelta = timedelta(seconds=10)
