@@ -81,6 +81,8 @@ class CommandsContract:
                     async with begin(harness, resource, program, detach=detach):
                         pytest.fail("it began")
                 assert [each.field for each in refused.value.violations] == ["command.argv"]
+                if program != "/":  # which is there, in most
+                    assert refused.value.metadata == {"exit_code": "127"}
 
     async def test_command_in_resource_that_does_not_run_is_refused(self, harness: DriverHarness):
         stopped = await harness.make()

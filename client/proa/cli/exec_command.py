@@ -29,8 +29,8 @@ In a virtual machine its guest agent runs the command, so that qemu-guest-agent 
 has no terminal, no live input, no user and no folder.
 
 The exit code is that of the command; of one that a signal ended, 128 and the number of the signal.
-proa itself exits with 125 when it fails, whatever the reason, with 126 when the command is not
-there or cannot be executed, and with 130 when Ctrl-C ends it before the command runs.
+proa itself exits with 125 when it fails, whatever the reason, with 127 when the command is not
+there, with 126 when it cannot be executed, and with 130 when Ctrl-C ends it before the command runs.
 
 Without --tty, Ctrl-C and SIGTERM are passed on to the command; Ctrl-\\ ends proa, and the command
 with it. With --interactive and --tty all keys are the command's, but for --detach-keys."""

@@ -28,6 +28,7 @@ class Exit(IntEnum):
     TIMED_OUT = 8
     EXEC_FAILED = 125
     NOT_EXECUTED = 126
+    NO_PROGRAM = 127
     INTERRUPTED = 130
 
 
@@ -42,7 +43,8 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.CONFLICT: "it exists already, or something else is under way",
     Exit.TIMED_OUT: "what was waited for did not come in time",
     Exit.EXEC_FAILED: "any error of exec, whose other exit codes are those of the command",
-    Exit.NOT_EXECUTED: "what exec was to run is not there, or cannot be executed",
+    Exit.NOT_EXECUTED: "what exec was to run cannot be executed",
+    Exit.NO_PROGRAM: "what exec was to run is not there",
     Exit.INTERRUPTED: "ended with Ctrl-C",
 }
 
@@ -83,9 +85,12 @@ def code_for(error: proa.Error) -> Exit:
 
 
 def code_of_exec(error: proa.Error) -> Exit:
-    """Return the exit code of an error of exec: none that the command may have as well."""
+    """Return the exit code of an error of exec, as shells have it for their own."""
     blamed = {violation.field for violation in error.violations}
-    return Exit.NOT_EXECUTED if "command.argv" in blamed else Exit.EXEC_FAILED
+    if "command.argv" not in blamed:
+        return Exit.EXEC_FAILED
+    is_there = error.metadata.get("exit_code") != str(Exit.NO_PROGRAM.value)
+    return Exit.NOT_EXECUTED if is_there else Exit.NO_PROGRAM
 
 
 def report(error: proa.Error, invocation: Invocation, *, as_json: bool) -> None:

@@ -46,7 +46,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_INVALID_ARGUMENT: _ErrorReason.ValueType  # 6
     """INVALID_ARGUMENT. A field of the request is missing or wrong; BadRequest in
-    the details names each one. Example: CreateDomain with memory_bytes 0.
+    the details names each one. Of a command whose program is not there, `exit_code` in the
+    metadata is 127, and 126 if it cannot be executed, as in a shell.
+    Example: CreateDomain with memory_bytes 0.
     """
     ERROR_REASON_AMBIGUOUS_ID: _ErrorReason.ValueType  # 7
     """FAILED_PRECONDITION. The id could mean two or more resources; `candidates` in the
@@ -303,7 +305,9 @@ Example: CreateDomain with host "nodeb".
 """
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 6
 """INVALID_ARGUMENT. A field of the request is missing or wrong; BadRequest in
-the details names each one. Example: CreateDomain with memory_bytes 0.
+the details names each one. Of a command whose program is not there, `exit_code` in the
+metadata is 127, and 126 if it cannot be executed, as in a shell.
+Example: CreateDomain with memory_bytes 0.
 """
 ERROR_REASON_AMBIGUOUS_ID: ErrorReason.ValueType  # 7
 """FAILED_PRECONDITION. The id could mean two or more resources; `candidates` in the

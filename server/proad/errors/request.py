@@ -25,11 +25,13 @@ class InvalidArgumentError(ProaError):
 
     reason = Reason.INVALID_ARGUMENT
 
-    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+    def __init__(
+        self, violations: Sequence[FieldViolation], metadata: dict[str, str] | None = None
+    ) -> None:
         text = "; ".join(
             f"{v.field}: {v.description}" if v.field else v.description for v in violations
         )
-        super().__init__(text)
+        super().__init__(text, metadata=metadata)
         self.violations = tuple(
             replace(violation, description=redacted(violation.description))
             for violation in violations
@@ -39,6 +41,15 @@ class InvalidArgumentError(ProaError):
     def of(cls, field: str, description: str) -> "InvalidArgumentError":
         """Return the error of one invalid field."""
         return cls([FieldViolation(field, description)])
+
+    @classmethod
+    def of_program(cls, description: str, *, is_there: bool) -> "InvalidArgumentError":
+        """Return the error of a command whose program cannot be executed, or is not there.
+
+        The exit code that a shell has for that is in the metadata.
+        """
+        violation = FieldViolation("command.argv", description)
+        return cls([violation], {"exit_code": "126" if is_there else "127"})
 
 
 class AmbiguousIdError(ProaError):

@@ -260,7 +260,8 @@ def test_detached_command_runs_on(variables, engine, web):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["{web}", "proa-test-none"], 126, "Error: CMD: "),
+        (["{web}", "proa-test-none"], 127, "Error: CMD: "),
+        (["{web}", "/bin/proa-test-none"], 127, "Error: CMD: "),
         (["{web}", "/etc"], 126, "Error: CMD: "),
         (["--workdir", "/none", "{web}", "true"], 125, "Error: --workdir: "),
         (["--user", "none", "{web}", "true"], 125, "Error: --user: "),

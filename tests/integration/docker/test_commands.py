@@ -78,25 +78,33 @@ async def test_command_has_environment_folder_and_user(run: Run):
 
 
 @pytest.mark.parametrize(
-    ("argv", "more", "field"),
+    ("argv", "more", "field", "code"),
     [
-        (("nosuch",), {}, "command.argv"),
-        (("/etc",), {}, "command.argv"),
-        (("/etc/passwd",), {}, "command.argv"),
-        (("true",), {"working_dir": "/nowhere"}, "command.working_dir"),
-        (("true",), {"user": "nobody-here"}, "command.user"),
-        (("true",), {"user": "0:nobody-here"}, "command.user"),
+        (("nosuch",), {}, "command.argv", "127"),
+        (("permission denied",), {}, "command.argv", "127"),
+        (("/bin/nosuch",), {}, "command.argv", "127"),
+        (("/etc",), {}, "command.argv", "126"),
+        (("/etc/passwd",), {}, "command.argv", "126"),
+        (("true",), {"working_dir": "/nowhere"}, "command.working_dir", None),
+        (("true",), {"user": "nobody-here"}, "command.user", None),
+        (("true",), {"user": "0:nobody-here"}, "command.user", None),
     ],
 )
 @pytest.mark.parametrize(
     "streams", [CommandStreams(), CommandStreams(detach=True)], ids=["followed", "detached"]
 )
 async def test_command_that_cannot_begin_is_refused_with_its_field(
-    run: Run, argv: tuple[str, ...], more: dict[str, str], field: str, streams: CommandStreams
+    run: Run,
+    argv: tuple[str, ...],
+    more: dict[str, str],
+    field: str,
+    code: str | None,
+    streams: CommandStreams,
 ):
     with pytest.raises(InvalidArgumentError) as refused:
         await run(*argv, streams=streams, **more)
     assert [each.field for each in refused.value.violations] == [field]
+    assert refused.value.metadata.get("exit_code") == code
 
 
 async def test_command_input_after_its_end_is_dropped(driver: DockerDriver, box: Resource):

@@ -79,16 +79,25 @@ def test_command_leads_its_group_by_the_process_id_of_its_shell(
     run(shell, scripts.SIGNAL, signal.SIGTERM.value, pid)
 
 
-@pytest.mark.parametrize("program", ["no-such-program", "/", "/etc/passwd", "./none", "etc"])
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("no-such-program", scripts.NO_PROGRAM),
+        ("./none", scripts.NO_PROGRAM),
+        ("etc", scripts.NO_PROGRAM),
+        ("/", scripts.NOT_EXECUTABLE),
+        ("/etc/passwd", scripts.NOT_EXECUTABLE),
+    ],
+)
 @pytest.mark.parametrize("session", [False, True])
-def test_program_that_is_not_there_leaves_nothing(
-    shell: tuple[str, ...], folder: Path, program: str, *, session: bool
+def test_program_that_cannot_be_executed_leaves_nothing(
+    shell: tuple[str, ...], folder: Path, program: str, said: bytes, *, session: bool
 ):
     words = [SETSID, program] if session else [program]
     for script in (scripts.run(session=session, input=False), scripts.detach(session=session)):
         first = [folder] if script != scripts.detach(session=session) else []
         done = run(shell, script, *first, *words, cwd="/")
-        assert (done.stdout, done.stderr) == (scripts.NO_PROGRAM, b"")
+        assert (done.stdout, done.stderr) == (said, b"")
         assert not folder.exists()
 
 

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 # What is said of a command that did not begin, by the field that is to blame. The texts are those
 # of the container runtime, and reach the engine without a code.
-_BLAMED = (
+_BLAMED: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "command.working_dir",
         re.compile(r"chdir to cwd|working directory|Cwd must be an absolute path"),
@@ -39,13 +39,11 @@ _BLAMED = (
         "command.user",
         re.compile(r"unable to find (?:user|group)|no matching entries in (?:passwd|group)"),
     ),
-    (
-        "command.argv",
-        re.compile(
-            r"executable file not found|permission denied|no such file or directory"
-            r"|exec format error|is a directory|argument list too long"
-        ),
-    ),
+)
+# The program comes before them, and may have any name.
+_NO_PROGRAM = re.compile(r"executable file not found|no such file or directory")
+_UNFIT_PROGRAM = re.compile(
+    r"permission denied|exec format error|is a directory|argument list too long"
 )
 
 # Commands of one container that begin at a time. What is in the container can keep the runtime from
@@ -273,4 +271,9 @@ def _not_begun(text: str) -> ProaError | None:
     for field, pattern in _BLAMED:
         if pattern.search(text):
             return InvalidArgumentError.of(field, text)
+    cause = text.rpartition('"')[2]
+    if _NO_PROGRAM.search(cause):
+        return InvalidArgumentError.of_program(text, is_there=False)
+    if _NO_PROGRAM.search(text) or _UNFIT_PROGRAM.search(text):
+        return InvalidArgumentError.of_program(text, is_there=True)
     return None

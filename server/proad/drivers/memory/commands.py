@@ -151,8 +151,8 @@ class MemoryCommands:
             raise error
         program = _PROGRAMS.get(spec.argv[0])
         if program is None:
-            raise InvalidArgumentError.of(
-                "command.argv", f"{spec.argv[0]!r}: there are {', '.join(_PROGRAMS)}"
+            raise InvalidArgumentError.of_program(
+                f"{spec.argv[0]!r}: there are {', '.join(_PROGRAMS)}", is_there=False
             )
         command = MemoryCommand(next(self._pids), spec, streams)
         command.start(program)

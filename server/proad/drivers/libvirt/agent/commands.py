@@ -12,7 +12,7 @@ from proad.drivers.libvirt.agent import scripts
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.captured_command import CapturedCommand
 from proad.drivers.libvirt.agent.endings import Endings
-from proad.drivers.libvirt.agent.filed_command import FiledCommand, no_program
+from proad.drivers.libvirt.agent.filed_command import FiledCommand, unfit_program
 from proad.drivers.libvirt.agent.guest_file import GuestFile
 from proad.drivers.libvirt.agent.programs import GuestPrograms
 from proad.drivers.libvirt.agent.running_command import DomainCommand
@@ -135,7 +135,8 @@ class DomainCommands:
                 capture=not streams.detach,
             )
         except AgentRefusedError as error:
-            raise InvalidArgumentError.of("command.argv", error.text) from None
+            is_there = "No such file or directory" not in error.text
+            raise InvalidArgumentError.of_program(error.text, is_there=is_there) from None
         command: DomainCommand = DomainCommand() if streams.detach else CapturedCommand()
         command.follow(pid, None)
         if not streams.detach:
@@ -148,8 +149,8 @@ class DomainCommands:
         """Return a command that was left running."""
         script = scripts.detach(session=bool(tools.setsid))
         said = await self._programs.help(id, script, *tools.words(spec.argv), env=env)
-        if said.output == scripts.NO_PROGRAM:
-            raise no_program()
+        if unfit := unfit_program(said.output):
+            raise unfit
         if not (pid := _number(said.output)):
             text = said.error.decode(errors="replace")[:_LONGEST_TEXT].strip()
             raise EngineConflictError(ENGINE, f"the command did not begin ({text})")

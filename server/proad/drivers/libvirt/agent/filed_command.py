@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from proad.drivers.libvirt.agent import scripts
 from proad.drivers.libvirt.agent.running_command import DomainCommand
-from proad.drivers.libvirt.agent.scripts import NO_PROGRAM
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, Ended, GuestPausedError, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.errors import EngineConflictError, InvalidArgumentError, ProaError
@@ -147,16 +147,19 @@ def _read(talk: Talk, file: _File, *, is_doubtful: bool) -> tuple[bytes, bool]:
     return talk.read(file.handle, CHUNK)
 
 
-def no_program() -> InvalidArgumentError:
-    """Return the error of a command whose program the guest has not."""
-    return InvalidArgumentError.of(
-        "command.argv", "the program is not there, or cannot be executed"
-    )
+def unfit_program(output: bytes) -> InvalidArgumentError | None:
+    """Return the error of a command whose program cannot be executed; None: its script says nothing."""
+    match output:
+        case scripts.NO_PROGRAM:
+            return InvalidArgumentError.of_program("the program is not there", is_there=False)
+        case scripts.NOT_EXECUTABLE:
+            return InvalidArgumentError.of_program("the program cannot be executed", is_there=True)
+    return None
 
 
 def _not_begun(status: Ended) -> ProaError:
     """Return why a command did not begin: its script has said so."""
-    if status.output == NO_PROGRAM:
-        return no_program()
+    if error := unfit_program(status.output):
+        return error
     said = status.error.decode(errors="replace").strip()[:_MOST_OF_A_FAILURE]
     return EngineConflictError(ENGINE, f"the command did not begin, or its output is gone ({said})")

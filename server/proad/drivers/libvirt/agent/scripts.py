@@ -13,6 +13,9 @@ cat /proc/$$/environ 2>/dev/null || env | tr '\n' '\0'
 NO_PROGRAM = b"no program\n"
 """What the scripts say where the program is not there."""
 
+NOT_EXECUTABLE = b"not executable\n"
+"""What the scripts say where it is there, and cannot be executed."""
+
 # One process alone: to begin one costs as much as the command itself, where that is short. What it
 # sets is gone with it.
 _CHECK = r"""
@@ -20,15 +23,21 @@ _CHECK = r"""
     IFS=:
     set -f
     case $PROGRAM in
-    */*) [ -f "$PROGRAM" ] && [ -x "$PROGRAM" ] ;;
+    */*)
+        [ -e "$PROGRAM" ] || { echo no program; exit 1; }
+        [ -f "$PROGRAM" ] && [ -x "$PROGRAM" ]
+        ;;
     *)
         found=
         for at in $PATH; do
-            [ -f "${at:-.}/$PROGRAM" ] && [ -x "${at:-.}/$PROGRAM" ] && found=yes && break
+            [ -f "${at:-.}/$PROGRAM" ] || continue
+            found=file
+            [ -x "${at:-.}/$PROGRAM" ] && found=yes && break
         done
-        [ "$found" ]
+        [ "$found" ] || { echo no program; exit 1; }
+        [ "$found" = yes ]
         ;;
-    esac || { echo no program; exit 1; }
+    esac || { echo not executable; exit 1; }
     THEN
 ) || exit 1
 """
