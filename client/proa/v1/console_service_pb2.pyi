@@ -166,9 +166,9 @@ class ExecResponse(_message.Message):
     STDERR_FIELD_NUMBER: _builtins.int
     EXIT_FIELD_NUMBER: _builtins.int
     stdout: _builtins.bytes
-    """What it wrote to its standard output, or to its terminal."""
+    """What it wrote to its standard output, or to its terminal; at most 64 KiB in a message."""
     stderr: _builtins.bytes
-    """What it wrote to its standard error."""
+    """What it wrote to its standard error; likewise."""
     @_builtins.property
     def started(self) -> Global___ExecStarted:
         """It runs."""
@@ -404,7 +404,7 @@ class ForwardPortResponse(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     END_OUTPUT_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
-    """Bytes from the peer."""
+    """Bytes from the peer; at most 64 KiB in a message."""
     @_builtins.property
     def connected(self) -> Global___PortConnected:
         """The connection stands."""
@@ -685,10 +685,10 @@ class AttachResponse(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     stdout: _builtins.bytes
     """What the main process wrote to its standard output or its terminal, or a domain to its serial
-    console.
+    console; at most 64 KiB in a message.
     """
     stderr: _builtins.bytes
-    """What the main process wrote to its standard error."""
+    """What the main process wrote to its standard error; likewise."""
     @_builtins.property
     def started(self) -> Global___AttachStarted:
         """It is attached."""

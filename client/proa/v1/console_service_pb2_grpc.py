@@ -31,7 +31,8 @@ class ConsoleServiceStub(object):
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
     caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
-    else's or gone. In every request `id` names the resource as in ResourceService.
+    else's or gone. Exec, ForwardPort and Attach also end with their token (TOKEN_EXPIRED), unless
+    `renew` gives them another. In every request `id` names the resource as in ResourceService.
     """
 
     def __init__(self, channel):
@@ -73,7 +74,8 @@ class ConsoleServiceServicer(object):
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
     caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
-    else's or gone. In every request `id` names the resource as in ResourceService.
+    else's or gone. Exec, ForwardPort and Attach also end with their token (TOKEN_EXPIRED), unless
+    `renew` gives them another. In every request `id` names the resource as in ResourceService.
     """
 
     def Exec(self, request_iterator, context):
@@ -197,7 +199,8 @@ class ConsoleService(object):
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
     caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
-    else's or gone. In every request `id` names the resource as in ResourceService.
+    else's or gone. Exec, ForwardPort and Attach also end with their token (TOKEN_EXPIRED), unless
+    `renew` gives them another. In every request `id` names the resource as in ResourceService.
     """
 
     @staticmethod

@@ -32,7 +32,8 @@ class ConsoleServiceStub:
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
     caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
-    else's or gone. In every request `id` names the resource as in ResourceService.
+    else's or gone. Exec, ForwardPort and Attach also end with their token (TOKEN_EXPIRED), unless
+    `renew` gives them another. In every request `id` names the resource as in ResourceService.
     """
 
     @_typing.overload
@@ -106,7 +107,8 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
     caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
-    else's or gone. In every request `id` names the resource as in ResourceService.
+    else's or gone. Exec, ForwardPort and Attach also end with their token (TOKEN_EXPIRED), unless
+    `renew` gives them another. In every request `id` names the resource as in ResourceService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -176,7 +178,8 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
     Whoever enters a resource has its power. So each call is judged as a start would be: what the
     caller's profile would not let the caller make is POLICY_DENIED. A call ends within two
     seconds when its user is disabled or changed, its token is revoked, or its resource is somebody
-    else's or gone. In every request `id` names the resource as in ResourceService.
+    else's or gone. Exec, ForwardPort and Attach also end with their token (TOKEN_EXPIRED), unless
+    `renew` gives them another. In every request `id` names the resource as in ResourceService.
     """
 
     @_abc_1.abstractmethod

@@ -74,7 +74,8 @@ class FileServiceStub:
     """Writes a regular file, all or nothing: it appears, or takes the place of another one, when the
     requests have ended after exactly as many bytes as `start` said. A call that ends earlier changes
     nothing; one that is lost after the last byte may have. The first response is `ready`, once all
-    that can be checked before is; the last one `end`. A symbolic link is followed. Containers: the
+    that can be checked before is; the last one `end`. The call ends with its token, unless `renew`
+    gives it another. A symbolic link is followed. Containers: the
     daemon takes all bytes before the engine gets them; where the engine fails then, such as for want
     of room, the error says so, and the file may be gone. Legal as StatFile.
     Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
@@ -142,7 +143,8 @@ class FileServiceAsyncStub(FileServiceStub):
     """Writes a regular file, all or nothing: it appears, or takes the place of another one, when the
     requests have ended after exactly as many bytes as `start` said. A call that ends earlier changes
     nothing; one that is lost after the last byte may have. The first response is `ready`, once all
-    that can be checked before is; the last one `end`. A symbolic link is followed. Containers: the
+    that can be checked before is; the last one `end`. The call ends with its token, unless `renew`
+    gives it another. A symbolic link is followed. Containers: the
     daemon takes all bytes before the engine gets them; where the engine fails then, such as for want
     of room, the error says so, and the file may be gone. Legal as StatFile.
     Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
@@ -231,7 +233,8 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
         """Writes a regular file, all or nothing: it appears, or takes the place of another one, when the
         requests have ended after exactly as many bytes as `start` said. A call that ends earlier changes
         nothing; one that is lost after the last byte may have. The first response is `ready`, once all
-        that can be checked before is; the last one `end`. A symbolic link is followed. Containers: the
+        that can be checked before is; the last one `end`. The call ends with its token, unless `renew`
+        gives it another. A symbolic link is followed. Containers: the
         daemon takes all bytes before the engine gets them; where the engine fails then, such as for want
         of room, the error says so, and the file may be gone. Legal as StatFile.
         Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
