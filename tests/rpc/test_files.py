@@ -207,7 +207,7 @@ async def test_read_that_nobody_takes_ends(serve):
     call = daemon.call("ReadFile", id="web", path="/etc/file", timeout=600)
     await call.read()
 
-    await eventually(lambda: ended(daemon, READ, "CANCELLED"))
+    await eventually(lambda: ended(daemon, READ, "RESOURCE_EXHAUSTED"))
     assert (await refusal(_rest(call))).reason == "READER_TOO_SLOW"
 
 

@@ -105,7 +105,10 @@ class CallAuditor:
             with self._begun(method, message) as record:
                 if not method.journalled:
                     await record.written()
-                record.response = await serve(message, context)
+                counted = (
+                    _Counted(context, record) if method.streams and method.is_inside else context
+                )
+                record.response = await serve(message, counted)
                 await record.written()
                 return record.response
 
@@ -130,8 +133,6 @@ class CallAuditor:
                     await record.written()
                 async with aclosing(serve(message, context)) as responses:  # type: ignore[type-var]
                     async for response in responses:
-                        if method.is_inside:
-                            record.sent += response.ByteSize()
                         yield response
 
         return audited
@@ -275,6 +276,27 @@ class _Record:
                 return CallOutcome(code="CANCELLED", path=self._path)
             case _:
                 return CallOutcome(code="INTERNAL", reason="INTERNAL", path=self._path)
+
+
+class _Counted:
+    """The context of a call that writes its responses itself, which counts their bytes.
+
+    Args:
+        context: the context.
+        record: of the call.
+    """
+
+    def __init__(self, context: Any, record: _Record) -> None:
+        self._context = context
+        self._record = record
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def write(self, response: Any) -> None:
+        """Write a response."""
+        self._record.sent += len(response) if isinstance(response, bytes) else response.ByteSize()
+        await self._context.write(response)
 
 
 def _outcome(record: RequestRecord) -> CallOutcome | None:

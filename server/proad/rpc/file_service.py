@@ -1,7 +1,6 @@
 """FileService: files inside resources."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -9,13 +8,14 @@ import grpc
 from proa import v1
 from proa.v1 import file_service_pb2_grpc
 from proad.core.file_operations import FileOperations
-from proad.errors import InvalidArgumentError, PageTokenInvalidError
+from proad.errors import InvalidArgumentError, PageTokenInvalidError, ReaderTooSlowError
 from proad.model import DirectoryMake, FileRead, FileRef, FileRemoval, FileWrite
 from proad.rpc import caller
 from proad.rpc.decode import decode, required_text
 from proad.rpc.encode import encode
 from proad.rpc.paging import PageBudget, Paginator
 from proad.rpc.request_stream import RequestStream
+from proad.rpc.responses import write
 from proad.rpc.timing import RpcTiming
 from proad.rpc.user_limiter import UserLimiter
 
@@ -69,19 +69,33 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
             files=shown, next_page_token=self._paginator.token(request, last)
         )
 
-    async def ReadFile(
-        self, request: v1.ReadFileRequest, context: _Context
-    ) -> AsyncIterator[v1.ReadFileResponse]:
+    async def ReadFile(self, request: v1.ReadFileRequest, context: _Context) -> None:  # type: ignore[override] # writes by itself: what ends it reaches it while its caller does not read
         required_text(request, "path")
         what = decode(FileRead, request)
         id = required_text(request, "id")
         with self._users.stream(caller.current().user_id):
             async with self._files.reading(id, what) as reading:
-                yield v1.ReadFileResponse(file=encode(v1.FileInfo, reading.info))
+                info = encode(v1.FileInfo, reading.info)
+                await self._write(context, v1.ReadFileResponse(file=info))
                 async for data in reading.data():
-                    yield v1.ReadFileResponse(data=data)
+                    await self._write(context, v1.ReadFileResponse(data=data))
                 end = encode(v1.FileDigest, reading.digest)
-            yield v1.ReadFileResponse(end=end)
+            await self._write(context, v1.ReadFileResponse(end=end))
+
+    async def _write(self, context: _Context, response: v1.ReadFileResponse) -> None:
+        """Write a response, which holds room for its caller.
+
+        Raises:
+            ReaderTooSlowError: the caller takes nothing.
+        """
+        idle = self._timing.file_idle
+        try:
+            async with asyncio.timeout(idle):
+                await write(context, response)
+        except TimeoutError:
+            raise ReaderTooSlowError(
+                f"nothing was taken for {idle:g} seconds; read again from where you are"
+            ) from None
 
     async def WriteFile(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # streams of requests come as RequestStream
         start: v1.WriteFileStart = stream.opening("start")

@@ -107,9 +107,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._auditor = auditor
         self._timing = timing
         self._authorizer = Authorizer(authenticator, gate, public_reflection=public_reflection)
-        self._streams = StreamHandlers(
-            self._authorizer, timing.public_stream_lifetime, timing.file_idle
-        )
+        self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
         self._access = AccessLog(authenticator.client_address, timing)
         # Two limiters, so that callers without a token delay none of those who have one.
         self._public_limiter = ReadLimiter(most_waiting=128, timing=timing)

@@ -1,6 +1,5 @@
 """Streams of responses: their writers, and when a stream ends."""
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -8,7 +7,6 @@ from typing import Any
 
 import grpc
 
-from proad.errors import ReaderTooSlowError
 from proad.rpc.authorizer import Authorizer
 from proad.rpc.methods import Method
 from proad.rpc.responses import write
@@ -25,13 +23,10 @@ class StreamHandlers:
     Args:
         authorizer: ends a stream whose caller is not authorized any more.
         public_lifetime: seconds after which a public stream ends.
-        idle: seconds after which a stream of what is inside a resource ends whose caller takes
-            nothing.
     """
 
-    def __init__(self, authorizer: Authorizer, public_lifetime: float, idle: float) -> None:
+    def __init__(self, authorizer: Authorizer, public_lifetime: float) -> None:
         self._authorizer = authorizer
-        self._idle = idle
         self._public = PublicStreamLimiter(public_lifetime)
 
     def writer(self, method: Method, serve: _Serve) -> _Write:
@@ -42,7 +37,7 @@ class StreamHandlers:
             serve: the servicer's method: a generator of responses, or a coroutine that
                 writes them itself.
         """
-        write = serve if inspect.iscoroutinefunction(serve) else self._writing(method, serve)
+        write = serve if inspect.iscoroutinefunction(serve) else _writing(serve)
         if not method.standard:
             return self._authorized(write, endless=method.endless)
         return self._limited(write) if method.endless else write
@@ -62,29 +57,11 @@ class StreamHandlers:
 
         return authorized
 
-    def _writing(self, method: Method, serve: _Serve) -> _Write:
-        async def write_all(request: Any, context: _Context) -> None:
-            async with aclosing(serve(request, context)) as responses:
-                async for response in responses:
-                    await write(context, response)
 
-        async def write_in_time(request: Any, context: _Context) -> None:
-            async with aclosing(serve(request, context)) as responses:
-                async for response in responses:
-                    await self._write_in_time(context, response)
-
-        return write_in_time if method.is_inside else write_all
-
-    async def _write_in_time(self, context: _Context, response: Any) -> None:
-        """Write a response of what holds room for its caller.
-
-        Raises:
-            ReaderTooSlowError: the caller takes nothing.
-        """
-        try:
-            async with asyncio.timeout(self._idle):
+def _writing(serve: _Serve) -> _Write:
+    async def write_all(request: Any, context: _Context) -> None:
+        async with aclosing(serve(request, context)) as responses:
+            async for response in responses:
                 await write(context, response)
-        except TimeoutError:
-            raise ReaderTooSlowError(
-                f"nothing was taken for {self._idle:g} seconds; read again from where you are"
-            ) from None
+
+    return write_all
