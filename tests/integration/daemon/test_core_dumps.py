@@ -13,7 +13,7 @@ import pytest
 from eventually import wait_until
 from integration.daemon.conftest import BIN, Daemon
 
-SLEEPER = [sys.executable, "-c", "import time; print(end='', flush=True); time.sleep(600)"]
+SLEEPER = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
 
 
 def allow_cores() -> None:
@@ -42,8 +42,11 @@ def cores(tmp_path: Path) -> Path:
     """A folder where cores are written; skip where the kernel or the limits allow none."""
     folder = tmp_path / "cores"
     folder.mkdir()
-    if not dumps_core(start(SLEEPER, folder)):
-        pytest.skip("no process here leaves a core")
+    with start(SLEEPER, folder, stdout=subprocess.PIPE) as sleeper:
+        assert sleeper.stdout is not None
+        sleeper.stdout.readline()  # what crashes while its interpreter begins may end otherwise
+        if not dumps_core(sleeper):
+            pytest.skip("no process here leaves a core")
     for core in folder.iterdir():
         core.unlink()
     return folder

@@ -84,8 +84,10 @@ class ArchiveEngine:
                 head = b"HTTP/1.1 200 OK\r\n" + header + b"Transfer-Encoding: chunked\r\n\r\n"
                 writer.write(head + b"%x\r\n" % len(self.archive) + self.archive + b"\r\n")
                 if self.stays:
-                    await reader.read()
-                    self.hung_up.set()
+                    try:
+                        await reader.read()
+                    finally:  # who hangs up with bytes unread resets the connection
+                        self.hung_up.set()
                     return
                 writer.write(b"0\r\n\r\n")
         await writer.drain()

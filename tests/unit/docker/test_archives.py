@@ -204,6 +204,17 @@ async def test_reader_who_goes_away_ends_the_engine_s_answer(both: Both):
     await engine.hung_up.wait()
 
 
+async def test_reader_who_goes_away_with_bytes_on_the_way_ends_the_engine_s_answer(both: Both):
+    engine, driver = both
+    engine.told, engine.stays = {"size": 2**30}, True
+    made = tarfile.TarInfo("file")
+    made.size = 2**30
+    engine.archive = made.tobuf(tarfile.PAX_FORMAT) + bytes(5 * 10**7)  # more than is taken by then
+    async with driver.read_file(ID, FileRead(path="/a/file")) as reader:
+        assert not any(await anext(reader.data()))
+    await engine.hung_up.wait()
+
+
 async def test_refused_upload_tells_the_engine_s_own_words(both: Both):
     engine, driver = both
     engine.refusal = (500, "no space left on device")
