@@ -91,6 +91,16 @@ class Omissions:
             return default
 
 
+class Unlogged(Omissions):
+    """Omissions of which the log has nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def note(self, about: str, part: str, wanted: str, found: object) -> None:
+        """Say nothing."""
+
+
 class Value:
     """A value of an answer, with access as the expected type.
 
@@ -253,7 +263,7 @@ class Value:
         return Value(raw, self._omissions, self._about, path)
 
 
-NOTHING = Value(None, Omissions(""))
+NOTHING = Value(None, Unlogged())
 """A missing value."""
 
 

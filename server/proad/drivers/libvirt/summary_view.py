@@ -9,7 +9,7 @@ from proad.drivers.libvirt.connections import bulk_stats
 from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.full_view import FullView, XmlFacts
 from proad.drivers.libvirt.state import state_of
-from proad.drivers.tolerant import INT32, MOST, Omissions, Value
+from proad.drivers.tolerant import INT32, MOST, Omissions, Unlogged, Value
 from proad.model import (
     Domain,
     Lifetime,
@@ -66,7 +66,7 @@ class Size:
 
 
 # Sizes that are missing in bulk statistics are read one by one, without an entry in the log.
-_UNLOGGED = Omissions("")
+_UNLOGGED = Unlogged()
 NO_SIZE = Size(0, 0, 0)
 
 
