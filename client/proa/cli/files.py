@@ -17,6 +17,7 @@ import typer
 import proa
 from proa import v1
 from proa.cli.changing import changing
+from proa.cli.exits import Exit
 from proa.cli.output import write_bytes, write_line, write_message, write_messages, write_table
 from proa.cli.session import Id, NoTrunc, Output, Session
 from proa.cli.tables import Column
@@ -47,7 +48,7 @@ _PERMISSIONS = 0o777
 _IN_MEMORY = 2**20
 _EPILOG = """\
 One of the two is ID:PATH, with an absolute path inside the container or virtual machine; what begins
-with / or . is a local path. A single - is standard input or output, for the bytes of the file
+with / or . is a local path, so that ./a:b is one, too. A single - is standard input or output, for the bytes of the file
 themselves.
 
 It copies one file at a time, with its permissions but no owner. A folder goes by tar:
@@ -87,7 +88,10 @@ def cp(
             with session.connect() as client:
                 _upload(client, local, inside, overwrite=not no_overwrite)
         case _:
-            raise typer.BadParameter("one of FROM and TO is ID:PATH, the other a local path or -")
+            raise typer.BadParameter(
+                "one of FROM and TO is ID:PATH, the other a local path or -; "
+                "a local name with a colon is written ./NAME"
+            )
 
 
 @app.command()
@@ -216,7 +220,11 @@ def _replacing(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
             if overwrite:
                 Path(copy.name).replace(path)
             else:
-                path.hardlink_to(copy.name)
+                try:
+                    path.hardlink_to(copy.name)
+                except FileExistsError:
+                    write_line(f"Error: {str(path)!r} exists already", err=True)
+                    raise typer.Exit(Exit.CONFLICT) from None
         finally:
             Path(copy.name).unlink(missing_ok=True)
 

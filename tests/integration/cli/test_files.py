@@ -138,10 +138,21 @@ def test_cp_without_overwrite_leaves_what_is_there(ann, web, tmp_path, client):
     client.write_file(web, "/etc/file", b"inside")
     local = tmp_path / "local"
     local.write_text("mine")
-    assert ann.run("cp", "--no-overwrite", f"{web}:/etc/file", str(local)).exit_code
-    assert ann.run("cp", "--no-overwrite", str(local), f"{web}:/etc/file").exit_code
+    download = ann.run("cp", "--no-overwrite", f"{web}:/etc/file", str(local))
+    assert (download.exit_code, download.stderr) == (7, f"Error: '{local}' exists already\n")
+    assert ann.run("cp", "--no-overwrite", str(local), f"{web}:/etc/file").exit_code == 7
     assert local.read_text() == "mine"
+    assert not list(tmp_path.glob(".proa-*"))
     assert client.read_file(web, "/etc/file").read() == b"inside"
+
+
+def test_cp_of_a_local_name_with_a_colon(ann, web, tmp_path, monkeypatch, client):
+    monkeypatch.chdir(tmp_path)
+    Path("a:b").write_text("mine")
+    refused = ann.run("cp", "a:b", f"{web}:/etc/file")
+    assert (refused.exit_code, "./NAME" in refused.stderr) == (2, True)
+    ann.ok("cp", "./a:b", f"{web}:/etc/file")
+    assert client.read_file(web, "/etc/file").read() == b"mine"
 
 
 def test_cp_that_fails_leaves_nothing(ann, web, tmp_path):
