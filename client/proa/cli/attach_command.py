@@ -10,7 +10,7 @@ import typer
 from proa import v1
 from proa.attachment import Attachment
 from proa.cli.exec_command import ExecCommand
-from proa.cli.output import drop_output, write_bytes, write_line
+from proa.cli.output import drop_output, write_bytes, write_line, write_warning
 from proa.cli.passing_on import feed, forwarded, start_thread
 from proa.cli.session import Id, Session
 from proa.cli.terminal import DetachKeys, SignalledError, keys, raw, size_of
@@ -25,7 +25,8 @@ What is written from now on is shown. However proa ends, the resource goes on; b
 a container that was made by docker run -i without -t reads the end of its input when proa ends.
 
 On a terminal, all keys go there but for --detach-keys: Ctrl-P Ctrl-Q for a container, Ctrl-] for a
-machine. The end of the input detaches, too. Without one, Ctrl-C and SIGTERM are passed on to the main
+machine. To send those, name others, such as --detach-keys ctrl-a,d. The end of the input detaches, too.
+What was made without --interactive takes no input: of it the output is shown alone. Without a terminal, Ctrl-C and SIGTERM are passed on to the main
 process of a container, unless --no-sig-proxy.
 
 The exit code is that of the main process, when it ends; 0 after detaching, and when a machine stops.
@@ -112,6 +113,10 @@ def _attach(
             id, stdin=None if stdin else False, size=size, exclusive=exclusive, force=force
         ) as attached,
     ):
+        if stdin and not attached.stdin:
+            write_warning(
+                "it takes no input, since it was made without --interactive: output alone"
+            )
         resizes = attached.can_resize and size is not None
         try:
             if not (attached.tty and attached.stdin and os.isatty(sys.stdin.fileno())):

@@ -33,7 +33,8 @@ proa itself exits with 125 when it fails, whatever the reason, with 127 when the
 there, with 126 when it cannot be executed, and with 130 when Ctrl-C ends it before the command runs.
 
 Without --tty, Ctrl-C and SIGTERM are passed on to the command; Ctrl-\\ ends proa, and the command
-with it. With --interactive and --tty all keys are the command's, but for --detach-keys."""
+with it. With --interactive and --tty all keys are the command's, but for --detach-keys: to send
+those, name others, such as --detach-keys ctrl-a,d."""
 
 
 class ExecCommand(TyperCommand):

@@ -141,6 +141,16 @@ def test_pipe_passes_input_on_and_outputs_stay_apart(variables, make):
         assert process.wait(timeout=60) == 3
 
 
+def test_input_that_nothing_takes_is_told_of(variables, make):
+    name = make("sh", "-c", "until [ -e /go ]; do sleep 0.1; done; echo out")
+    with piped(variables, name) as process:
+        assert process.stderr
+        assert b"takes no input" in process.stderr.readline()
+        docker.from_env().containers.get(name).exec_run(["touch", "/go"])
+        assert process.communicate(b"lost\n", timeout=60)[0] == b"out\n"
+        assert process.returncode == 0
+
+
 def test_end_of_the_input_detaches(variables, engine, make):
     name = make("cat", stdin_open=True, detach=True)
     with piped(variables, name) as process:
