@@ -249,9 +249,10 @@ class DomainConsolesContract:
     async def test_console_of_domain_has_one_caller(self, harness: DriverHarness):
         resource = await with_console(harness)
         async with attach(harness, resource):
-            with pytest.raises(InUseError):
+            with pytest.raises(InUseError) as refused:
                 async with attach(harness, resource):
                     pytest.fail("it is attached")
+            assert f"console {resource.name!r} is in use" in str(refused.value)
         async with attach(harness, resource) as console:
             terminal = Terminal(console)
             await terminal.shell()

@@ -184,7 +184,7 @@ class MemoryConsoles:
         listener = _Listener()
         main = self._main(workload)
         if spec is None and main.listeners and not options.force:
-            raise InUseError.of_console(id)
+            raise InUseError.of_console(workload.resource.name)
         main.listeners.append(listener)
         console = MemoryConsole(main, listener, stdin=takes_input and options.stdin is not False)
         try:

@@ -150,7 +150,7 @@ class DomainConsoles:
     @asynccontextmanager
     async def attach(self, id: str, options: ConsoleOptions) -> AsyncIterator[DomainConsole]:
         """Attach to the console of a domain; see `ports.Consoles`."""
-        await self._connection.on(id, self._check, bulkhead=Bulkhead.READ)
+        name = await self._connection.on(id, self._check, bulkhead=Bulkhead.READ)
         # What was ours until now may not be free yet.
         if endings := {task for task, of in self._endings.items() if of == id}:
             await asyncio.wait(endings, timeout=self._timing.leave.total_seconds())
@@ -163,7 +163,7 @@ class DomainConsoles:
                 timeout=self._timing.open,
             )
             if not is_ours:
-                raise InUseError.of_console(id)
+                raise InUseError.of_console(name)
             yield DomainConsole(
                 self._connection,
                 id,
@@ -177,8 +177,8 @@ class DomainConsoles:
             ending.add_done_callback(self._endings.pop)
             await asyncio.wait({ending}, timeout=self._timing.leave.total_seconds())
 
-    def _check(self, domain: libvirt.virDomain) -> None:
-        """Check that a domain runs and has a console.
+    def _check(self, domain: libvirt.virDomain) -> str:
+        """Check that a domain runs and has a console, and return the domain's name.
 
         Raises:
             StateError: it does not run.
@@ -197,6 +197,8 @@ class DomainConsoles:
                 driver=ENGINE,
                 hint="it has none that libvirt passes on; make it with a serial console",
             )
+        name: str = domain.name()
+        return name
 
     async def _end(self, line: SerialLine) -> None:
         with suppress(ProaError):  # it ends later, on its thread
