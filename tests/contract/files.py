@@ -165,7 +165,7 @@ class FilesContract:
             assert (made.type, made.mode) == (FileType.DIRECTORY, 0o700)
         await files.make_directory(resource.id, DirectoryMake(path=path, parents=True))
         assert (await files.stat_file(resource.id, path)).mode == 0o700
-        with pytest.raises(AlreadyExistsError):
+        with pytest.raises(AlreadyExistsError, match="choose another path"):
             await files.make_directory(resource.id, DirectoryMake(path=path))
 
     async def test_directory_is_removed_with_all_in_it_only_when_asked(

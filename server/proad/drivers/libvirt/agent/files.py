@@ -16,7 +16,7 @@ from proad.drivers.libvirt.agent.guest_file import ROW, GuestFile
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.posix_files import PosixFiles, StartCommand, file_of
-from proad.errors import EngineConflictError, ProaError
+from proad.errors import AlreadyExistsError, EngineConflictError, ProaError
 from proad.model import DirectoryMake, FileInfo, FileRead, FileRemoval, FileWrite, pieces
 
 # Of a file that tells no size, such as those of /proc.
@@ -59,7 +59,10 @@ class DomainFiles:
     async def make_directory(self, id: str, what: DirectoryMake) -> None:
         """Make a directory."""
         arguments = ("p" if what.parents else "", f"{what.mode:o}")
-        await self._posix.run(id, file_scripts.MAKE, what.path, *arguments)
+        try:
+            await self._posix.run(id, file_scripts.MAKE, what.path, *arguments)
+        except AlreadyExistsError as error:  # nothing takes its place
+            raise AlreadyExistsError("file", what.path, hint="choose another path") from error
 
     @asynccontextmanager
     async def read_file(self, id: str, what: FileRead) -> "AsyncIterator[GuestFileReader]":
