@@ -32,7 +32,8 @@ The exit code is that of the command; of one that a signal ended, 128 and the nu
 proa itself exits with 125 when it fails, whatever the reason, with 127 when the command is not
 there, with 126 when it cannot be executed, and with 130 when Ctrl-C ends it before the command runs.
 
-What the command leaves running may write on: its output is shown until five seconds bring none.
+What the command leaves running may go on to write, but who waits for that may miss it: engines pass
+it on for a second or two, guest agents not at all. Let the command wait for its children.
 
 Without --tty, Ctrl-C and SIGTERM are passed on to the command; Ctrl-\\ ends proa, and the command
 with it. With --interactive and --tty all keys are the command's, but for --detach-keys: to send
