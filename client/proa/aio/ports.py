@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -143,6 +144,7 @@ class PortListener:
         self._on_error = on_error
         self._server: asyncio.Server | None = None
         self._passing: set[asyncio.Task[None]] = set()
+        self._ended = False
         self.address: tuple[str, int] = self._place
 
     async def __aenter__(self) -> Self:
@@ -156,7 +158,9 @@ class PortListener:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ended = True
         if self._server is not None:
+            await _accept_no_more(self._server)
             self._server.close()
         while self._passing:
             for task in self._passing:
@@ -165,9 +169,17 @@ class PortListener:
             await asyncio.wait(self._passing, timeout=_CANCEL_AGAIN)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._ended:  # it was on its way
+            _reset(writer)
+            return
         task = asyncio.create_task(self._serve(reader, writer))
         self._passing.add(task)
-        task.add_done_callback(self._passing.discard)
+        task.add_done_callback(partial(self._served, writer))
+
+    def _served(self, writer: asyncio.StreamWriter, task: "asyncio.Task[None]") -> None:
+        self._passing.discard(task)
+        if task.cancelled():  # before it began
+            _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -179,6 +191,14 @@ class PortListener:
             self._on_error(error)
         except (OSError, asyncio.CancelledError):
             _reset(writer)
+
+
+async def _accept_no_more(server: asyncio.Server) -> None:
+    """Let what is accepted get its transport: asyncio forgets it open if its server has closed."""
+    with suppress(NotImplementedError):  # not every loop has readers
+        for each in server.sockets:
+            asyncio.get_running_loop().remove_reader(each.fileno())
+    await asyncio.sleep(0)
 
 
 async def _pass_on(
