@@ -43,6 +43,24 @@ async def test_port_passes_bytes_both_ways(daemon, id):
     assert await session.next() is None
 
 
+async def test_port_data_that_is_empty_is_nothing(daemon):
+    session = await PortSession.connected(daemon, id="web", port=ECHO)
+    session.say(data=b"")
+    session.say(data=b"one")
+
+    assert await session.next() == ("data", b"one")
+
+
+async def test_port_data_that_is_empty_counts_as_calls(serve):
+    daemon = await serve(user_calls_per_second=20)
+    await daemon.container("web")
+    session = await PortSession.connected(daemon, id="web", port=ECHO)
+    for _ in range(2000):
+        session.say(data=b"")
+
+    assert (await session.refused()).reason == "TOO_MANY_CALLS"
+
+
 async def test_port_side_ends_with_the_requests(daemon):
     session = await PortSession.connected(daemon, id="web", port=ECHO)
     session.say(data=b"one")

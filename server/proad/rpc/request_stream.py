@@ -77,7 +77,7 @@ class RequestStream:
     async def next(self) -> tuple[str, Any] | None:
         """Return the field of the next message, and its value; None: no more come.
 
-        Renewals of the token are done here, and not returned.
+        Renewals of the token are done here, and not returned; nor is data that is empty.
 
         Raises:
             InvalidArgumentError: the message is wrong.
@@ -90,11 +90,13 @@ class RequestStream:
             if name is None:
                 raise InvalidArgumentError.of("message", "is not set, or is not known here")
             value = getattr(message, name)
-            if not isinstance(value, bytes):
-                self._pace()  # data is paced by who reads it
-            if name != _RENEWAL:
+            if value and isinstance(value, bytes):
+                return name, value  # data is paced by who reads it
+            self._pace()
+            if name == _RENEWAL:
+                await self._renew(value.token)
+            elif value != b"":  # empty data is nothing, of which an engine might make an end
                 return name, value
-            await self._renew(value.token)
         return None
 
     async def send(self, message: Message) -> None:
