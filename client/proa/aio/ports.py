@@ -165,7 +165,7 @@ class PortListener:
         while self._passing:
             for task in self._passing:
                 task.cancel()
-            # A cancellation that meets the end of a call may be lost in it.
+            # What is cancelled may be about to end for another reason, and go on: cancel it again.
             await asyncio.wait(self._passing, timeout=_CANCEL_AGAIN)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
