@@ -49,7 +49,9 @@ class CoreHarness:
         ledger = ImageLedger(LocalImageRecords())
         tenancy = VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwners())
         quotas = Quotas(self.inventory, tenancy, gate)
-        self.lifecycle = Lifecycle(resolver, verbs, self.inventory, gate, quotas, LastLines())
+        self.lifecycle = Lifecycle(
+            resolver, verbs, self.inventory, gate, quotas, LastLines(TimeSlicer())
+        )
         self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas, ledger)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory, gate, quotas)
         self.provisioning = Provisioning(

@@ -97,7 +97,7 @@ def compose_server(
             auth=AuthService(authenticator, core.owners, quotas, users),
             resources=ResourceService(
                 ResourceLister(hosts, inventory, slicer),
-                Lifecycle(resolver, verbs, inventory, gate, quotas, LastLines()),
+                Lifecycle(resolver, verbs, inventory, gate, quotas, LastLines(slicer)),
                 WatchService(hosts, inventory),
                 StatsService(hosts, resolver, inventory, timing.stats),
                 WaitService(resolver, inventory, slicer, timing.waits),
@@ -129,7 +129,7 @@ def compose_server(
                 CommandOperations(entrance),
                 ConsoleOperations(entrance),
                 PortOperations(entrance),
-                LogOperations(entrance),
+                LogOperations(entrance, slicer),
                 users,
                 timing.rpc,
             ),

@@ -10,6 +10,7 @@ import structlog
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.log_operations import mask_of
+from proad.core.slices import TimeSlicer
 from proad.errors import ProaError
 from proad.model import LogLine, LogOptions, Resource, ResourceState
 from proad.ports import Logs
@@ -58,10 +59,12 @@ class LastLines:
     """Completes FULL views of what has ended badly by its last lines, read once for each end.
 
     Args:
+        slicer: shares the event loop's time.
         timing: durations.
     """
 
-    def __init__(self, timing: LastLinesTiming = LastLinesTiming()) -> None:
+    def __init__(self, slicer: TimeSlicer, timing: LastLinesTiming = LastLinesTiming()) -> None:
+        self._slicer = slicer
         self._timing = timing
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._reads: dict[str, asyncio.Task[_Known]] = {}
@@ -98,7 +101,7 @@ class LastLines:
         lines = None
         try:
             async with asyncio.timeout(self._timing.patience):
-                lines = await _last_lines(driver, view)
+                lines = await _last_lines(driver, view, self._slicer)
         except (ProaError, TimeoutError):
             pass  # there are none to show
         except Exception:  # noqa: BLE001 - a fault of the driver spoils no view
@@ -111,12 +114,12 @@ class LastLines:
         return known
 
 
-async def _last_lines(driver: Logs, view: Resource) -> tuple[str, ...]:
-    mask = await mask_of(driver, view.kind, view.id)
+async def _last_lines(driver: Logs, view: Resource, slicer: TimeSlicer) -> tuple[str, ...]:
+    mask = await mask_of(driver, view.kind, view.id, slicer)
     last: deque[LogLine] = deque(maxlen=_MOST_LINES)
     async with driver.read_log(view.id, LogOptions(tail=_MOST_LINES)) as batches:
         async for lines in batches:
-            last.extend(mask.lines(lines))
+            last.extend(await mask.lines(lines))
     last.extend(mask.rest())
     texts: deque[str] = deque()
     left = _MOST_BYTES

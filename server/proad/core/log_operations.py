@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from proad.core.entrance import Entrance
 from proad.core.secret_mask import SecretMask
+from proad.core.slices import TimeSlicer
 from proad.model import LogLine, LogOptions, ResourceKind
 from proad.ports import Containers, Logs
 
@@ -15,11 +16,11 @@ from proad.ports import Containers, Logs
 _LATE = timedelta(seconds=1)
 
 
-async def mask_of(driver: object, kind: ResourceKind, id: str) -> SecretMask:
+async def mask_of(driver: object, kind: ResourceKind, id: str, slicer: TimeSlicer) -> SecretMask:
     """Return the mask of what a resource writes: the secrets of a container."""
     if kind is not ResourceKind.CONTAINER or not isinstance(driver, Containers):
-        return SecretMask(())
-    return SecretMask((await driver.env_secrets(id)).values())
+        return SecretMask(slicer)
+    return await SecretMask.of((await driver.env_secrets(id)).values(), slicer)
 
 
 class LogOperations:
@@ -29,10 +30,12 @@ class LogOperations:
 
     Args:
         entrance: lets callers look into resources.
+        slicer: shares the event loop's time among those who read what takes long to mask.
     """
 
-    def __init__(self, entrance: Entrance) -> None:
+    def __init__(self, entrance: Entrance, slicer: TimeSlicer) -> None:
         self._entrance = entrance
+        self._slicer = slicer
 
     @asynccontextmanager
     async def reading(
@@ -49,7 +52,7 @@ class LogOperations:
             left = options.until - datetime.now(UTC)
             options = replace(options, follow=left > timedelta(0))
         async with self._entrance.look_in(ref, Logs) as entered:
-            mask = await mask_of(entered.driver, entered.kind, entered.id)
+            mask = await mask_of(entered.driver, entered.kind, entered.id, self._slicer)
             async with entered.driver.read_log(entered.id, options) as batches:
                 if left is not None and options.follow:
                     yield _masked(_within(batches, left + _LATE), mask)
@@ -61,7 +64,7 @@ async def _masked(
     batches: AsyncIterator[Sequence[LogLine]], mask: SecretMask
 ) -> AsyncIterator[Sequence[LogLine]]:
     async for lines in batches:
-        yield mask.lines(lines)
+        yield await mask.lines(lines)
     yield mask.rest()
 
 

@@ -1,9 +1,10 @@
 """Secrets in what resources write, masked where their values are known."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from proad.core.slices import TimeSlicer
 from proad.model import LogLine
 
 MASK = b"***"
@@ -15,6 +16,8 @@ _SHORTEST = 4
 _KEY = 32
 # Of more keys, their first bytes are looked up at each place; each of fewer is looked for.
 _FEW = 64
+# Of a longer line, so many bytes are looked at in one step.
+_STEP = 2048
 
 _Spans = list[tuple[int, int]]
 
@@ -38,37 +41,47 @@ class SecretMask:
     held back, in which a secret may begin. The log may begin and end within a line, and so within
     a secret.
 
+    To mask takes long where secrets and lines were chosen for that, so that others are served in between.
+
     Args:
-        secrets: the values.
+        slicer: shares the event loop's time.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._words = {
-            word
-            for secret in secrets
-            for line in secret.encode(errors="surrogateescape").splitlines()
-            if len(word := line.strip()) >= _SHORTEST
-        }
+    def __init__(self, slicer: TimeSlicer) -> None:
+        self._slicer = slicer
+        self._words: set[bytes] = set()
         self._keys: dict[bytes, int] = {}  # with how much is masked
-        for word in self._words:
-            self._keys[word[:_KEY]] = max(len(word), self._keys.get(word[:_KEY], 0))
-        sizes: dict[bytes, set[int]] = {}
-        if len(self._keys) > _FEW:
-            for key in self._keys:
-                sizes.setdefault(key[:_SHORTEST], set()).add(len(key))
-        self._sizes = {start: sorted(each, reverse=True) for start, each in sizes.items()}
-        starts = {key[:_SHORTEST] for key in self._keys} if not sizes else {b""}
-        self._may_have = re.compile(b"|".join(map(re.escape, sorted(starts)))).search
-        self._held_back = max(map(len, self._keys), default=1) - 1
+        self._sizes: dict[bytes, list[int]] = {}
+        self._may_have = re.compile(b"").search
+        self._held_back = 0
         self._begun: dict[bool, _Begun] = {}
         self._told: set[bool] = set()  # the outputs of which something was told
 
-    def lines(self, lines: Iterable[LogLine]) -> list[LogLine]:
+    @classmethod
+    async def of(cls, secrets: Iterable[str], slicer: TimeSlicer) -> "SecretMask":
+        """Return the mask of some values."""
+        mask = cls(slicer)
+        async for word in slicer.each(_words(secrets)):
+            mask._words.add(word)
+            mask._keys[word[:_KEY]] = max(len(word), mask._keys.get(word[:_KEY], 0))
+        if len(mask._keys) > _FEW:
+            async for key in slicer.each(mask._keys):
+                sizes = mask._sizes.setdefault(key[:_SHORTEST], [])
+                if len(key) not in sizes:  # at most as many as a key has bytes
+                    sizes.append(len(key))
+                    sizes.sort(reverse=True)
+        else:
+            starts = {key[:_SHORTEST] for key in mask._keys}
+            mask._may_have = re.compile(b"|".join(map(re.escape, sorted(starts)))).search
+        mask._held_back = max(map(len, mask._keys), default=1) - 1
+        return mask
+
+    async def lines(self, lines: Sequence[LogLine]) -> Sequence[LogLine]:
         """Return the next lines, masked."""
         if not self._words:
-            return [*lines]
-        masked = map(self._masked, lines)
-        return [line for line in masked if line is not None]
+            return lines
+        steps = self._slicer.each(self._steps(lines))
+        return [line async for line in steps if line is not None]
 
     def rest(self) -> list[LogLine]:
         """Return what was held back of lines that have no end."""
@@ -76,15 +89,37 @@ class SecretMask:
         found = (self._told_of(line, covered, len(line.data)) for line, covered in left)
         return [line for line, _ in found if line.data]
 
-    def _masked(self, line: LogLine) -> LogLine | None:
-        """Return what can be told of a line now; None: nothing."""
-        if (
+    def _steps(self, lines: Iterable[LogLine]) -> Iterator[LogLine | None]:
+        """Yield what can be told of each line, and None where a step has told nothing."""
+        for line in lines:
+            if len(line.data) <= _STEP or self._is_plain(line):
+                yield self._masked(line)
+                continue
+            told: list[LogLine] = []
+            for start in range(0, len(line.data), _STEP):
+                part = line.data[start : start + _STEP]
+                partial = line.partial or start + _STEP < len(line.data)
+                if (masked := self._masked(line._replace(data=part, partial=partial))) is not None:
+                    told.append(masked)
+                yield None
+            if told:
+                yield told[0]._replace(
+                    data=b"".join(each.data for each in told), partial=line.partial
+                )
+
+    def _is_plain(self, line: LogLine) -> bool:
+        """Return whether a line has no secret, as most have none."""
+        return (
             not line.partial
             and not self._may_have(line.data)
             and line.is_stderr in self._told
             and line.is_stderr not in self._begun
-        ):
-            return line  # as most of them
+        )
+
+    def _masked(self, line: LogLine) -> LogLine | None:
+        """Return what can be told of a line now; None: nothing."""
+        if self._is_plain(line):
+            return line
         covered = 0
         if (begun := self._begun.pop(line.is_stderr, None)) is not None:
             covered = begun.covered
@@ -158,6 +193,14 @@ class SecretMask:
                         longest = size
                         break
         return longest
+
+
+def _words(secrets: Iterable[str]) -> Iterator[bytes]:
+    """Yield what is to be masked of secrets, line by line."""
+    for secret in secrets:
+        for line in secret.encode(errors="surrogateescape").splitlines():
+            if len(word := line.strip()) >= _SHORTEST:
+                yield word
 
 
 def _merged(spans: _Spans) -> _Spans:

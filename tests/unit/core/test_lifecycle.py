@@ -9,6 +9,7 @@ from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.slices import TimeSlicer
 from proad.core.verb_runner import VerbRunner
 from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec, ResourceState, ResourceView
@@ -65,7 +66,9 @@ def lifecycle(inventory, connection):
     resolver = Resolver(Hosts(["local"], [connection]), inventory)
     gate = PolicyGate(RELAXED_POLICY, inventory)
     verbs = VerbRunner(resolver, inventory, ShieldedTasks(), gate)
-    return Lifecycle(resolver, verbs, inventory, gate, unlimited(inventory, gate), LastLines())
+    return Lifecycle(
+        resolver, verbs, inventory, gate, unlimited(inventory, gate), LastLines(TimeSlicer())
+    )
 
 
 async def test_pause_with_a_full_read_during_it_drops_that_full_view(

@@ -14,6 +14,7 @@ from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.resolver import Resolver, ResolverTiming
 from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.slices import TimeSlicer
 from proad.core.verb_runner import VerbRunner
 from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFoundError
 from proad.model import DeleteOptions, ResourceState
@@ -90,7 +91,7 @@ def lifecycle(resolver, inventory, tasks):
         inventory,
         gate,
         unlimited(inventory, gate),
-        LastLines(),
+        LastLines(TimeSlicer()),
     )
 
 
