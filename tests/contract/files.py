@@ -175,7 +175,7 @@ class FilesContract:
         path = f"{FOLDER}/a"
         await files.make_directory(resource.id, DirectoryMake(path=f"{path}/b", parents=True))
         await write(harness, resource, f"{path}/b/file", b"")
-        with pytest.raises(EngineConflictError):
+        with pytest.raises(EngineConflictError, match="set recursive"):
             await files.remove_file(resource.id, FileRemoval(path=path))
         assert await names(harness, resource, f"{path}/b") == {"file"}
         await files.remove_file(resource.id, FileRemoval(path=path, recursive=True))

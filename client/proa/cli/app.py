@@ -81,7 +81,7 @@ class Root(TyperGroup):
             raise  # the reader of the output has gone; typer exits silently
         except (ValueError, OSError) as error:
             # Arguments that are out of range or exclude each other; unreadable files.
-            write_line(f"Error: {error}", err=True)
+            write_line(f"Error: {exits.local_reason(error)}", err=True)
             raise typer.Exit(exits.Exit.USAGE) from error
 
 

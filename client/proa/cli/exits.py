@@ -1,5 +1,6 @@
 """Messages and exit codes of failed commands."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
@@ -91,6 +92,14 @@ def code_of_exec(error: proa.Error) -> Exit:
         return Exit.EXEC_FAILED
     is_there = error.metadata.get("exit_code") != str(Exit.NO_PROGRAM.value)
     return Exit.NOT_EXECUTED if is_there else Exit.NO_PROGRAM
+
+
+def local_reason(error: ValueError | OSError) -> str:
+    """Return what is wrong with an argument, or with a file of this machine."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return f"{name!r}: {error.strerror}" if name else error.strerror
 
 
 def report(error: proa.Error, invocation: Invocation, *, as_json: bool) -> None:

@@ -1,6 +1,8 @@
 """port-forward: ports of this machine that lead into a container or a virtual machine."""
 
 import asyncio
+import errno
+import os
 import re
 from contextlib import AsyncExitStack, suppress
 from typing import Annotated
@@ -70,6 +72,15 @@ def _check(resource: v1.Resource) -> None:
         raise typer.Exit(exits.Exit.WRONG_STATE)
 
 
+def _not_listening(error: OSError, address: str, local: int, inside: int) -> OSError:
+    """Return the error of a place that cannot be listened on, without asyncio's words around it."""
+    number = error.errno or 0
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
+    if number == errno.EADDRINUSE:
+        why = f"{why}; :{inside} takes any port that is free"
+    return OSError(number, why, f"[{address}]:{local}" if ":" in address else f"{address}:{local}")
+
+
 async def _forward(
     session: Session, client: proa.Client, id: str, pairs: list[tuple[int, int]], address: str
 ) -> None:
@@ -79,9 +90,13 @@ async def _forward(
     async with AsyncExitStack() as open:
         connected: Client = await open.enter_async_context(session.connect_async(client))
         for local, inside in pairs:
-            listener = await open.enter_async_context(
-                connected.listen_port(id, inside, address=address, local_port=local, on_error=told)
+            listening = connected.listen_port(
+                id, inside, address=address, local_port=local, on_error=told
             )
+            try:
+                listener = await open.enter_async_context(listening)
+            except OSError as error:
+                raise _not_listening(error, address, local, inside) from None
             host, port = listener.address
             if session.as_json:
                 write_json({"address": host, "port": port, "forwarded_port": inside})

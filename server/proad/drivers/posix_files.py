@@ -39,6 +39,7 @@ class _Code(IntEnum):
     NO_TOOL = 93
     NO_REGULAR_FILE = 94
     EXISTS = 95
+    NOT_EMPTY = 96
 
 
 STATUS = "%f %s %Y %u %g"
@@ -74,6 +75,11 @@ _REMOVE = r"""
 if [ "$2" ]; then
     exec rm -rf -- "$1"
 elif [ -d "$1" ] && [ ! -L "$1" ]; then
+    for each in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+        if [ -e "$each" ] || [ -L "$each" ]; then
+            exit 96
+        fi
+    done
     exec rmdir -- "$1"
 fi
 exec rm -f -- "$1"
@@ -194,6 +200,15 @@ def file_of(name: bytes, status: bytes, engine: str, link_target: bytes = b"") -
     )
 
 
+def directory_not_empty(engine: str, path: str) -> EngineConflictError:
+    """Return the error of a directory that is to be removed without what is in it."""
+    return EngineConflictError(
+        engine,
+        f"the directory {path!r} is not empty",
+        hint="set recursive to remove it with all that is in it",
+    )
+
+
 def _is_text(name: bytes) -> bool:
     try:
         name.decode()
@@ -216,18 +231,29 @@ class PosixFiles:
         engine: for errors.
         start: starts the commands; see `ports.Commands`.
         user: who runs them; empty: whoever the engine takes.
+        own_name: returns the name of what a command has for itself in a directory, which a listing
+            leaves out.
     """
 
-    def __init__(self, engine: str, start: StartCommand, *, user: str = "") -> None:
+    def __init__(
+        self,
+        engine: str,
+        start: StartCommand,
+        *,
+        user: str = "",
+        own_name: Callable[[RunningCommand], str] = lambda _: "",
+    ) -> None:
         self._engine = engine
         self._start = start
         self._user = user
+        self._own_name = own_name
 
     async def list(self, id: str, path: str) -> AsyncIterator[FileInfo]:
         """Yield what is in a directory; see `ports.Files`."""
         listing = _Listing(self._engine)
         said = bytearray()
         async with self._running(id, script(_LIST, "find", "stat"), path) as command:
+            own = self._own_name(command).encode()
             async for output in command.output():
                 if output.is_stderr:
                     said += output.data[: _LONGEST_TEXT - len(said)]
@@ -235,7 +261,8 @@ class PosixFiles:
                 for index, (name, told) in enumerate(listing.take(output.data)):
                     if index % _SLICE == 0:
                         await asyncio.sleep(0)  # there may be a hundred thousand
-                    yield file_of(name.rpartition(b"/")[2], told, self._engine)
+                    if (last := name.rpartition(b"/")[2]) != own:
+                        yield file_of(last, told, self._engine)
             code = (await command.exit()).code
         self._check(code, bytes(said), path)
         listing.end()
@@ -284,6 +311,8 @@ class PosixFiles:
                 raise InvalidArgumentError.of("path", f"{path!r} is no regular file")
             case _Code.EXISTS:
                 raise AlreadyExistsError("file", path, hint="allow to overwrite it")
+            case _Code.NOT_EMPTY:
+                raise directory_not_empty(self._engine, path)
             case _Code.NO_TOOL:
                 raise self._missing(text)
         raise EngineConflictError(self._engine, text or "the resource's own tools failed")

@@ -163,6 +163,8 @@ def test_cp_that_fails_leaves_nothing(ann, web, tmp_path):
     assert not list(folder.iterdir())
     for source in (folder / "none", folder):
         assert ann.run("cp", str(source), f"{web}:/etc/new").exit_code
+    told = ann.run("cp", str(folder / "none"), f"{web}:/etc/new").stderr
+    assert told == f"Error: '{folder}/none': No such file or directory\n"
     assert ann.run("cp", "one", "two").exit_code
     assert ann.run("cp", f"{web}:/etc/a", f"{web}:/etc/b").exit_code
 
@@ -182,7 +184,8 @@ def test_files_commands(ann, web):
     assert [(each["name"], each["type"]) for each in listed] == [("b", "FILE_TYPE_DIRECTORY")]
     assert "drwx------" in ann.ok("files", "ls", web, "/a")
     assert "drwx------" in ann.ok("files", "stat", web, "/a/b")
-    assert ann.run("files", "rm", web, "/a").exit_code
+    refused = ann.run("files", "rm", web, "/a")
+    assert (refused.exit_code, "use --recursive to" in refused.stderr) == (5, True)
     assert "remove /a" in ann.ok("files", "rm", "-r", "--dry-run", web, "/a")
     ann.ok("files", "rm", "-r", web, "/a")
     assert ann.run("files", "stat", web, "/a").exit_code == 3

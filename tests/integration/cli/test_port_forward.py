@@ -122,7 +122,10 @@ def test_port_forward_of_what_does_not_run_is_refused(ann, web):
 def test_port_forward_from_a_port_that_is_taken_is_refused(ann, web):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert "in use" in ann.fails(2, "port-forward", web, f"{port}:80")
+        told = ann.fails(2, "port-forward", web, f"{port}:80")
+    assert told == (
+        f"Error: '127.0.0.1:{port}': Address already in use; :80 takes any port that is free\n"
+    )
 
 
 def test_client_passes_bytes_both_ways(daemon, web):

@@ -179,3 +179,16 @@ async def test_agent_that_hangs_ends_the_call(driver: LibvirtDriver, guests: Gue
         with pytest.raises(EngineTimedOutError):
             async for _ in pieces:
                 pass
+
+
+async def test_list_does_not_show_what_is_there_for_the_list_alone(
+    driver: LibvirtDriver, guests: Guests
+):
+    guest = await guests.boot()
+    await sh(driver, guest.id, "touch /tmp/.proa-of-others")
+
+    async def alone() -> bool:
+        found = [each.name async for each in driver.list_files(guest.id, "/tmp")]
+        return found == [".proa-of-others"]
+
+    await eventually(alone)  # what the command had there goes after its end

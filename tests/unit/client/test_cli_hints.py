@@ -258,6 +258,8 @@ def test_hint_for_an_error_without_reason_names_the_daemon():
     ("argv", "told", "said"),
     [
         ("rm web", "stop it first, or set force", "stop it first, or use --force"),
+        ("files rm web /a", "not empty; set recursive to", "not empty; use --recursive to"),
+        ("rm web", "not empty; set recursive to", "not empty; set recursive to"),
         ("rename web x", "stop it first, or set force", "stop it first, or set force"),
         (
             "rm web",

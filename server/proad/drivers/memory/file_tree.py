@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from posixpath import basename, dirname
 
 from proad.drivers.memory.connection import NAME
+from proad.drivers.posix_files import directory_not_empty
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
@@ -112,7 +113,7 @@ class MemoryTree:
         self.node(what.path)
         below = [path for path in self._nodes if path.startswith(f"{what.path}/")]
         if below and not what.recursive:
-            raise EngineConflictError(NAME, f"{what.path!r} is not empty", hint="use `recursive`")
+            raise directory_not_empty(NAME, what.path)
         for path in (*below, what.path):
             del self._nodes[path]
 

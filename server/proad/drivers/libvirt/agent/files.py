@@ -11,13 +11,14 @@ import structlog
 from proad.drivers.libvirt.agent import file_scripts, scripts
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.endings import Endings
-from proad.drivers.libvirt.agent.filed_command import CHUNK
+from proad.drivers.libvirt.agent.filed_command import CHUNK, FiledCommand
 from proad.drivers.libvirt.agent.guest_file import ROW, GuestFile
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.posix_files import PosixFiles, StartCommand, file_of
 from proad.errors import AlreadyExistsError, EngineConflictError, ProaError
 from proad.model import DirectoryMake, FileInfo, FileRead, FileRemoval, FileWrite, pieces
+from proad.ports import RunningCommand
 
 # Of a file that tells no size, such as those of /proc.
 _MOST_OF_UNSIZED = 16 * 2**20
@@ -35,7 +36,7 @@ class DomainFiles:
 
     def __init__(self, agents: GuestAgents, start: StartCommand) -> None:
         self._agents = agents
-        self._posix = PosixFiles(ENGINE, start)
+        self._posix = PosixFiles(ENGINE, start, own_name=_own_name)
         self._endings = Endings(agents.timing)
 
     async def close(self) -> None:
@@ -235,6 +236,10 @@ class GuestFileWriter:
         data, self._waiting = bytes(self._waiting), bytearray()
         if data:
             await self._file.write(data)
+
+
+def _own_name(command: RunningCommand) -> str:
+    return basename(command.folder) if isinstance(command, FiledCommand) else ""
 
 
 def _name(path: str) -> bytes:
