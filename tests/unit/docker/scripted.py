@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -27,6 +27,10 @@ class ScriptedEngine:
         gate: what answers to changes wait for.
         said: what comes on the connection of a command, before its end.
         inspected: what is told of a command, one after the other; the last one again and again.
+        container: what is told of a container.
+        raw: answers to the byte, which may have no end, by the ends of paths.
+        sent: bytes of such an answer that were taken.
+        hung_up: set when the driver has hung up on such an answer.
     """
 
     def __init__(self) -> None:
@@ -39,6 +43,10 @@ class ScriptedEngine:
         self.gate.set()
         self.said = b""
         self.inspected: list[Any] = []
+        self.container: dict[str, Any] = {}
+        self.raw: dict[str, Iterable[bytes]] = {}
+        self.sent = 0
+        self.hung_up = asyncio.Event()
         self._listeners: list[asyncio.StreamWriter] = []
         self._over = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
@@ -76,6 +84,9 @@ class ScriptedEngine:
                 if length := re.search(rb"(?i)content-length: (\d+)", request):
                     await reader.readexactly(int(length[1]))
                 path = "/" + target.split("?")[0].removeprefix("/v1.41").removeprefix("/")
+                if (raw := self.raw.get(path.rpartition("/")[2])) is not None:
+                    await self._say(raw, reader, writer)
+                    return
                 if path == "/events":
                     writer.write(_head(HTTPStatus.OK) + b"Transfer-Encoding: chunked\r\n\r\n")
                     self._listeners.append(writer)
@@ -95,6 +106,22 @@ class ScriptedEngine:
             pass  # the driver has hung up
         finally:
             writer.close()
+
+    async def _say(
+        self, raw: Iterable[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            for piece in raw:
+                writer.write(piece)
+                await writer.drain()
+                self.sent += len(piece)
+            writer.write_eof()
+            while await reader.read(1024):
+                pass
+        except ConnectionError:
+            pass
+        finally:
+            self.hung_up.set()
 
     def _of_command(self, path: str) -> tuple[HTTPStatus, Any] | None:
         match path.strip("/").split("/"):
@@ -117,7 +144,7 @@ class ScriptedEngine:
             case "GET", ["containers", id, "json"]:
                 if id in self.hung:
                     await self.go_on.wait()
-                return HTTPStatus.OK, {}
+                return HTTPStatus.OK, self.container
             case "GET", ["images", _, "json"]:
                 return HTTPStatus.NOT_FOUND, {"message": "no"}
             case "POST", ["containers", _, action]:
@@ -129,14 +156,14 @@ class ScriptedEngine:
 
 @asynccontextmanager
 async def scripted(
-    folder: Path, **settings: Any
+    folder: Path, *, limit: timedelta = timedelta(seconds=30), **settings: Any
 ) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
-    """Serve an engine in a folder, with a driver for it that has these settings."""
+    """Serve an engine in a folder, with a driver for it that has this limit of time and these settings."""
     engine = ScriptedEngine()
     server = await asyncio.start_unix_server(engine.serve, folder / "engine.sock")
     try:
         async with DockerDriver(
-            f"unix://{folder}/engine.sock", timeout=timedelta(seconds=30), **settings
+            f"unix://{folder}/engine.sock", timeout=limit, **settings
         ) as driver:
             yield engine, driver
     finally:

@@ -68,6 +68,7 @@ class ContainerConsole:
                 continue
             for piece in frames.take(data):
                 yield piece
+        frames.check_end()
 
     async def write(self, data: bytes) -> None:
         """Write to its input; after the end of that, nothing is written."""

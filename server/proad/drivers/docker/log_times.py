@@ -36,10 +36,14 @@ class _Times:
 
 
 class FramedTimes:
-    """Takes the times off messages that come in frames."""
+    """Takes the times off messages that come in frames.
 
-    def __init__(self) -> None:
-        self._frames = Frames()
+    Args:
+        frames: takes the stream apart.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
         self._times = _Times()
         self._head: bytes | None = None
         self._time: int | None = None

@@ -63,7 +63,7 @@ class _ContainerLog:
     def __init__(self, *, tty: bool, timestamps: bool) -> None:
         self._frames = Frames()
         self._raw = RawTimes() if tty and timestamps else None
-        self._framed = FramedTimes() if timestamps and not tty else None
+        self._framed = FramedTimes(self._frames) if timestamps and not tty else None
         self._tty = tty
         self._outputs = {
             is_stderr: LogLines(is_stderr=is_stderr, is_terminal=tty) for is_stderr in (False, True)
@@ -77,7 +77,12 @@ class _ContainerLog:
         return lines
 
     def rest(self) -> list[LogLine]:
-        """Return what is left at the end."""
+        """Return what is left at the end.
+
+        Raises:
+            EngineUnreachableError: it is no end.
+        """
+        self._frames.check_end()
         left = self._outputs[False].take(self._raw.rest()) if self._raw else []
         return [*left, *(line for each in self._outputs.values() for line in each.rest())]
 

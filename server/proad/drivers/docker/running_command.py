@@ -132,6 +132,7 @@ class ContainerCommand:
                 continue
             for piece in self._frames.take(data):
                 yield piece
+        self._frames.check_end()
 
     async def write(self, data: bytes) -> None:
         """Write to its standard input; after the end of that, nothing is written."""

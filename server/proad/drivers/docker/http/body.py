@@ -1,5 +1,6 @@
 """Long answers of the Engine API on the event loop, which cost no thread."""
 
+import re
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,14 +11,16 @@ from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.http.transport import Transport
 from proad.drivers.docker.http.upgraded import (
     ByteStream,
+    Carrier,
     answer_of,
     handed_over,
-    own_connection,
+    refusal,
 )
 from proad.errors import EngineUnreachableError
 
-# Characters of the line that begins a chunk: its size, perhaps with extensions.
+# Of the line that begins a chunk: its size, perhaps with extensions.
 _LONGEST_LINE = 256
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +38,22 @@ class BegunBody:
     chunked: bool
 
 
-def open_body(transport: Transport, target: str, limit: timedelta) -> Answer | BegunBody:
+def open_body(
+    carrier: Carrier, transport: Transport, target: str, limit: timedelta
+) -> Answer | BegunBody:
     """Send a GET request with a long answer, whose connection is handed over. Blocks.
 
     Return the Answer of a failure. `limit` is the longest silence until then.
     """
-    with own_connection(transport, target, limit, "streams of logs") as (own, path):
-        carrier = own.sock  # which is not the connection's any more once it has answered
+    with carrier.connection(transport, target, limit, "streams of logs") as (own, path):
+        connected = own.sock  # which is not the connection's any more once it has answered
         own.request("GET", path, headers={"Connection": "close"})
         answer = answer_of(own)
         if answer.status != HTTPStatus.OK:
-            return Answer(answer.status, answer.read())
+            return refusal(answer)
         if answer.length == 0:
             return Answer(answer.status, b"")  # it is closed already
-        return BegunBody(*handed_over(carrier, answer), chunked=bool(answer.chunked))
+        return BegunBody(*handed_over(connected, answer), chunked=bool(answer.chunked))
 
 
 class Body:
@@ -104,7 +109,8 @@ class Chunks:
 
     def __init__(self) -> None:
         self._line = b""
-        self._left = 0  # of the present chunk, with the end of the line behind it
+        self._left = 0  # of the present chunk
+        self._within = False  # a chunk, of which the end of the line behind it is to come
         self.over = False
 
     def take(self, data: bytes) -> bytes:
@@ -113,28 +119,30 @@ class Chunks:
         Raises:
             ValueError: it has no chunks.
         """
-        data = self._line + data
+        data, self._line = self._line + data, b""
         content, place, end = [], 0, len(data)
         while place < end and not self.over:
-            if left := self._left:
-                stop = min(place + left - 2, end)
-                if stop > place:
-                    content.append(data[place:stop])
-                taken = min(left, end - place)
-                place += taken
-                self._left = left - taken
+            if self._left:
+                stop = min(place + self._left, end)
+                content.append(data[place:stop])
+                self._left -= stop - place
+                place = stop
                 continue
-            newline = data.find(b"\n", place)
+            newline = data.find(b"\n", place, place + _LONGEST_LINE)
             if newline < 0:
-                if end - place > _LONGEST_LINE:
+                if end - place >= _LONGEST_LINE:
                     raise ValueError("the size of a chunk is missing")
                 self._line = data[place:]
-                return b"".join(content)
-            size = int(data[place:newline].partition(b";")[0], 16)
-            if size < 0:
-                raise ValueError("the size of a chunk is negative")
-            place = newline + 1
-            self.over = not size
-            self._left = size + 2
-        self._line = b""
+                break
+            line, place = data[place:newline], newline + 1
+            if self._within:
+                if line != b"\r":
+                    raise ValueError("a chunk is longer than its size")
+                self._within = False
+                continue
+            if (size := _SIZE.fullmatch(line)) is None:
+                raise ValueError("the size of a chunk is no number")
+            self._left = int(size[1], 16)
+            self.over = not self._left
+            self._within = True
         return b"".join(content)

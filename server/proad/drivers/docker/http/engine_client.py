@@ -17,7 +17,7 @@ from proad.drivers.docker.http.api import Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.body import BegunBody
 from proad.drivers.docker.http.streaming_client import StreamingClient
-from proad.drivers.docker.http.upgraded import Upgraded
+from proad.drivers.docker.http.upgraded import Carrier, Upgraded
 from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.keyed_limiter import KeyedLimiter
 from proad.drivers.threads import EngineThreads
@@ -177,9 +177,9 @@ class EngineClient:
         Raises:
             ProaError: as `StreamingClient.upgrade` raises.
         """
-        limit = self.timeout
-        exchange = partial(self.streaming.upgrade, path, params, body, limit)
-        return await self._limited(container, exchange, limit, urgent=False)
+        carrier = Carrier()
+        exchange = partial(self.streaming.upgrade, carrier, path, params, body, self.timeout)
+        return await self._carried(carrier, container, exchange)
 
     async def open_body(self, path: str, params: Mapping[str, str | int]) -> Answer | BegunBody:
         """Send a GET request about a container, and return how its long answer begins.
@@ -189,9 +189,9 @@ class EngineClient:
         Raises:
             ProaError: as `StreamingClient.open_body` raises.
         """
-        limit = self.timeout
-        exchange = partial(self.streaming.open_body, path, params, limit)
-        return await self._limited(_container_in(path), exchange, limit, urgent=False)
+        carrier = Carrier()
+        exchange = partial(self.streaming.open_body, carrier, path, params, self.timeout)
+        return await self._carried(carrier, _container_in(path), exchange)
 
     async def delete(self, path: str, *, params: Params = None) -> Answer:
         """Send a DELETE request, and return the answer, whatever its status.
@@ -228,6 +228,14 @@ class EngineClient:
             return posted, convert(self.api.call("GET", then, limit=limit, params=params))
 
         return await self._limited(_container_in(path), exchange, limit, urgent=False)
+
+    async def _carried(self, carrier: Carrier, container: str, call: Callable[[], T]) -> T:
+        """Make a call; a connection whose caller waits no more is hung up, for it may have no end."""
+        try:
+            return await self._limited(container, call, self.timeout, urgent=False)
+        except BaseException:
+            carrier.give_up()
+            raise
 
     async def _limited(
         self, container: str, call: Callable[[], T], limit: timedelta, *, urgent: bool

@@ -10,7 +10,7 @@ from proad.drivers.docker.http.api import TROUBLES, Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.body import BegunBody, open_body
 from proad.drivers.docker.http.stream import JsonStream, Stream
-from proad.drivers.docker.http.upgraded import Upgraded, upgrade
+from proad.drivers.docker.http.upgraded import Carrier, Upgraded, upgrade
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, parse_json
 
@@ -68,6 +68,7 @@ class StreamingClient:
 
     def upgrade(
         self,
+        carrier: Carrier,
         path: str,
         params: Mapping[str, str | int] | None,
         body: Mapping[str, Any] | None,
@@ -84,10 +85,10 @@ class StreamingClient:
         """
         with self._api.translated():
             target = self._api.target(path, params, limit)
-            return upgrade(self._api.transport, target, body, limit)
+            return upgrade(carrier, self._api.transport, target, body, limit)
 
     def open_body(
-        self, path: str, params: Mapping[str, str | int], limit: timedelta
+        self, carrier: Carrier, path: str, params: Mapping[str, str | int], limit: timedelta
     ) -> Answer | BegunBody:
         """Send a GET request, and return how its long answer begins. Blocks.
 
@@ -98,7 +99,7 @@ class StreamingClient:
         """
         with self._api.translated():
             target = self._api.target(path, params, limit)
-            return open_body(self._api.transport, target, limit)
+            return open_body(carrier, self._api.transport, target, limit)
 
     def follow(
         self,

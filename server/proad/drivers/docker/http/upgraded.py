@@ -5,7 +5,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -24,6 +24,8 @@ It must have some, and holds the first one back until the next one comes, so tha
 hardly anybody types.
 """
 
+# Bytes of what is said of a failure.
+_MOST_OF_A_REFUSAL = 64 * 2**10
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 _JSON = {"Content-Type": "application/json"}
 
@@ -41,53 +43,79 @@ class Upgraded:
     begun: bytes
 
 
+class Carrier:
+    """A new connection that is to be handed over, on its way."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._given_up = False
+
+    @contextmanager
+    def connection(
+        self, transport: Transport, target: str, limit: timedelta, purpose: str
+    ) -> Iterator[tuple[Any, str]]:
+        """Give the connection, and the full target of a request.
+
+        Args:
+            transport: to the engine.
+            target: of the request.
+            limit: the longest silence.
+            purpose: what the connection is for.
+
+        Raises:
+            CapabilityMissingError: it cannot be handed over.
+        """
+        connection, full_target = transport.connection(target)
+        connection.timeout = limit.total_seconds()
+        try:
+            connection.connect()
+            # Asked before the engine is: what it has begun, nobody takes back.
+            if type(connection.sock) is not socket.socket:
+                raise CapabilityMissingError(
+                    purpose,
+                    driver=ENGINE,
+                    hint="the connection to this engine, by TLS or SSH, cannot carry them",
+                )
+            self._socket = connection.sock
+            if self._given_up:  # in the meantime
+                raise ConnectionAbortedError
+            yield connection, full_target
+        finally:
+            connection.close()
+
+    def give_up(self) -> None:
+        """Hang up, also while a thread waits for an answer, or reads one without an end."""
+        self._given_up = True
+        if self._socket is not None:
+            with suppress(OSError):  # it has ended by itself
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
 def upgrade(
-    transport: Transport, target: str, body: Mapping[str, Any] | None, limit: timedelta
+    carrier: Carrier,
+    transport: Transport,
+    target: str,
+    body: Mapping[str, Any] | None,
+    limit: timedelta,
 ) -> Answer | Upgraded:
     """Send a POST request whose answer turns its connection into a stream of bytes. Blocks.
 
     Return the Answer of a failure. `limit` is the longest silence until then.
     """
-    with own_connection(transport, target, limit, "streams inside containers") as (own, path):
+    with carrier.connection(transport, target, limit, "streams inside containers") as (own, path):
         # Without a body there must be no byte of one: it would be the first of the stream.
         content = None if body is None else json.dumps(body).encode()
         headers = _UPGRADE if body is None else _UPGRADE | _JSON
         own.request("POST", path, body=content, headers=headers)
         answer = answer_of(own)
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            return Answer(answer.status, answer.read())
+            return refusal(answer)
         return Upgraded(*handed_over(own.sock, answer))
 
 
-@contextmanager
-def own_connection(
-    transport: Transport, target: str, limit: timedelta, purpose: str
-) -> Iterator[tuple[Any, str]]:
-    """Give a new connection that can be handed over, and the full target of a request.
-
-    Args:
-        transport: to the engine.
-        target: of the request.
-        limit: the longest silence.
-        purpose: what the connection is for.
-
-    Raises:
-        CapabilityMissingError: it cannot be handed over.
-    """
-    connection, full_target = transport.connection(target)
-    connection.timeout = limit.total_seconds()
-    try:
-        connection.connect()
-        # Asked before the engine is: what it has begun, nobody takes back.
-        if type(connection.sock) is not socket.socket:
-            raise CapabilityMissingError(
-                purpose,
-                driver=ENGINE,
-                hint="the connection to this engine, by TLS or SSH, cannot carry them",
-            )
-        yield connection, full_target
-    finally:
-        connection.close()
+def refusal(answer: http.client.HTTPResponse) -> Answer:
+    """Return the Answer of a failure, which has an end."""
+    return Answer(answer.status, answer.read(_MOST_OF_A_REFUSAL))
 
 
 def answer_of(connection: Any) -> http.client.HTTPResponse:
