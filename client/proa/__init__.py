@@ -40,6 +40,7 @@ from proa.errors import (
     WaitTimedOut,
 )
 from proa.events import Change, Disconnected, Event, Gap, Reconnected, Synced
+from proa.file_trees import TreeEntry
 from proa.logs import LogLine, Logs
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "ResourceExhausted",
     "StopTimedOut",
     "Synced",
+    "TreeEntry",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -15,6 +15,7 @@ from proa.cli import (
     aliases,
     attach_command,
     audit,
+    cp_command,
     exec_command,
     exits,
     files,
@@ -178,6 +179,7 @@ exec_command.add_to(app)
 port_forward.add_to(app)
 logs.add_to(app)
 attach_command.add_to(app)
+cp_command.add_to(app)
 files.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")

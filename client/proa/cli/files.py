@@ -1,24 +1,14 @@
-"""cp, and files: ls, stat, mkdir, rm: files inside containers and virtual machines."""
+"""files: ls, stat, mkdir, rm: files inside containers and virtual machines."""
 
-import os
 import re
 import stat
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from posixpath import basename, normpath
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
-import proa
 from proa import v1
 from proa.cli.changing import changing
-from proa.cli.exits import Exit
-from proa.cli.output import write_bytes, write_line, write_message, write_messages, write_table
+from proa.cli.output import write_line, write_message, write_messages, write_table
 from proa.cli.session import Id, NoTrunc, Output, Session
 from proa.cli.tables import Column
 from proa.cli.text import human_size
@@ -43,55 +33,11 @@ _TYPES = {
     v1.FILE_TYPE_CHARACTER_DEVICE: stat.S_IFCHR,
     v1.FILE_TYPE_BLOCK_DEVICE: stat.S_IFBLK,
 }
-# No program of a guest gets rights here.
-_PERMISSIONS = 0o777
-_IN_MEMORY = 2**20
-_EPILOG = """\
-One of the two is ID:PATH, with an absolute path inside the container or virtual machine; what begins
-with / or . is a local path, so that ./a:b is one, too. A single - is standard input or output, for the bytes of the file
-themselves.
-
-It copies one file at a time, with its permissions but no owner. A folder goes by tar:
-proa exec ID tar -c -C /DIR . | tar -x"""
-
-
-@dataclass(frozen=True)
-class Inside:
-    """A file inside a resource."""
-
-    id: str
-    path: str
 
 
 def add_to(root: typer.Typer) -> None:
     """Register the commands."""
-    root.command("cp", epilog=_EPILOG)(cp)
     root.add_typer(app, name="files")
-
-
-def cp(
-    ctx: typer.Context,
-    *,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="ID:PATH, a local path, or -.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="ID:PATH, a local path, or -.")],
-    no_overwrite: Annotated[
-        bool, typer.Option("--no-overwrite", help="Refuse to take the place of a file.")
-    ] = False,
-) -> None:
-    """Copy a file into or out of a container or a virtual machine, as docker cp."""
-    session = Session.of(ctx, None)
-    match _place(source), _place(target):
-        case Inside() as inside, str() as local:
-            with session.connect() as client:
-                _download(client, inside, local, overwrite=not no_overwrite)
-        case str() as local, Inside() as inside:
-            with session.connect() as client:
-                _upload(client, local, inside, overwrite=not no_overwrite)
-        case _:
-            raise typer.BadParameter(
-                "one of FROM and TO is ID:PATH, the other a local path or -; "
-                "a local name with a colon is written ./NAME"
-            )
 
 
 @app.command()
@@ -181,77 +127,3 @@ def rm(
     session = Session.of(ctx, None)
     with session.connect() as client:
         client.remove_file(id, path, recursive=recursive)
-
-
-def _place(text: str) -> Inside | str:
-    """Return what an argument of cp names: a file inside, or a local one."""
-    id, colon, path = text.partition(":")
-    if not colon or not id or text.startswith(("/", ".")):
-        return text
-    return Inside(id, path)
-
-
-def _download(client: proa.Client, source: Inside, target: str, *, overwrite: bool) -> None:
-    with client.read_file(source.id, source.path) as file:
-        if target == "-":
-            for data in file:
-                write_bytes(data)
-            return
-        # The name is the caller's own, never one that comes from inside.
-        path = Path(target)
-        if path.is_dir():
-            name = basename(normpath(source.path))
-            if name in {"", "/", ".", ".."}:
-                raise ValueError(f"{source.path!r} has no name that a file can have here")
-            path /= name
-        with _replacing(path, overwrite=overwrite) as copy:
-            for data in file:
-                copy.write(data)
-            os.fchmod(copy.fileno(), file.info.mode & _PERMISSIONS)
-
-
-@contextmanager
-def _replacing(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
-    """Return a new file that takes the place of `path`, or of a link there, if the block ends well."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".proa-", delete=False) as copy:
-        try:
-            yield copy
-            copy.flush()
-            if overwrite:
-                Path(copy.name).replace(path)
-            else:
-                try:
-                    path.hardlink_to(copy.name)
-                except FileExistsError:
-                    write_line(f"Error: {str(path)!r} exists already", err=True)
-                    raise typer.Exit(Exit.CONFLICT) from None
-        finally:
-            Path(copy.name).unlink(missing_ok=True)
-
-
-def _upload(client: proa.Client, source: str, target: Inside, *, overwrite: bool) -> None:
-    if source == "-":
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:  # its size is not known before
-            while data := sys.stdin.buffer.read(_IN_MEMORY):
-                spooled.write(data)
-            spooled.seek(0)
-            client.write_file(target.id, target.path, spooled, overwrite=overwrite)
-        return
-    with Path(source).open("rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{source!r} is no regular file")
-        path, mode = target.path, status.st_mode & _PERMISSIONS
-        if path.endswith("/") or _is_directory(client, target):
-            path = f"{path.rstrip('/')}/{Path(source).name}"
-        client.write_file(target.id, path, file, mode=mode, overwrite=overwrite)
-
-
-def _is_directory(client: proa.Client, place: Inside) -> bool:
-    try:
-        file = client.stat_file(place.id, place.path)
-    except proa.NotFound as error:
-        if error.reason != "FILE_NOT_FOUND":
-            raise
-        return False
-    return file.type == v1.FILE_TYPE_DIRECTORY

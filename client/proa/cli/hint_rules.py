@@ -68,6 +68,11 @@ def _was_refused(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("cause") == "refused"
 
 
+def _is_of_a_path(invocation: Invocation, error: proa.Error) -> bool:
+    fields = {violation.field for violation in error.violations}
+    return "path" in fields and not invocation.given.get("recursive")
+
+
 def _is_running(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("quota") == "running"
 
@@ -113,6 +118,11 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "FILE_NOT_FOUND": [Rule("look what its directory has")],
     "HOST_NOT_FOUND": [Rule("{} shows their names", ("host",))],
     "INVALID_ARGUMENT": [
+        Rule(
+            "--recursive copies a directory with all that is in it",
+            on=("cp",),
+            when=_is_of_a_path,
+        ),
         Rule("that is {options}; {} tells what it takes", ("{command} --help",)),
         Rule("{} tells what it takes", ("{command} --help",)),
     ],
