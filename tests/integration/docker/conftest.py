@@ -1,6 +1,7 @@
 import fcntl
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -19,6 +20,7 @@ from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE, LABEL, Make, runs_its_command
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
+from proad.drivers.docker.network_namespace import ContainerRun
 from proad.model import (
     CommandExit,
     CommandSpec,
@@ -125,3 +127,15 @@ def run(driver: DockerDriver, box: Resource) -> Run:
             return await outcome(command)
 
     return running
+
+
+@pytest.fixture(params=["inside", "beside"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the daemon enter namespaces, or not, as in the confined unit."""
+    if request.param == "beside":
+
+        async def refuse(_: ContainerRun) -> list[socket.socket]:
+            raise PermissionError
+
+        monkeypatch.setattr(ContainerRun, "sockets", refuse)
+    return str(request.param)

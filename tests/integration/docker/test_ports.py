@@ -56,18 +56,6 @@ async def page(driver: DockerDriver, id: str) -> bytes:
         return (await whole(connection)).rpartition(b"\r\n\r\n")[2]
 
 
-@pytest.fixture(params=["inside", "beside"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let the daemon enter namespaces, or not, as in the confined unit."""
-    if request.param == "beside":
-
-        async def refuse(_: ContainerRun) -> list[socket.socket]:
-            raise PermissionError
-
-        monkeypatch.setattr(ContainerRun, "sockets", refuse)
-    return str(request.param)
-
-
 async def listening(driver: DockerDriver, made: Resource, port: int) -> Resource:
     async def listens() -> bool:
         with suppress(ConnectionFailedError):

@@ -169,9 +169,12 @@ def _neighbours(item: Value) -> Iterator[Neighbour]:
             length = endpoint[prefix].count(_LONGEST_PREFIX)
             with suppress(ValueError):
                 own = ipaddress.ip_address(endpoint[address].text())
+                # Some networks have none; that of the host is told from the others by its route.
+                told = endpoint[gateway].text()
+                gateways = (ipaddress.ip_address(told),) if told else ()
                 yield Neighbour(
                     address=own,
                     mac_address=endpoint["MacAddress"].text(),
                     networks=(ipaddress.ip_network(f"{own}/{length}", strict=False),),
-                    gateways=(ipaddress.ip_address(endpoint[gateway].text()),),
+                    gateways=gateways,
                 )
