@@ -20,6 +20,7 @@ from contract.events import EventsContract
 from contract.external_actor import DockerExternalActor, ExternalActor
 from contract.external_changes import ExternalChangesContract
 from contract.files import FilesAtRestContract, FilesContract
+from contract.guests import ContainerGuestInfoContract
 from contract.harness import PREFIX, DriverHarness
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
@@ -136,6 +137,9 @@ class TestDockerCommands(OnDocker, CommandsContract, CommandEndsContract): ...
 
 
 class TestDockerPorts(OnDocker, PortForwardingContract): ...
+
+
+class TestDockerGuestInfo(OnDocker, ContainerGuestInfoContract): ...
 
 
 class TestDockerLogs(OnDocker, ContainerLogsContract): ...

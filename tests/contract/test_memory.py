@@ -20,6 +20,7 @@ from contract.foreign_volumes import (
     ForeignVolumesContract,
     MemoryForeignVolumes,
 )
+from contract.guests import ContainerGuestInfoContract, GuestsContract
 from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
 from contract.judged_xml import JudgedXmlContract
@@ -190,6 +191,9 @@ class TestMemoryContainerPorts(OnMemoryContainers, MemoryPorts): ...
 class TestMemoryContainerLogs(OnMemoryContainers, ContainerLogsContract): ...
 
 
+class TestMemoryContainerGuestInfo(OnMemoryContainers, ContainerGuestInfoContract): ...
+
+
 class TestMemoryDomainLifecycle(OnMemoryDomains, LifecycleContract): ...
 
 
@@ -260,6 +264,12 @@ class TestMemoryDomainConsoles(OnMemoryDomains, ConsolesContract, DomainConsoles
 
 
 class TestMemoryDomainCommands(OnMemoryDomains, CommandsContract): ...
+
+
+class TestMemoryDomainGuests(OnMemoryDomains, GuestsContract):
+    async def silent(self, harness: DriverHarness) -> Resource:
+        spec = DomainSpec(name=harness.new_name(), memory_bytes=MEMORY, guest_agent=False)
+        return await harness.domains.create_domain(spec, start=True)
 
 
 class TestMemoryDomainPorts(OnMemoryDomains, MemoryPorts): ...

@@ -11,7 +11,6 @@ from proad.core.hosts import Hosts
 from proad.core.image_ledger import ImageLedger
 from proad.core.inventory import ChangeHistory, Inventory, RecordCache, Store
 from proad.core.inventory.history import Change
-from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.local_records import LocalImageRecords, LocalVolumeOwners, NoOwners
 from proad.core.provisioning import Provisioning
@@ -22,6 +21,7 @@ from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.verb_runner import VerbRunner
+from proad.core.view_supplements import ViewSupplements
 from proad.core.volume_operations import VolumeOperations
 from proad.core.volume_owner_cache import VolumeOwnerCache
 from proad.core.volume_tenancy import VolumeTenancy
@@ -50,7 +50,7 @@ class CoreHarness:
         tenancy = VolumeTenancy(VolumeOwnerCache(LocalVolumeOwners()), NoOwners())
         quotas = Quotas(self.inventory, tenancy, gate)
         self.lifecycle = Lifecycle(
-            resolver, verbs, self.inventory, gate, quotas, LastLines(TimeSlicer())
+            resolver, verbs, self.inventory, gate, quotas, ViewSupplements(TimeSlicer())
         )
         self.recreator = Recreator(resolver, verbs, self.inventory, gate, tenancy, quotas, ledger)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory, gate, quotas)

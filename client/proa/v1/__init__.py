@@ -324,6 +324,12 @@ from proa.v1.file_service_pb2 import (
 from proa.v1.file_service_pb2_grpc import (
     FileServiceStub,
 )
+from proa.v1.guest_info_pb2 import (
+    GuestInfo,
+    GuestInterface,
+    GuestUser,
+    OperatingSystem,
+)
 from proa.v1.host_pb2 import (
     CAPABILITY_COMMANDS,
     CAPABILITY_CONSOLES,
@@ -903,6 +909,9 @@ __all__ = [
     "Graphics",
     "GraphicsSpec",
     "GraphicsType",
+    "GuestInfo",
+    "GuestInterface",
+    "GuestUser",
     "HEALTH_STATUS_HEALTHY",
     "HEALTH_STATUS_OTHER",
     "HEALTH_STATUS_STARTING",
@@ -967,6 +976,7 @@ __all__ = [
     "NetworkSpec",
     "NetworkStats",
     "NewDisk",
+    "OperatingSystem",
     "OperationServiceStub",
     "PORT_PROTOCOL_OTHER",
     "PORT_PROTOCOL_SCTP",

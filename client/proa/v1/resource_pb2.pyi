@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from proa.v1 import container_pb2 as _container_pb2
 from proa.v1 import domain_pb2 as _domain_pb2
 from proa.v1 import engine_ref_pb2 as _engine_ref_pb2
+from proa.v1 import guest_info_pb2 as _guest_info_pb2
 from proa.v1 import lifetime_pb2 as _lifetime_pb2
 import builtins as _builtins
 import sys
@@ -437,6 +438,7 @@ class Resource(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
     REDACTED_FIELD_NUMBER: _builtins.int
+    GUEST_INFO_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The engine's own full id: 64 hexadecimal digits, or a UUID."""
     kind: Global___ResourceKind.ValueType
@@ -527,6 +529,13 @@ class Resource(_message.Message):
     def domain(self) -> _domain_pb2.Domain:
         """Set when kind is DOMAIN."""
 
+    @_builtins.property
+    def guest_info(self) -> _guest_info_pb2.GuestInfo:
+        """What it says of itself, or is said of its inside: not believed, and used for no decision. Absent:
+        it does not run. Of GetResource with the view FULL alone, which waits a second for it at most:
+        without what an agent has not said by then. No change of it is an event or changes the etag.
+        """
+
     def __init__(
         self,
         *,
@@ -552,10 +561,11 @@ class Resource(_message.Message):
         owner: _builtins.str = ...,
         deletion_protection: _builtins.bool = ...,
         redacted: _builtins.bool = ...,
+        guest_info: _guest_info_pb2.GuestInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "guest_info", b"guest_info", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "deletion_protection", b"deletion_protection", "details", b"details", "domain", b"domain", "engine", b"engine", "epoch", b"epoch", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "owner", b"owner", "path", b"path", "redacted", b"redacted", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "deletion_protection", b"deletion_protection", "details", b"details", "domain", b"domain", "engine", b"engine", "epoch", b"epoch", "etag", b"etag", "guest_info", b"guest_info", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "owner", b"owner", "path", b"path", "redacted", b"redacted", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_details: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
     _WhichOneofArgType_details: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015

@@ -159,7 +159,8 @@ class ResourceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetResource(self, request, context):
-        """Gives one resource in full. Changes nothing.
+        """Gives one resource in full, with what its guest agent and its log say, where they do within a
+        second or two. Changes nothing.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -65,7 +65,8 @@ class ResourceServiceStub:
     A request has at most 64 KiB.
     """
     GetResource: _grpc.UnaryUnaryMultiCallable[_resource_reads_pb2.GetResourceRequest, _resource_reads_pb2.GetResourceResponse]
-    """Gives one resource in full. Changes nothing.
+    """Gives one resource in full, with what its guest agent and its log say, where they do within a
+    second or two. Changes nothing.
     A request has at most 64 KiB.
     """
     WatchResources: _grpc.UnaryStreamMultiCallable[_resource_reads_pb2.WatchResourcesRequest, _resource_reads_pb2.WatchResourcesResponse]
@@ -193,7 +194,8 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     A request has at most 64 KiB.
     """
     GetResource: _aio.UnaryUnaryMultiCallable[_resource_reads_pb2.GetResourceRequest, _resource_reads_pb2.GetResourceResponse]  # type: ignore[assignment]
-    """Gives one resource in full. Changes nothing.
+    """Gives one resource in full, with what its guest agent and its log say, where they do within a
+    second or two. Changes nothing.
     A request has at most 64 KiB.
     """
     WatchResources: _aio.UnaryStreamMultiCallable[_resource_reads_pb2.WatchResourcesRequest, _resource_reads_pb2.WatchResourcesResponse]  # type: ignore[assignment]
@@ -330,7 +332,8 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_reads_pb2.GetResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resource_reads_pb2.GetResourceResponse, _abc.Awaitable[_resource_reads_pb2.GetResourceResponse]]:
-        """Gives one resource in full. Changes nothing.
+        """Gives one resource in full, with what its guest agent and its log say, where they do within a
+        second or two. Changes nothing.
         A request has at most 64 KiB.
         """
 

@@ -15,7 +15,6 @@ from proad.core.entrance import Entrance
 from proad.core.file_operations import FileOperations
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
-from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
 from proad.core.log_operations import LogOperations
@@ -25,6 +24,7 @@ from proad.core.registry_logins import RegistryLogins
 from proad.core.requests import RETENTION, RequestJournal
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.stats_service import StatsService
+from proad.core.view_supplements import ViewSupplements
 from proad.core.volume_operations import VolumeOperations
 from proad.core.wait_service import WaitService
 from proad.core.watch_service import WatchService
@@ -97,7 +97,7 @@ def compose_server(
             auth=AuthService(authenticator, core.owners, quotas, users),
             resources=ResourceService(
                 ResourceLister(hosts, inventory, slicer),
-                Lifecycle(resolver, verbs, inventory, gate, quotas, LastLines(slicer)),
+                Lifecycle(resolver, verbs, inventory, gate, quotas, ViewSupplements(slicer)),
                 WatchService(hosts, inventory),
                 StatsService(hosts, resolver, inventory, timing.stats),
                 WaitService(resolver, inventory, slicer, timing.waits),

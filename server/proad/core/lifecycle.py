@@ -10,11 +10,11 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.gate import PolicyGate
 from proad.core.hosts import require
 from proad.core.inventory import Entry, Inventory
-from proad.core.last_lines import LastLines
 from proad.core.quotas import Quotas
 from proad.core.requests import is_only_checked, tell_plan
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
+from proad.core.view_supplements import ViewSupplements
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     ChangeEffect,
@@ -58,14 +58,14 @@ class Lifecycle:
         inventory: Inventory,
         gate: PolicyGate,
         quotas: Quotas,
-        last_lines: LastLines,
+        supplements: ViewSupplements,
     ) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
         self._gate = gate
         self._quotas = quotas
-        self._last_lines = last_lines
+        self._supplements = supplements
 
     async def get(self, ref: str, view: ResourceView) -> Resource:
         """Return one resource."""
@@ -80,7 +80,7 @@ class Lifecycle:
                 raise
             resolved = successor
             full = await self._inventory.full(resolved.connection, resolved.resource.id)
-        return await self._last_lines.complete(resolved.connection, full)
+        return await self._supplements.complete(resolved.connection, full)
 
     @verb_method
     async def start(self, ref: str, options: StartOptions) -> Resource:

@@ -86,6 +86,7 @@ from proad.model.footprint import (
     Found,
     PlannedVolume,
 )
+from proad.model.guest_info import GuestInfo, GuestInterface, GuestUser, OperatingSystem
 from proad.model.host import (
     Capability,
     Engine,
@@ -273,6 +274,9 @@ __all__ = [
     "Graphics",
     "GraphicsSpec",
     "GraphicsType",
+    "GuestInfo",
+    "GuestInterface",
+    "GuestUser",
     "HasAddress",
     "HealthCheck",
     "HealthStatus",
@@ -296,6 +300,7 @@ __all__ = [
     "NetworkSpec",
     "NetworkStats",
     "NewDisk",
+    "OperatingSystem",
     "Plan",
     "PlannedChange",
     "PlannedRemoval",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from proad.model.container import Container
 from proad.model.domain import Domain
 from proad.model.engine_ref import EngineRef
+from proad.model.guest_info import GuestInfo
 from proad.model.ids import FullId, Username
 from proad.model.lifetime import Lifetime
 
@@ -111,7 +112,8 @@ class Resource:
     also `allowed_verbs`, `activity`, `etag`, `epoch`, `revision`, `observe_time`, `path`, `owner`,
     `deletion_protection`, and the labels that were changed here. A driver sets `allowed_verbs` if
     they are fewer than the state allows. `owner_id` is the immutable id behind the name in `owner`,
-    which is empty for an owner who is no more; callers never see it.
+    which is empty for an owner who is no more; callers never see it. `guest_info` is the core's, too,
+    and in no view that the inventory has.
     `lifetime` is None in a SUMMARY if the engine's list does not contain it. `creation` names
     the driver's create that made the resource, if the engine keeps that; callers never see it.
     """
@@ -137,6 +139,7 @@ class Resource:
     owner: str = ""
     owner_id: str = field(default="", repr=False)
     deletion_protection: bool = False
+    guest_info: GuestInfo | None = field(default=None, repr=False)
     creation: str = field(default="", repr=False)
 
 

@@ -59,6 +59,7 @@ from proad.ports.commands import Commands, RunningCommand
 from proad.ports.consoles import Console, Consoles
 from proad.ports.driver import Driver
 from proad.ports.files import FileReader, Files, FileWriter
+from proad.ports.guests import Guests
 from proad.ports.logs import Logs
 from proad.ports.port_forwarding import PortConnection, PortForwarding
 
@@ -75,6 +76,7 @@ __all__ = [
     "FileReader",
     "FileWriter",
     "Files",
+    "Guests",
     "Images",
     "JudgeImage",
     "JudgeXml",

@@ -3,9 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
-from weakref import ref
 
 from proa import v1
+from proad.core.kept_with import KeptWith
 from proad.model import Resource
 from proad.rpc.encode import encode
 from proad.rpc.redaction import Redact, nothing
@@ -59,32 +59,21 @@ class LruCache(Generic[K, V]):
         return value
 
 
-class EncodingCache:
+class EncodingCache(KeptWith[bytes]):
     """A cache of encoded resources, each for the lifetime of the resource object.
-
-    The inventory returns the same object until a resource changes, and then releases it: the
-    cache holds the present resources and no others.
 
     Args:
         make: encodes a resource.
     """
 
     def __init__(self, make: Callable[[Resource], bytes]) -> None:
+        super().__init__()
         self._make = make
-        self._kept: dict[int, tuple[ref[Resource], bytes]] = {}
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
     def get(self, resource: Resource) -> bytes:
         """Return a resource encoded."""
-        key = id(resource)  # a resource contains mappings and has no hash
-        kept = self._kept.get(key)
-        if kept is not None and kept[0]() is resource:
-            return kept[1]
-        made, all_kept = self._make(resource), self._kept
-        all_kept[key] = (ref(resource, lambda _: all_kept.pop(key, None)), made)
-        return made
+        kept = super().get(resource)
+        return self.put(resource, self._make(resource)) if kept is None else kept
 
 
 def first_field(resource: Resource, redact: Redact = nothing) -> bytes:

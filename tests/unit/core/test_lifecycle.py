@@ -5,12 +5,12 @@ import pytest
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
 from proad.core.verb_runner import VerbRunner
+from proad.core.view_supplements import ViewSupplements
 from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec, ResourceState, ResourceView
 from relaxed_policy import RELAXED_POLICY
@@ -67,7 +67,7 @@ def lifecycle(inventory, connection):
     gate = PolicyGate(RELAXED_POLICY, inventory)
     verbs = VerbRunner(resolver, inventory, ShieldedTasks(), gate)
     return Lifecycle(
-        resolver, verbs, inventory, gate, unlimited(inventory, gate), LastLines(TimeSlicer())
+        resolver, verbs, inventory, gate, unlimited(inventory, gate), ViewSupplements(TimeSlicer())
     )
 
 

@@ -10,12 +10,12 @@ import pytest
 from proad.core.gate import PolicyGate
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.last_lines import LastLines
 from proad.core.lifecycle import Lifecycle
 from proad.core.resolver import Resolver, ResolverTiming
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
 from proad.core.verb_runner import VerbRunner
+from proad.core.view_supplements import ViewSupplements
 from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFoundError
 from proad.model import DeleteOptions, ResourceState
 from relaxed_policy import RELAXED_POLICY
@@ -91,7 +91,7 @@ def lifecycle(resolver, inventory, tasks):
         inventory,
         gate,
         unlimited(inventory, gate),
-        LastLines(TimeSlicer()),
+        ViewSupplements(TimeSlicer()),
     )
 
 

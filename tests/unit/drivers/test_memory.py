@@ -113,6 +113,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "make_directory": lambda d, id: d.make_directory(id, DirectoryMake(path="/a")),
     "remove_file": lambda d, id: d.remove_file(id, FileRemoval(path="/etc")),
     "connect_port": _enter_port,
+    "ask_guest": lambda d, id: d.ask_guest(id),
     "attach": _enter_console,
     "read_log": _enter_log,
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),

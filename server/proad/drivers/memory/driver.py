@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from datetime import timedelta
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 from proad import ports
@@ -16,6 +15,7 @@ from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
 from proad.drivers.memory.engine import ImitatedEngine, is_missing
 from proad.drivers.memory.files import MemoryFiles
+from proad.drivers.memory.guests import MemoryGuests
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.lifecycle import MemoryLifecycle
 from proad.drivers.memory.logs import MemoryLogs
@@ -118,16 +118,12 @@ class MemoryDriver(DelegatedFiles):
         self.connect_port = MemoryPorts(self._engine).connect
         self.read_log = MemoryLogs(self._engine, self.commands).read
         self.attach = MemoryConsoles(self._engine).attach
+        self.ask_guest = MemoryGuests(self._engine).ask_guest
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Do nothing: the imitated engine is the driver's own memory."""
 
     def put_volume(self, name: str, capacity_bytes: int, *, base: VolumeRef | None = None) -> None:
