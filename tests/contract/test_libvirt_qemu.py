@@ -8,7 +8,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from contract.commands import CommandEndsContract, CommandsContract
+from contract.commands import CommandEndsContract, CommandsContract, run
 from contract.consoles import ConsolesContract, DomainConsolesContract
 from contract.domain_harness import QemuHarness
 from contract.domain_xml import DomainXmlContract
@@ -22,6 +22,7 @@ from contract.foreign_volumes import (
     ForeignVolumesContract,
     LibvirtForeignVolumes,
 )
+from contract.guests import GuestsContract
 from contract.harness import PREFIX, SOON, DriverHarness
 from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
@@ -134,6 +135,12 @@ class TestLibvirtQemuFiles(OnQemu, FilesContract, NoFilesAtRestContract): ...
 
 
 class TestLibvirtQemuCommands(OnQemu, CommandsContract, CommandEndsContract): ...
+
+
+class TestLibvirtQemuGuests(OnQemu, GuestsContract):
+    async def named(self, harness: DriverHarness, resource: Resource) -> str:
+        await run(harness, resource, "hostname", "guest-of-a-test")
+        return "guest-of-a-test"
 
 
 class TestLibvirtQemuPorts(OnQemu, PortForwardingContract):

@@ -238,8 +238,11 @@ class Value:
             return None
 
     def timestamp(self) -> datetime | None:
-        """Return a time that is a number of seconds since 1970, in UTC."""
-        number = self.number(-MOST, MOST)
+        """Return a time that is a number of seconds since 1970, to the second, in UTC."""
+        if isinstance(self._raw, float) and math.isfinite(self._raw):
+            number: int | None = math.floor(self._raw)
+        else:
+            number = self.number(-MOST, MOST)
         try:
             return None if number is None else datetime.fromtimestamp(number, UTC)
         except (ValueError, OverflowError, OSError):

@@ -3,6 +3,7 @@
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.commands import DomainCommands
 from proad.drivers.libvirt.agent.files import DomainFiles
+from proad.drivers.libvirt.agent.guests import DomainGuests
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.console.consoles import DomainConsoles
 from proad.drivers.libvirt.create import DomainCreator
@@ -114,6 +115,7 @@ class LibvirtComponents:
         agents = GuestAgents(self.connection, self._reader, omissions, timing.agent)
         self.commands = DomainCommands(agents)
         self.files = DomainFiles(agents, self.commands.start)
+        self.guests = DomainGuests(agents)
         self.ports = DomainPorts(self.connection, self._reader, agents, omissions)
         self.logs = DomainLogs(self.connection, self.events, timing.log)
         self.consoles = DomainConsoles(self.connection, self._reader, timing.console)

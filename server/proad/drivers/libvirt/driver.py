@@ -27,6 +27,7 @@ from proad.model import (
     EngineInfo,
     Footprint,
     Found,
+    GuestInfo,
     LogLine,
     LogOptions,
     Resource,
@@ -72,7 +73,7 @@ class LibvirtDriver(DelegatedFiles):
     """Controls the domains of one libvirtd.
 
     Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates, Stats,
-    Commands, Consoles, Files and PortForwarding.
+    Commands, Consoles, Files, Guests and PortForwarding.
 
     Args:
         uri: libvirt's connection URI.
@@ -347,6 +348,12 @@ class LibvirtDriver(DelegatedFiles):
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """Start a command by the guest agent of a domain."""
         return self._parts.commands.start(id, spec, streams)
+
+    # Guests
+
+    async def ask_guest(self, id: str) -> GuestInfo:
+        """Return what the guest agent of a running domain says of its guest."""
+        return await self._parts.guests.ask(id)
 
     # PortForwarding
 

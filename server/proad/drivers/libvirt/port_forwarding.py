@@ -152,7 +152,7 @@ class DomainPorts:
     async def _told(self, id: str, places: Collection[_Place]) -> list[Neighbour]:
         """Return the addresses that a guest tells of these interfaces."""
         try:
-            told = await self._agents.talk(id, Talk.addresses)
+            told = await self._agents.talk(id, Talk.interfaces)
         except (CapabilityMissingError, EngineConflictError, EngineTimedOutError):
             return []
         return [
@@ -160,14 +160,16 @@ class DomainPorts:
             for place in places
             for each in place.at(
                 address
-                for mac, address in told
-                if mac == place.interface.mac_address.lower() and _is_in(address, place.networks)
+                for interface in told
+                if interface.mac_address == place.interface.mac_address.lower()
+                for address in interface.addresses
+                if _is_in(address, place.networks)
             )
         ]
 
 
 def _is_in(address: str, networks: Collection[IpNetwork]) -> bool:
     try:
-        return any(ipaddress.ip_address(address) in each for each in networks)
+        return any(ipaddress.ip_address(address.partition("/")[0]) in each for each in networks)
     except ValueError:
         return False

@@ -128,6 +128,8 @@ class AgentTiming:
         answer: limit of an agent's answer, in whole seconds. libvirt adds five after one that came
             too late.
         turn: limit of a few requests in a row, with the wait for those before.
+        aside: limit of an answer to what nobody waits for long, in whole seconds; after as long,
+            nothing more is asked in the same turn.
         first_look: time between the begin of a program, or news of it, and the next look at it;
             doubled for each look without news.
         longest_pause: at most between two of these.
@@ -139,6 +141,7 @@ class AgentTiming:
 
     answer: timedelta = timedelta(seconds=10)
     turn: timedelta = timedelta(seconds=30)
+    aside: timedelta = timedelta(seconds=2)
     first_look: timedelta = timedelta(milliseconds=10)
     longest_pause: timedelta = timedelta(milliseconds=500)
     program: timedelta = timedelta(seconds=30)

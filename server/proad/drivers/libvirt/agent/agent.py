@@ -1,6 +1,7 @@
 """The guest agents of all domains."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import libvirt
@@ -58,11 +59,18 @@ class GuestAgents:
 
     async def talk(self, id: str, say: Callable[[Talk], T]) -> T:
         """Return the result of a few requests to the agent of a domain; see `Talk`."""
-        limit = self.timing.answer
+        return await self._talk(id, say, self.timing.answer, Bulkhead.AGENT)
 
+    async def talk_aside(self, id: str, say: Callable[[Talk], T]) -> T:
+        """Do as `talk`, with little patience, and beside all who are at work in guests."""
+        return await self._talk(id, say, self.timing.aside, Bulkhead.ASIDE)
+
+    async def _talk(
+        self, id: str, say: Callable[[Talk], T], limit: timedelta, bulkhead: Bulkhead
+    ) -> T:
         def begin(domain: libvirt.virDomain) -> T:
             return say(Talk(domain, limit, self._omissions))
 
         return await self._connection.on(
-            id, begin, bulkhead=Bulkhead.AGENT, timeout=self.timing.turn, cached=True
+            id, begin, bulkhead=bulkhead, timeout=self.timing.turn, cached=True
         )

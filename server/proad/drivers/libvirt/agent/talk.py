@@ -24,6 +24,7 @@ from proad.errors import (
     EngineTimedOutError,
     InvalidArgumentError,
 )
+from proad.model import GuestInterface, GuestUser, OperatingSystem
 
 LARGEST_MESSAGE = 96 * 2**10
 """Bytes of a message to an agent: libvirt 9 garbles those of some 200 KiB."""
@@ -32,6 +33,7 @@ LARGEST_WRITE = 48 * 2**10
 LARGEST_CAPTURE = 5 * 2**20
 """Characters of an answer with a whole output; libvirt passes on less than that."""
 _UINT32 = 2**32 - 1
+_LONGEST_PREFIX = 128
 _LARGEST_ANSWER = 512 * 2**10
 # What an honest answer has at most of these; a few characters of JSON are many bytes in memory.
 _MOST_PARTS = 4096
@@ -159,13 +161,43 @@ class Talk:
             truncated=answer["out-truncated"].flag() or answer["err-truncated"].flag(),
         )
 
-    def addresses(self) -> list[tuple[str, str]]:
-        """Return MAC address and address, as the guest tells them of its interfaces."""
-        return [
-            (each["hardware-address"].text().lower(), entry["ip-address"].text())
+    def hostname(self) -> str:
+        """Return the host name of the guest."""
+        return self._ask("guest-get-host-name")["host-name"].text()
+
+    def operating_system(self) -> OperatingSystem:
+        """Return the operating system of the guest."""
+        told = self._ask("guest-get-osinfo")
+        return OperatingSystem(
+            id=told["id"].text(),
+            name=told["pretty-name"].text() or told["name"].text(),
+            version=told["version-id"].text() or told["version"].text(),
+            kernel_release=told["kernel-release"].text(),
+            kernel_version=told["kernel-version"].text(),
+            architecture=told["machine"].text(),
+        )
+
+    def interfaces(self) -> tuple[GuestInterface, ...]:
+        """Return the network interfaces of the guest, whatever it says that they are."""
+        return tuple(
+            GuestInterface(
+                name=each["name"].text(),
+                mac_address=each["hardware-address"].text().lower(),
+                addresses=tuple(_address(entry) for entry in each["ip-addresses"].each()),
+            )
             for each in self._ask("guest-network-get-interfaces").each()
-            for entry in each["ip-addresses"].each()
-        ]
+        )
+
+    def users(self) -> tuple[GuestUser, ...]:
+        """Return the users who are logged in."""
+        return tuple(
+            GuestUser(
+                name=each["user"].text(),
+                domain=each["domain"].text(),
+                login_time=each["login-time"].timestamp(),
+            )
+            for each in self._ask("guest-get-users").each()
+        )
 
     def open(self, path: str, mode: str) -> int:
         """Open a file in a mode of fopen, and return its handle."""
@@ -249,6 +281,11 @@ class Talk:
         raise EngineTimedOutError(
             ENGINE, f"a request to the guest agent ({text_of(error)})"
         ) from None
+
+
+def _address(told: Value) -> str:
+    prefix = told["prefix"].number(0, _LONGEST_PREFIX)
+    return told["ip-address"].text() + ("" if prefix is None else f"/{prefix}")
 
 
 def agent_missing() -> CapabilityMissingError:

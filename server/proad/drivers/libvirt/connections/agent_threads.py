@@ -44,6 +44,8 @@ class AgentThreads:
         patience: what makes a domain a slow one.
         sort: purpose of the threads, for their names.
         clock: monotonic time in seconds.
+        usual: number of threads for usual domains.
+        slow: number of threads for slow ones.
     """
 
     def __init__(
@@ -51,11 +53,14 @@ class AgentThreads:
         patience: Patience = Patience(),
         sort: str = "agent",
         clock: Callable[[], float] = time.monotonic,
+        *,
+        usual: int = _USUAL,
+        slow: int = _SLOW,
     ) -> None:
         self._patience = patience
         self._clock = clock
-        self._usual = EngineThreads(ENGINE, sort, size=_USUAL)
-        self._slow = EngineThreads(ENGINE, f"slow-{sort}", size=_SLOW)
+        self._usual = EngineThreads(ENGINE, sort, size=usual)
+        self._slow = EngineThreads(ENGINE, f"slow-{sort}", size=slow)
         # By domain: what it has held beyond what is free, and when that was counted.
         self._held: dict[str, tuple[float, float]] = {}
 

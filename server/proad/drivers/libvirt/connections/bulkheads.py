@@ -11,7 +11,7 @@ from enum import StrEnum, auto
 from typing import TypeVar
 
 from proad.drivers.keyed_limiter import KeyedLimiter
-from proad.drivers.libvirt.connections.agent_threads import AgentThreads
+from proad.drivers.libvirt.connections.agent_threads import AgentThreads, Patience
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.threads import EngineThreads
 
@@ -22,6 +22,8 @@ _SAMPLERS = 4
 # libvirt takes ten seconds to kill a QEMU that hangs.
 _URGENT = 4
 _CLOSERS = 2
+# A domain that kept a question waiting once is a slow one for ten minutes.
+_LITTLE_PATIENCE = Patience(most=timedelta(milliseconds=500), paid=1 / 600)
 
 
 class Bulkhead(StrEnum):
@@ -35,6 +37,8 @@ class Bulkhead(StrEnum):
     SAMPLE = auto()
     # Requests to a guest agent, for which libvirt may wait for a minute. One at a time per domain.
     AGENT = auto()
+    # Questions to guest agents that nobody waits for long. One at a time per domain.
+    ASIDE = auto()
     # Input of consoles, which guests take when they like. One at a time per domain.
     CONSOLE = auto()
     # Ends of consoles, which may wait for input that no guest has taken.
@@ -61,6 +65,7 @@ class Bulkheads:
         # A guest that hangs keeps one for some ten seconds.
         self._of_guests = {
             Bulkhead.AGENT: AgentThreads(),
+            Bulkhead.ASIDE: AgentThreads(_LITTLE_PATIENCE, "aside", usual=4, slow=1),
             Bulkhead.CONSOLE: AgentThreads(sort="console"),
         }
         self._limiter = KeyedLimiter(ENGINE)
