@@ -12,7 +12,7 @@ from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.agent.talk import Talk
 from proad.errors import CapabilityMissingError, ConnectionFailedError
-from proad.model import NetworkSpec
+from proad.model import GuestInterface, NetworkSpec
 from resource_details import domain_of
 
 pytestmark = pytest.mark.libvirt
@@ -89,15 +89,19 @@ async def test_address_that_a_guest_invents_is_not_connected_to(
     await guests.says(made.id, script, rb"\nIS-UP")
     assert await page(driver, made.id) == b"hi\n"  # by what the agent tells
 
+    def tell(mac: str, address: str) -> None:
+        told = (GuestInterface(mac_address=mac, addresses=(address,)),)
+        monkeypatch.setattr(Talk, "interfaces", lambda _: told)
+
     mac = domain_of(await driver.get_resource(made.id)).networks[0].mac_address
     for address in INVENTED:
-        monkeypatch.setattr(Talk, "addresses", lambda _, told=address: [(mac, told)])
+        tell(mac, address)
         with pytest.raises(CapabilityMissingError, match="without an address"):
             await page(driver, made.id)
-    monkeypatch.setattr(Talk, "addresses", lambda _: [("52:54:00:00:00:01", OWN)])
+    tell("52:54:00:00:00:01", OWN)
     with pytest.raises(CapabilityMissingError, match="without an address"):
         await page(driver, made.id)
     # An address of the interface, and of nobody.
-    monkeypatch.setattr(Talk, "addresses", lambda _: [(mac, "10.231.77.77")])
+    tell(mac, "10.231.77.77")
     with pytest.raises(ConnectionFailedError):
         await page(driver, made.id)
