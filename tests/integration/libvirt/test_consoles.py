@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -38,8 +39,8 @@ IMPATIENT = pytest.mark.parametrize(
 )
 
 
-async def flood(console: Console) -> None:
-    for _ in range(200):
+async def flood(console: Console, pieces: int = 200) -> None:
+    for _ in range(pieces):
         await console.write(b"x" * 2**16)
 
 
@@ -162,7 +163,37 @@ async def test_input_that_a_guest_does_not_take_is_given_up(driver: LibvirtDrive
         with pytest.raises((EngineTimedOutError, EngineUnreachableError)):
             await flood(console)
     await driver.resume(guest.id)
-    # libvirtd may not have noticed yet that the caller has gone.
-    async with driver.attach(guest.id, FORCE) as console:
-        terminal = Terminal(console)
-        await terminal.shell()
+    async with driver.attach(guest.id) as console:  # the one before has left nothing
+        await Terminal(console).shell()
+
+
+@pytest.mark.parametrize("pieces", [3, 12])  # libvirtd reads on, and does not
+async def test_callers_whose_input_waits_leave_the_console_free(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, pieces: int
+):
+    guest = await guests.boot()
+    for _ in range(5):
+        async with driver.attach(guest.id) as console:
+            await driver.pause(guest.id)
+            writing = asyncio.create_task(flood(console, pieces))
+            await asyncio.wait({writing}, timeout=1)
+            writing.cancel()
+        # libvirtd (9.0) crashed here where it had not noticed that the first one had gone.
+        async with outsider(raw, guest.id):
+            await driver.resume(guest.id)
+    async with driver.attach(guest.id) as console:
+        await Terminal(console).shell()
+
+
+async def test_consoles_leave_no_connection_open(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot()
+
+    async def attach() -> int:
+        for _ in range(30):
+            async with driver.attach(guest.id) as console:
+                await anext(console.output())
+                await console.write(b"\r")
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    first = await attach()  # each thread opens its own connection
+    assert await attach() < first + 30

@@ -137,6 +137,7 @@ class LibvirtComponents:
 
     def _on_loss(self) -> None:
         self.subscriptions.end("the connection was lost")
+        self.consoles.lose()
         self._reader.forget_all()
         self.commands.tools.forget_all()
         self.host.forget()

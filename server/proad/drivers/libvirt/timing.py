@@ -111,6 +111,11 @@ class ConsoleTiming:
             somebody else's.
         look: between two looks whether it runs on.
         leave: how long the end of a call waits for the end of its console.
+        close: for which a console that closes may wait for its guest to take input; then the input is
+            dropped.
+        keepalive_interval: time between keepalive messages, in whole seconds. A connection is given up
+            after four of them: later than libvirtd gives up one from which it does not read (30 s), since
+            libvirtd crashes (9.0) when a console is taken by force from a caller who has left unnoticed.
     """
 
     open: timedelta = timedelta(seconds=10)
@@ -118,6 +123,8 @@ class ConsoleTiming:
     end: timedelta = timedelta(seconds=3)
     look: timedelta = timedelta(seconds=0.1)
     leave: timedelta = timedelta(seconds=5)
+    close: timedelta = timedelta(seconds=0.5)
+    keepalive_interval: timedelta = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

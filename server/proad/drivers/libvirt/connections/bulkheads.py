@@ -43,7 +43,7 @@ class Bulkhead(StrEnum):
     CONSOLE = auto()
     # Ends of consoles, which may wait for input that no guest has taken.
     CLOSE = auto()
-    # FORCE stops.
+    # What frees others that wait: FORCE stops, ends of input that no guest takes.
     URGENT = auto()
 
 

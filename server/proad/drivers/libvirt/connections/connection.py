@@ -176,14 +176,17 @@ class Connection:
             lambda connection: act(find(connection, id)), id=id, timeout=timeout, bulkhead=bulkhead
         )
 
-    def dedicated(self) -> libvirt.virConnect:
+    def dedicated(self, keepalive_interval: timedelta) -> libvirt.virConnect:
         """Return a new connection for one purpose, which its owner closes. Blocks.
+
+        Args:
+            keepalive_interval: time between keepalive messages, in whole seconds.
 
         Raises:
             libvirt.libvirtError: libvirtd cannot be reached.
         """
         connection = libvirt.open(self.uri)
-        keep_alive(connection, self.timing.keepalive_interval)
+        keep_alive(connection, keepalive_interval)
         return connection
 
     async def dispose(self, end: Callable[[], None]) -> None:

@@ -140,7 +140,13 @@ class DomainConsoles:
         self._connection = connection
         self._reader = reader
         self._timing = timing
+        self._lines: set[SerialLine] = set()
         self._endings: dict[asyncio.Task[None], str] = {}
+
+    def lose(self) -> None:
+        """End all consoles, since libvirtd has gone or answers no more."""
+        for line in self._lines:
+            line.lose()
 
     async def close(self) -> None:
         """Wait a moment for the ends of consoles."""
@@ -157,13 +163,14 @@ class DomainConsoles:
         line = SerialLine()
         try:
             is_ours = await self._connection.call(
-                lambda _: line.open(self._connection.dedicated, id, force=options.force),
+                lambda _: line.open(self._connect, id, force=options.force),
                 id=id,
                 bulkhead=Bulkhead.CONSOLE,
                 timeout=self._timing.open,
             )
             if not is_ours:
                 raise InUseError.of_console(name)
+            self._lines.add(line)
             yield DomainConsole(
                 self._connection,
                 id,
@@ -172,6 +179,7 @@ class DomainConsoles:
                 timing=self._timing,
             )
         finally:
+            self._lines.discard(line)
             ending = asyncio.create_task(self._end(line))
             self._endings[ending] = id
             ending.add_done_callback(self._endings.pop)
@@ -201,5 +209,20 @@ class DomainConsoles:
         return name
 
     async def _end(self, line: SerialLine) -> None:
+        closing = asyncio.create_task(self._close(line))
+        await asyncio.wait({closing}, timeout=self._timing.close.total_seconds())
+        if not closing.done() and line.is_held:
+            with suppress(ProaError):  # libvirtd drops it when its own keepalive ends
+                await self._connection.call(
+                    lambda _: line.drop_input(self._connect),
+                    bulkhead=Bulkhead.URGENT,
+                    timeout=self._timing.open,
+                )
+        await closing
+
+    async def _close(self, line: SerialLine) -> None:
         with suppress(ProaError):  # it ends later, on its thread
             await self._connection.dispose(line.close)
+
+    def _connect(self) -> libvirt.virConnect:
+        return self._connection.dedicated(self._timing.keepalive_interval)

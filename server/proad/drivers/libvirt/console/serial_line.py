@@ -3,12 +3,15 @@
 libvirt sends the output of a domain as fast as that comes and holds what nobody takes, without a
 bound. Therefore its thread takes all of it at once, and only a bounded part is kept. Input is sent by
 threads of ours, since to send waits until libvirtd takes it. Each console has a connection of its own:
-libvirtd stops reading from one whose console takes no input.
+libvirtd stops reading from one whose console takes no input. It does not notice then that the connection
+was closed, and crashes (9.0) when somebody takes the console by force: so input that nobody takes is
+dropped by libvirtd itself, before the connection is closed.
 """
 
 import asyncio
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable
 
 import libvirt
@@ -33,18 +36,16 @@ _log = structlog.get_logger(__name__)
 class SerialLine:
     """The serial console of one domain.
 
-    Made on the event loop; `open`, `send` and `close` are for threads and may block.
+    Made on the event loop; `open`, `send`, `close` and `drop_input` are for threads and may block.
 
     Attributes:
         runtime_id: libvirt's number of the run of the domain.
-        is_over: whether nothing more comes.
         lost: whether its connection was lost.
         overflowed: whether more came than is held.
     """
 
     def __init__(self) -> None:
         self.runtime_id = -1
-        self.is_over = False
         self.lost = False
         self.overflowed = False
         self._loop = asyncio.get_running_loop()
@@ -53,9 +54,22 @@ class SerialLine:
         # libvirt's client (9.0) crashes when its connection is lost under two calls at once.
         self._calling = threading.Lock()
         self._held = bytearray()
+        self._opened = False
         self._closed = False
+        self._ended = False
+        self._id = ""
         self._connection: libvirt.virConnect | None = None
         self._stream: libvirt.virStream | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes."""
+        return self._closed or self._ended
+
+    @property
+    def is_held(self) -> bool:
+        """Whether libvirtd has the console for us, as far as is known."""
+        return self._opened and not self._ended
 
     def open(self, connect: Callable[[], libvirt.virConnect], id: str, *, force: bool) -> bool:
         """Open the console; return whether it was free.
@@ -72,10 +86,10 @@ class SerialLine:
             if code_of(error) != libvirt.VIR_ERR_OPERATION_FAILED:
                 raise
             return False
-        self.runtime_id = int(domain.ID())
+        self._id, self.runtime_id = id, int(domain.ID())
         connection.registerCloseCallback(self._on_loss, None)
-        stream.eventAddCallback(_EVENTS, self._on_event, None)
-        self._connection, self._stream = connection, stream
+        stream.eventAddCallback(_EVENTS, _on_event, weakref.WeakMethod(self._on_event))
+        self._connection, self._stream, self._opened = connection, stream, True
         if self._closed:  # its caller did not wait for it
             self.close()
         return True
@@ -93,7 +107,7 @@ class SerialLine:
     def close(self) -> None:
         """Close the console, once no input is being sent any more."""
         self._closed = True
-        self._end()
+        self._tell()
         with self._calling:
             connection, self._connection = self._connection, None
             stream, self._stream = self._stream, None
@@ -103,11 +117,35 @@ class SerialLine:
                 if not self.lost:
                     with contextlib.suppress(libvirt.libvirtError):
                         stream.abort()
+                _release(stream)
             if connection is not None:
                 with contextlib.suppress(libvirt.libvirtError):
                     connection.unregisterCloseCallback()
                 with contextlib.suppress(libvirt.libvirtError):
                     connection.close()
+            self._opened = False
+
+    def drop_input(self, connect: Callable[[], libvirt.virConnect]) -> None:
+        """Have libvirtd drop input for which `send` or `close` waits, and with it the console.
+
+        Takes the console by force over a connection that libvirtd goes on reading, and closes that.
+
+        Raises:
+            libvirt.libvirtError: it cannot be taken, as when the domain runs no more.
+        """
+        connection = connect()
+        try:
+            stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
+            domain = connection.lookupByUUIDString(self._id)
+            if self.is_held:
+                domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
+        finally:
+            connection.close()
+
+    def lose(self) -> None:
+        """Note that libvirtd has gone, or answers no more."""
+        self.lost = True
+        self._end()
 
     async def read(self) -> bytes:
         """Return what has come, of a piece at most; nothing at the end. For the event loop."""
@@ -121,7 +159,7 @@ class SerialLine:
                 return b""
             await self._came.wait()
 
-    def _on_event(self, stream: libvirt.virStream, events: int, _opaque: object) -> None:
+    def _on_event(self, stream: libvirt.virStream, events: int) -> None:
         """Take what has come; on libvirt's thread. Nothing here waits for libvirtd."""
         try:
             for _ in range(_AT_ONCE):
@@ -140,9 +178,7 @@ class SerialLine:
             self._end_of(stream)
 
     def _on_loss(self, _connection: libvirt.virConnect, _reason: int, _opaque: object) -> None:
-        """Note that libvirtd has gone, or reads no more; on libvirt's thread."""
-        self.lost = True
-        self._end()
+        self.lose()  # on libvirt's thread
 
     def _take(self, data: bytes) -> None:
         with self._lock:
@@ -160,5 +196,25 @@ class SerialLine:
         self._end()
 
     def _end(self) -> None:
-        self.is_over = True
+        self._ended = True
+        self._tell()
+
+    def _tell(self) -> None:
         call_soon_threadsafe(self._loop, self._came.set)
+
+
+def _on_event(
+    stream: libvirt.virStream, events: int, method: weakref.WeakMethod[Callable[..., None]]
+) -> None:
+    if on_event := method():
+        on_event(stream, events)
+
+
+def _release(stream: libvirt.virStream) -> None:
+    """Release a stream, and by it its connection.
+
+    libvirt never calls what frees the arguments of a stream's callback (12.8), and the stream is one of
+    them: Python would keep it.
+    """
+    del stream.cb
+    stream.__del__()
