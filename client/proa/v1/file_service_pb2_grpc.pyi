@@ -76,8 +76,10 @@ class FileServiceStub:
     nothing; one that is lost after the last byte may have. The first response is `ready`, once all
     that can be checked before is; the last one `end`. The call ends with its token, unless `renew`
     gives it another. A symbolic link is followed. Containers: the
-    daemon takes all bytes before the engine gets them; where the engine fails then, such as for want
-    of room, the error says so, and the file may be gone. Legal as StatFile.
+    daemon takes all bytes before the engine gets them. A file that is there is replaced by a rename
+    where the container runs and has a POSIX shell with mv, and keeps what it has until then. Elsewhere
+    the engine removes it first; where the engine fails then, the error says so, and the file may be
+    gone. Legal as StatFile.
     Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
     INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
     system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.
@@ -145,8 +147,10 @@ class FileServiceAsyncStub(FileServiceStub):
     nothing; one that is lost after the last byte may have. The first response is `ready`, once all
     that can be checked before is; the last one `end`. The call ends with its token, unless `renew`
     gives it another. A symbolic link is followed. Containers: the
-    daemon takes all bytes before the engine gets them; where the engine fails then, such as for want
-    of room, the error says so, and the file may be gone. Legal as StatFile.
+    daemon takes all bytes before the engine gets them. A file that is there is replaced by a rename
+    where the container runs and has a POSIX shell with mv, and keeps what it has until then. Elsewhere
+    the engine removes it first; where the engine fails then, the error says so, and the file may be
+    gone. Legal as StatFile.
     Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
     INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
     system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.
@@ -235,8 +239,10 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
         nothing; one that is lost after the last byte may have. The first response is `ready`, once all
         that can be checked before is; the last one `end`. The call ends with its token, unless `renew`
         gives it another. A symbolic link is followed. Containers: the
-        daemon takes all bytes before the engine gets them; where the engine fails then, such as for want
-        of room, the error says so, and the file may be gone. Legal as StatFile.
+        daemon takes all bytes before the engine gets them. A file that is there is replaced by a rename
+        where the container runs and has a POSIX shell with mv, and keeps what it has until then. Elsewhere
+        the engine removes it first; where the engine fails then, the error says so, and the file may be
+        gone. Legal as StatFile.
         Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
         INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
         system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.

@@ -6,7 +6,8 @@ from contextlib import ExitStack, asynccontextmanager
 from posixpath import basename, dirname
 
 from proad.drivers.docker.archive.client import BLOCK, ArchiveClient
-from proad.drivers.docker.archive.paths import ContainerPaths
+from proad.drivers.docker.archive.paths import ContainerPaths, Place
+from proad.drivers.docker.archive.replacing import Replacing
 from proad.drivers.docker.archive.room import Room
 from proad.drivers.docker.archive.spool import Spool, SpooledFile
 from proad.drivers.docker.archive.tar_member import directories, file_end, file_header
@@ -52,6 +53,7 @@ class ContainerFiles:
         self._archive = ArchiveClient(engine, threads)
         self._spool = Spool(room)
         self._posix = PosixFiles(ENGINE, start, user="0:0")
+        self._replacing = Replacing(start)
         self._open = ExitStack()
         self._placings: set[asyncio.Task[None]] = set()
 
@@ -110,7 +112,7 @@ class ContainerFiles:
     @asynccontextmanager
     async def write_file(self, id: str, what: FileWrite) -> AsyncIterator[SpoolingWriter]:
         """Begin a regular file."""
-        at = await self._place_for(id, what)
+        at = (await self._place_for(await self._paths(id), what)).path
         with ExitStack() as room:
             spooled = room.enter_context(self._spool.file(what.size_bytes))
 
@@ -148,9 +150,8 @@ class ContainerFiles:
         path_of(id)
         return await ContainerPaths.of(self._engine, self._archive, id)
 
-    async def _place_for(self, id: str, what: FileWrite) -> str:
+    async def _place_for(self, paths: ContainerPaths, what: FileWrite) -> Place:
         """Return where a file is to be written, after all checks."""
-        paths = await self._paths(id)
         place = await paths.find(what.path, follow=True)
         if place.file is None:
             first, *rest = place.missing
@@ -162,7 +163,7 @@ class ContainerFiles:
         elif not what.overwrite:
             raise AlreadyExistsError("file", what.path, hint=_OVERWRITE)
         paths.check_writable(place.path)
-        return place.path
+        return place
 
     async def _check_folder(self, paths: ContainerPaths, path: str) -> None:
         """Check that there is a directory for what is to be made: a link may have led elsewhere."""
@@ -171,8 +172,35 @@ class ContainerFiles:
             raise InvalidArgumentError.of("path", f"{at!r} is no directory")
 
     async def _place(self, id: str, what: FileWrite, at: str, spooled: SpooledFile) -> None:
-        if await self._place_for(id, what) != at:
+        paths = await self._paths(id)
+        place = await self._place_for(paths, what)
+        if place.path != at:
             raise EngineConflictError(ENGINE, "the path leads elsewhere by now", hint="try again")
+        if place.file is not None and paths.is_running:
+            async with self._replacing.begun(id, at) as renaming:
+                # What the container has mounted itself, the engine does not see.
+                if renaming is not None and await paths.size_of(renaming.path) == 0:
+                    await self._unpack(
+                        id, what, renaming.path, spooled, "and the file is as it was", "make room"
+                    )
+                    if await renaming.rename() and await self._is_renamed(
+                        paths, renaming.path, at, what.size_bytes
+                    ):
+                        return
+        # The engine removes the old file first.
+        await self._unpack(
+            *(id, what, at, spooled),
+            "and the file may be torn or gone",
+            "look at it, and write it again",
+        )
+
+    async def _is_renamed(self, paths: ContainerPaths, of: str, to: str, size: int) -> bool:
+        return await paths.size_of(of) is None and await paths.size_of(to) == size
+
+    async def _unpack(
+        self, id: str, what: FileWrite, at: str, spooled: SpooledFile, left: str, hint: str
+    ) -> None:
+        """Have the engine write a file; in the error of one that fails, say what is `left` then."""
         size = what.size_bytes
         head = file_header(basename(at), size, what.mode, what.uid or 0, what.gid or 0)
         end = file_end(size)
@@ -186,11 +214,10 @@ class ContainerFiles:
         try:
             await self._archive.put(id, dirname(at), len(head) + size + len(end), parts())
         except (EngineConflictError, HostExhaustedError) as error:
-            # The engine removes the old file first.
-            text = f"{error.metadata['engine_message']}, and the file may be torn or gone"
+            text = f"{error.metadata['engine_message']}, {left}"
             if isinstance(error, HostExhaustedError):
                 raise HostExhaustedError(ENGINE, text) from None
-            raise EngineConflictError(ENGINE, text, hint="look at it, and write it again") from None
+            raise EngineConflictError(ENGINE, text, hint=hint) from None
 
 
 def _not_regular(path: str) -> InvalidArgumentError:

@@ -104,9 +104,16 @@ class ContainerPaths:
         archive: asks the engine.
         container: id of the container.
         mounts: its mounts.
+        is_running: whether its processes run.
+
+    Attributes:
+        is_running: whether its processes run.
     """
 
-    def __init__(self, archive: ArchiveClient, container: str, mounts: _Mounts) -> None:
+    def __init__(
+        self, archive: ArchiveClient, container: str, mounts: _Mounts, *, is_running: bool
+    ) -> None:
+        self.is_running = is_running
         self._archive = archive
         self._container = container
         self._mounts = mounts
@@ -116,10 +123,10 @@ class ContainerPaths:
         cls, engine: EngineClient, archive: ArchiveClient, container: str
     ) -> "ContainerPaths":
         """Return the paths of a container as it is now."""
-        mounts = await engine.read(
-            path_of(container, "/json"), lambda answer: _mounts(answer.value(container))
+        mounts, is_running = await engine.read(
+            path_of(container, "/json"), lambda answer: _seen(answer.value(container))
         )
-        return cls(archive, container, mounts)
+        return cls(archive, container, mounts, is_running=is_running)
 
     async def find(self, path: str, *, follow: bool) -> Place:
         """Return where a path leads.
@@ -158,6 +165,11 @@ class ContainerPaths:
             raise FileNotFoundInsideError(path)
         return place.path, place.file
 
+    async def size_of(self, path: str) -> int | None:
+        """Return the size of the regular file at a path, which has no links; None: there is none."""
+        file = (await self._at(path)).file
+        return file.size_bytes if file is not None and file.type is FileType.REGULAR else None
+
     def check_writable(self, path: str) -> None:
         """Check that something can be written at a path.
 
@@ -193,6 +205,14 @@ def _file(told: Value, path: str) -> FileInfo:
         modify_time=told["mtime"].time(),
         link_target=told["linkTarget"].text(),
     )
+
+
+def _seen(container: Value) -> tuple[_Mounts, bool]:
+    """Return the mounts of a container, and whether its processes run."""
+    state = container["State"]
+    # The flags overlap.
+    is_held = state["Paused"].flag() or state["Restarting"].flag()
+    return _mounts(container), state["Running"].flag() and not is_held
 
 
 def _mounts(container: Value) -> _Mounts:
