@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.harmless import harmless
+from proad.core.kept_with import KeptWith
 from proad.core.shared_reads import SharedReads, SharedReadTiming
 from proad.model import (
     Container,
@@ -50,18 +51,18 @@ class GuestInfos:
 
     def __init__(self, timing: SharedReadTiming = TIMING) -> None:
         self._told: SharedReads[GuestInfo] = SharedReads("question to a guest", timing, _MOST_KEPT)
+        self._set_up: KeptWith[GuestInfo] = KeptWith()
 
     async def of(self, connection: EngineConnection, view: Resource) -> GuestInfo | None:
         """Return what is known of the inside of a resource, by its FULL view; None: it does not run."""
-        if view.container is not None:
-            return _of_container(view.container)
-        if view.domain is None or not view.domain.runtime_id:
-            return None
-        told = await self._ask(connection, view, view.domain)
-        leased = _of_domain(view.domain)
+        if (set_up := self._set_up.get(view)) is None:
+            if (set_up := _set_up(view)) is None:
+                return None
+            self._set_up.put(view, set_up)
+        told = None if view.domain is None else await self._ask(connection, view, view.domain)
         if told is None:
-            return leased
-        return told if told.interfaces else replace(told, interfaces=leased.interfaces)
+            return set_up
+        return told if told.interfaces else replace(told, interfaces=set_up.interfaces)
 
     async def _ask(
         self, connection: EngineConnection, view: Resource, domain: Domain
@@ -79,10 +80,17 @@ class GuestInfos:
         return await self._told.get(view.path, run, ask)
 
 
-def _of_container(container: Container) -> GuestInfo | None:
-    """Return what Docker tells of a container; None: it does not run."""
-    if not container.pid:
-        return None
+def _set_up(view: Resource) -> GuestInfo | None:
+    """Return what its engine tells of the inside of a resource; None: it does not run."""
+    if view.container is not None and view.container.pid:
+        return _of_container(view.container)
+    if view.domain is not None and view.domain.runtime_id:
+        return _of_domain(view.domain)
+    return None
+
+
+def _of_container(container: Container) -> GuestInfo:
+    """Return what Docker set up for a container."""
     interfaces = (
         GuestInterface(
             mac_address=each.mac_address,

@@ -67,6 +67,16 @@ def test_get_prints_fields(ann, container):
     assert "    - sleep" in out
 
 
+def test_get_prints_what_a_resource_says_of_itself(ann, container, vm):
+    info = ann.json("get", vm)["guest_info"]
+    assert (info["hostname"], info["agent_answered"]) == (vm, True)
+    assert f"\n  hostname: {vm}\n  operating_system:\n    id: imitation\n" in ann.ok("get", vm)
+    box = ann.json("get", container)
+    assert box["guest_info"]["hostname"] == box["container"]["hostname"]
+    ann.ok("stop", container)
+    assert "guest_info" not in ann.json("get", container)
+
+
 def test_get_of_an_unknown_resource_exits_with_not_found(ann):
     output = ann.fails(3, "get", "proa-test-nothing")
     assert output.splitlines()[1:] == [

@@ -46,6 +46,21 @@ async def test_run_urgent_while_others_hang_returns(bulkheads: Bulkheads):
     await asyncio.gather(*hung)
 
 
+async def test_questions_that_hang_hold_up_no_command(bulkheads: Bulkheads):
+    gate = threading.Event()
+    run = partial(bulkheads.run, timeout=LONG)
+    hung = [
+        asyncio.create_task(run(gate.wait, bulkhead=Bulkhead.ASIDE, id=str(number)))
+        for number in range(20)
+    ]
+    await asyncio.sleep(0)
+    for number in range(20):
+        assert await run(lambda: True, bulkhead=Bulkhead.AGENT, id=str(number))
+    assert not any(call.done() for call in hung)
+    gate.set()
+    await asyncio.gather(*hung)
+
+
 async def test_domains_whose_agents_are_slow_leave_threads_for_others():
     patience = Patience(free=timedelta(0), most=timedelta(milliseconds=40))
     gate, begun = threading.Event(), threading.Semaphore(0)
