@@ -16,7 +16,8 @@ from eventually import eventually
 from integration.libvirt.conftest import URI
 from integration.libvirt.guests import MIB, SCRAP, Guests
 from integration.libvirt.records import SwitchableRecords
-from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt import LibvirtDriver, serial_log
+from proad.drivers.libvirt.logs import DomainLogs
 from proad.drivers.libvirt.timing import CatalogTiming, LibvirtTiming
 from proad.drivers.libvirt.xml.metadata import NAMESPACE
 from proad.drivers.records import LocalVolumeRecords
@@ -353,16 +354,24 @@ async def test_views_of_odd_metadata_succeed(
 
 @pytest.mark.parametrize("timing", [LibvirtTiming(catalog=CatalogTiming(settle_time=timedelta()))])
 async def test_reconcile_after_a_foreign_undefine_makes_the_volume_ordinary(
-    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, records: SwitchableRecords
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    records: SwitchableRecords,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr(DomainLogs, "forget", lambda *_: None)  # as where no daemon followed
     made = await driver.create_domain(guests.blank())
     raw.lookupByUUIDString(made.id).undefine()
+    log = serial_log.path_of(made.id)
+    log.touch()
 
     async def ordinary() -> bool:
         return [each.state for each in await records.all()] == [RecordState.ORDINARY]
 
     async with EventQueue.of(driver):
         await eventually(ordinary)
+        await eventually(lambda: not log.exists())
     assert await guests.volumes() == {disk_of(made).name}
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import libvirt
 import structlog
 
+from proad.drivers.libvirt import serial_log
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import code_of, seek
@@ -55,11 +56,12 @@ class Reconciler:
 def reconcile(
     connection: libvirt.virConnect, catalog: VolumeCatalog, *, older_than: datetime | None = None
 ) -> None:
-    """Update the records after changes by others; change nothing on the host.
+    """Update the records after changes by others; change nothing on the host but for logs.
 
     Remove the record of a volume that does not exist any more, unless its domain exists; also
     after a crash between the delete of the volume and that of the record. Make a volume ordinary
-    whose domain was removed by others.
+    whose domain was removed by others, and delete the log of that domain, which nobody has deleted
+    if no daemon was there.
 
     Args:
         connection: to libvirt.
@@ -98,8 +100,11 @@ def _reconcile(
         _settle(connection, catalog, record, volume, domains)
     elif volume is None or not catalog.is_same(connection, record, volume):
         catalog.end(connection, [record])
+        if record.state is RecordState.OWNED and not under_way:
+            serial_log.delete(record.owner)
     elif record.state is RecordState.OWNED and not under_way:
         catalog.release(connection, [record])
+        serial_log.delete(record.owner)
 
 
 def _settle(
