@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what the tests need besides the engines: PostgreSQL, Debian's docker-registry, jq and
-# tmux. The tests start private instances themselves, so that this script leaves nothing running
+# Install what the tests need besides the engines: PostgreSQL, Debian's docker-registry, jq, tmux
+# and sshd. The tests start private instances themselves, so that this script leaves nothing running
 # or listening. Does nothing if all are installed.
 #
 #   PostgreSQL: /usr/lib/postgresql/*/bin/initdb and the rest (refuse to run as root)
@@ -15,6 +15,7 @@ has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 has_registry() { command -v docker-registry; }
 has_jq() { command -v jq; }  # for the examples of the README
 has_tmux() { command -v tmux; }  # for tests of terminal output
+has_sshd() { [[ -x /usr/sbin/sshd ]] && command -v ssh; }  # for engines that are reached by SSH
 
 if ! may_install; then
     lacking=()
@@ -22,6 +23,7 @@ if ! may_install; then
     has_registry >/dev/null || lacking+=(docker-registry)
     has_jq >/dev/null || lacking+=(jq)
     has_tmux >/dev/null || lacking+=(tmux)
+    has_sshd >/dev/null || lacking+=(openssh-server openssh-client)
     apt_install "${lacking[@]}"
     exit
 fi
@@ -46,3 +48,10 @@ fi
 
 has_jq >/dev/null || apt_install jq
 has_tmux >/dev/null || apt_install tmux
+
+if ! has_sshd >/dev/null; then
+    # Keep the package from starting a server on port 22, now and later.
+    mkdir -p /etc/ssh
+    : >/etc/ssh/sshd_not_to_be_run
+    apt_install openssh-server openssh-client
+fi

@@ -25,8 +25,11 @@ class PrivateEngine:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        command = [
+    pass_fds: tuple[int, ...] = ()
+
+    def command(self) -> list[str]:
+        """Return how it is started."""
+        return [
             # Use a network namespace of its own: a dockerd without a bridge deletes the bridge of the host.
             "unshare",
             "--net",
@@ -38,11 +41,19 @@ class PrivateEngine:
             "--bridge=none",
             "--iptables=false",
         ]
+
+    def start(self) -> None:
         # A containerd that died with its dockerd, and that nobody reaped, would pass for
         # a living one.
         (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self.command(),
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                pass_fds=self.pass_fds,
+            )
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None

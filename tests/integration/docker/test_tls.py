@@ -3,48 +3,23 @@
 import asyncio
 import shutil
 import ssl
-import subprocess
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import docker
 import pytest
 
 from event_queue import EventQueue
 from eventually import eventually
 from integration.docker.engine_socket import engine_socket
+from integration.docker.remote_engines import authority
 from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
-from proad.errors import CapabilityMissingError, EngineUnreachableError, RegistryUnreachableError
-from proad.model import CommandSpec, CommandStreams, LogOptions, Resource
+from proad.errors import EngineUnreachableError, RegistryUnreachableError
 from updating import container_update
 
 pytestmark = pytest.mark.docker
-
-
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def authority(folder: Path) -> Path:
-    """Create a folder with a certificate authority and certificates for both ends."""
-    folder.mkdir()
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    basic = ("-addext", "basicConstraints=critical,CA:TRUE")
-    openssl(folder, "req", "-x509", *new_key, "-subj", "/CN=ca", *basic,
-            "-keyout", "ca-key.pem", "-out", "ca.pem", "-days", "2")  # fmt: skip
-    for name, prefix in (("server", "server-"), ("client", "")):
-        (folder / "extensions").write_text(
-            f"subjectAltName=IP:127.0.0.1\nextendedKeyUsage={name}Auth\n"
-        )
-        openssl(folder, "req", *new_key, "-subj", f"/CN={name}",
-                "-keyout", f"{prefix}key.pem", "-out", "request")  # fmt: skip
-        openssl(folder, "x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca-key.pem",
-                "-CAcreateserial", "-extfile", "extensions", "-days", "2",
-                "-out", f"{prefix}cert.pem")  # fmt: skip
-    return folder
 
 
 @asynccontextmanager
@@ -104,21 +79,3 @@ async def test_driver_with_client_certificate_connects(make: Make, tmp_path: Pat
             async with DockerDriver(url, cert_path=folder) as driver:
                 with pytest.raises(EngineUnreachableError):
                     await driver.probe()
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-async def test_command_and_log_that_tls_cannot_carry_are_not_begun(
-    box: Resource, raw: docker.APIClient, tmp_path: Path
-):
-    right = authority(tmp_path / "right")
-    spec = CommandSpec(argv=("sh", "-c", "echo begun > /proc/1/fd/1; sleep 1000"))
-    async with tls_door(right) as url, DockerDriver(url, cert_path=right) as driver:
-        with pytest.raises(CapabilityMissingError):
-            async with driver.start_command(box.id, spec, CommandStreams()):
-                pass
-        with pytest.raises(CapabilityMissingError):
-            async with driver.read_log(box.id, LogOptions()):
-                pass
-    raw.exec_start(raw.exec_create(box.id, ["true"])["Id"])  # one that began later is over
-    assert raw.logs(box.id) == b""
-    assert len(raw.top(box.id)["Processes"]) == 1

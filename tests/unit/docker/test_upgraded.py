@@ -6,7 +6,7 @@ import socket
 import pytest
 import uvloop
 
-from proad.drivers.docker.http.upgraded import ByteStream
+from proad.drivers.docker.http.byte_stream import ByteStream
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])

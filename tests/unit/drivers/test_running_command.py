@@ -6,8 +6,8 @@ import time
 from datetime import timedelta
 
 from eventually import eventually
+from proad.drivers.docker.http.byte_stream import ByteStream
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.http.upgraded import ByteStream
 from proad.drivers.docker.running_command import ContainerCommand
 from proad.drivers.docker.timing import CommandTiming
 from proad.model import CommandStreams

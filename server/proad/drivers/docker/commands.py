@@ -9,8 +9,9 @@ from weakref import WeakValueDictionary
 
 from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.http.api import Answer, quoted
+from proad.drivers.docker.http.byte_stream import ByteStream
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.http.upgraded import DETACH_KEYS, ByteStream
+from proad.drivers.docker.http.upgraded import DETACH_KEYS
 from proad.drivers.docker.process_group import ProcessGroup, is_there, may_signal
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.running_command import ContainerCommand
@@ -170,7 +171,7 @@ class ContainerCommands:
         upgraded = await self._engine.upgrade(f"{exec_path}/start", body, container=id)
         if isinstance(upgraded, Answer):
             raise _refused(upgraded)
-        return await ByteStream.of(upgraded.socket, upgraded.begun)
+        return await upgraded.stream()
 
     async def _begin(self, exec_path: str, id: str, streams: CommandStreams) -> ContainerCommand:
         """Return a command that runs, or has run.

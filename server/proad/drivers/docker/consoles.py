@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.frames import Frames
 from proad.drivers.docker.http.api import Answer, filters
+from proad.drivers.docker.http.byte_stream import ByteStream
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.http.upgraded import DETACH_KEYS, ByteStream
+from proad.drivers.docker.http.upgraded import DETACH_KEYS
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import INT32, Value, parse_json
@@ -243,4 +244,4 @@ class ContainerConsoles:
             raise entering_refusal(await self._reader.get(id)) or refused(
                 upgraded.status, upgraded.text
             )
-        return await ByteStream.of(upgraded.socket, upgraded.begun)
+        return await upgraded.stream()

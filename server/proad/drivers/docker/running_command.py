@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.frames import Frames
+from proad.drivers.docker.http.byte_stream import ByteStream
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.http.upgraded import ByteStream
 from proad.drivers.docker.process_group import ProcessGroup
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import INT32, Value

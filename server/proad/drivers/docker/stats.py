@@ -25,6 +25,8 @@ from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
 
 # Containers that are asked at once: each needs a connection.
 _AT_ONCE = 200
+# Each is a process there, and answers for one container after the other.
+_AT_ONCE_BY_SSH = 4
 _THREADS = 2
 # Before that, Docker waits for a second sample, unless it is asked for an endless stream.
 _ONE_SHOT_SINCE = ApiVersion(1, 41)
@@ -60,15 +62,18 @@ class ContainerStatsCollector:
     def _answers(self, ids: Iterable[str]) -> Iterator[tuple[str, Value]]:
         """Ask for all, and yield the answers as they come. Blocks."""
         waiting = deque(ids)
+        at_once = _AT_ONCE_BY_SSH if self._streaming.is_ssh else _AT_ONCE
         asked: dict[Stream, tuple[str, float]] = {}
+        ending: set[Stream] = set()
         end = time.monotonic() + self._timing.all.total_seconds()
         with selectors.DefaultSelector() as selector:
             try:
                 while asked or (waiting and time.monotonic() < end):
-                    while waiting and len(asked) < _AT_ONCE:
+                    while waiting and len(asked) < at_once:
                         stream, id = Stream(), waiting.popleft()
                         asked[stream] = id, time.monotonic() + self._timing.one.total_seconds()
-                        self._ask(id, stream)
+                        if self._ask(id, stream):
+                            ending.add(stream)
                         selector.register(stream, selectors.EVENT_READ, stream)
                     first = min(deadline for _, deadline in asked.values())
                     come = {
@@ -79,6 +84,8 @@ class ContainerStatsCollector:
                         selector.unregister(stream)
                         id, _ = asked.pop(stream)
                         item = self._streaming.first_object(stream, id) if stream in come else None
+                        if item is not None and stream in ending:
+                            stream.keep()
                         stream.close()
                         if item is not None:
                             yield id, item
@@ -86,14 +93,16 @@ class ContainerStatsCollector:
                 for stream in asked:
                     stream.close()
 
-    def _ask(self, id: str, stream: Stream) -> None:
+    def _ask(self, id: str, stream: Stream) -> bool:
+        """Ask for a sample; return whether the answer ends with it."""
         one_shot = {"stream": 0, "one-shot": 1}
-        self._streaming.ask(
+        version = self._streaming.ask(
             f"/containers/{id}/stats",
             stream,
             lambda version: one_shot if version >= _ONE_SHOT_SINCE else {"stream": 1},
             self._timing.one,
         )
+        return version >= _ONE_SHOT_SINCE
 
 
 def sample(id: str, item: Value) -> ResourceStats | None:

@@ -56,11 +56,13 @@ class ArchiveClient:
 
         def ask(stream: Stream) -> Value | None:
             status = self._open(stream, "HEAD", container, {"path": path})
+            header = stream.header(_STAT)
+            stream.keep()
             if status == HTTPStatus.NOT_FOUND:
                 return None
             if status != HTTPStatus.OK:
                 raise EngineConflictError(ENGINE, f"it tells nothing of {path!r} (HTTP {status})")
-            return self._told(stream.header(_STAT), container)
+            return self._told(header, container)
 
         return await self._run(container, Stream(), ask, self._engine.timeout)
 

@@ -1,21 +1,21 @@
 """Long answers of the Engine API on the event loop, which cost no thread."""
 
 import re
-import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer
-from proad.drivers.docker.http.transport import Transport
-from proad.drivers.docker.http.upgraded import (
-    ByteStream,
+from proad.drivers.docker.http.byte_stream import ByteStream
+from proad.drivers.docker.http.handover import (
     Carrier,
+    HandedOver,
     answer_of,
     handed_over,
     refusal,
 )
+from proad.drivers.docker.http.transport import Transport
 from proad.errors import EngineUnreachableError
 
 # Of the line that begins a chunk: its size, perhaps with extensions.
@@ -28,13 +28,11 @@ class BegunBody:
     """The body of an answer, on its way.
 
     Attributes:
-        socket: the connection.
-        begun: what had come of it already.
+        connection: with what had come of it already.
         chunked: whether it comes in chunks; otherwise the end of the connection is its end.
     """
 
-    socket: socket.socket
-    begun: bytes
+    connection: HandedOver
     chunked: bool
 
 
@@ -45,7 +43,7 @@ def open_body(
 
     Return the Answer of a failure. `limit` is the longest silence until then.
     """
-    with carrier.connection(transport, target, limit, "streams of logs") as (own, path):
+    with carrier.connection(transport, target, limit) as (own, path):
         connected = own.sock  # which is not the connection's any more once it has answered
         own.request("GET", path, headers={"Connection": "close"})
         answer = answer_of(own)
@@ -53,7 +51,7 @@ def open_body(
             return refusal(answer)
         if answer.length == 0:
             return Answer(answer.status, b"")  # it is closed already
-        return BegunBody(*handed_over(connected, answer), chunked=bool(answer.chunked))
+        return BegunBody(handed_over(connected, answer), chunked=bool(answer.chunked))
 
 
 class Body:
@@ -71,7 +69,7 @@ class Body:
     @classmethod
     async def of(cls, begun: BegunBody) -> "Body":
         """Return a body that has begun."""
-        return cls(await ByteStream.of(begun.socket, begun.begun), chunked=begun.chunked)
+        return cls(await begun.connection.stream(), chunked=begun.chunked)
 
     async def read(self) -> bytes:
         """Return the next bytes, of a piece at most; nothing at the end.

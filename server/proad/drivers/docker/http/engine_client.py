@@ -16,8 +16,8 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.body import BegunBody
+from proad.drivers.docker.http.handover import Carrier, HandedOver
 from proad.drivers.docker.http.streaming_client import StreamingClient
-from proad.drivers.docker.http.upgraded import Carrier, Upgraded
 from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.keyed_limiter import KeyedLimiter
 from proad.drivers.threads import EngineThreads
@@ -169,7 +169,7 @@ class EngineClient:
         *,
         params: Params = None,
         container: str,
-    ) -> Answer | Upgraded:
+    ) -> Answer | HandedOver:
         """Send a POST request about a container that turns its connection into a stream of bytes.
 
         Return the Answer of a failure.

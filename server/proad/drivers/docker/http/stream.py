@@ -44,6 +44,7 @@ class Stream:
         self._socket: socket.socket | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
         self._closed = False
+        self._transport: Transport | None = None
         self.lines: Iterator[bytes] = iter(())
 
     def open(
@@ -101,11 +102,15 @@ class Stream:
         self, transport: Transport, target: str, limit: timedelta
     ) -> tuple[urllib3.connection.HTTPConnection, str]:
         """Connect; return the connection and the full target."""
+        self._transport = transport
         self._connection, full_target = transport.connection(target)
         connection = self._connection
         connection.timeout = limit.total_seconds()
-        connection.connect()
+        if connection.sock is None:
+            connection.connect()
         self._socket = connection.sock
+        assert self._socket is not None  # noqa: S101 - for mypy; it is connected
+        self._socket.settimeout(connection.timeout)
         if self._closed:  # in the meantime
             connection.close()
             raise ConnectionAbortedError
@@ -140,10 +145,7 @@ class Stream:
         """
         assert self._socket is not None  # noqa: S101 - as above
         self._socket.settimeout(None)
-        # A connection by SSH may only look like a socket.
-        if isinstance(self._socket, socket.socket) and self._socket.family in _TCP:
-            for level, option, value in _KEEPALIVE:
-                self._socket.setsockopt(level, option, value)
+        keep_alive(self._socket)
 
     def hang_up(self) -> None:
         """End the answer, also while another thread reads. Does not block."""
@@ -151,6 +153,14 @@ class Stream:
         if self._socket is not None:
             with suppress(OSError):  # it has ended by itself
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+    def keep(self) -> None:
+        """Read what is left of the answer, and leave the connection to the next one if it may."""
+        assert self._response is not None  # noqa: S101 - as above
+        self._response.drain_conn()
+        connection, self._connection, self._socket = self._connection, None, None
+        if connection is not None and self._transport is not None:
+            self._transport.keep(connection)
 
     def close(self) -> None:
         """Hang up, and close the connection: the engine then stops its work."""
@@ -187,6 +197,13 @@ class JsonStream:
             return Value(parse_json(line), self._omissions, path="progress")
 
         return self._omissions.attempt("", "progress", parse, NOTHING)
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Have a connection by TCP probed now and then, so that a dead peer ends it."""
+    if connection.family in _TCP:
+        for level, option, value in _KEEPALIVE:
+            connection.setsockopt(level, option, value)
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

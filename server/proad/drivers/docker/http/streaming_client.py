@@ -9,8 +9,9 @@ from proad.drivers.docker.errors import refused
 from proad.drivers.docker.http.api import TROUBLES, Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.body import BegunBody, open_body
+from proad.drivers.docker.http.handover import Carrier, HandedOver
 from proad.drivers.docker.http.stream import JsonStream, Stream
-from proad.drivers.docker.http.upgraded import Carrier, Upgraded, upgrade
+from proad.drivers.docker.http.upgraded import upgrade
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, parse_json
 
@@ -23,11 +24,15 @@ class StreamingClient:
     Args:
         api: of the engine.
         threads: for `begin` and the stream that it returns.
+
+    Attributes:
+        is_ssh: whether the engine is reached by SSH.
     """
 
     def __init__(self, api: Api, threads: EngineThreads) -> None:
         self._api = api
         self._threads = threads
+        self.is_ssh = api.transport.is_ssh
 
     async def begin(
         self,
@@ -73,7 +78,7 @@ class StreamingClient:
         params: Mapping[str, str | int] | None,
         body: Mapping[str, Any] | None,
         limit: timedelta,
-    ) -> Answer | Upgraded:
+    ) -> Answer | HandedOver:
         """Send a POST request whose answer turns its connection into a stream of bytes.
 
         Return the Answer of a failure.
@@ -81,7 +86,6 @@ class StreamingClient:
         Raises:
             EngineUnreachableError: there was no answer.
             EngineTimedOutError: there was none in time; the effect is unknown.
-            CapabilityMissingError: the connection is none that can be handed over.
         """
         with self._api.translated():
             target = self._api.target(path, params, limit)
@@ -139,16 +143,18 @@ class StreamingClient:
         stream: Stream,
         params: Callable[[ApiVersion], Mapping[str, str | int]],
         limit: timedelta,
-    ) -> None:
-        """Send a GET request, with parameters for the version of the API. Blocks.
+    ) -> ApiVersion:
+        """Send a GET request, with parameters for the version of the API, and return that. Blocks.
 
         Raises:
             EngineUnreachableError: the engine does not take it.
             EngineTimedOutError: it does not take it in time.
         """
         with self._api.translated():
-            target = self._api.target(path, params(self._api.spoken(limit)), limit)
+            version = self._api.spoken(limit)
+            target = self._api.target(path, params(version), limit)
             stream.send(self._api.transport, "GET", target, {}, limit)
+            return version
 
     def first_object(self, stream: Stream, about: str) -> Value | None:
         """Return the first JSON object of an answer, or None where there is none. Blocks."""

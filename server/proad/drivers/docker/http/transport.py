@@ -17,6 +17,8 @@ import urllib3
 from docker.tls import TLSConfig
 from requests.adapters import HTTPAdapter
 
+from proad.drivers.docker.http.ssh import SshAdapter
+from proad.drivers.docker.http.tls_connection import TlsConnection
 from proad.drivers.docker.http.unix_adapter import UnixAdapter
 
 # docker-py wants one at construction; every path names the negotiated one instead.
@@ -40,6 +42,9 @@ class Transport:
         size: how many connections to keep.
         timeout: for connections by SSH.
         connect_timeout: of a connection otherwise.
+
+    Attributes:
+        is_ssh: whether each connection is a process, and takes long to make.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Transport:
         self._size = size
         self._timeout = timeout
         self._connect_timeout = connect_timeout
+        self.is_ssh = url.startswith("ssh:")
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
 
@@ -87,11 +93,31 @@ class Transport:
         return Reply(response.status, response.data, response.headers.get("Date", ""))
 
     def connection(self, target: str) -> tuple[urllib3.connection.HTTPConnection, str]:
-        """Return a new connection, not yet connected, and the full target of the request."""
+        """Return a connection for one request, and the full target of that.
+
+        It is new, and not yet connected. By SSH, where each new one takes long, it may be one that
+        was kept.
+        """
         pool, prefix = self._pool(target)
         # What the pool itself does for each request; it has no public way to keep one.
-        connection: urllib3.connection.HTTPConnection = pool._new_conn()  # noqa: SLF001 - as said
+        take = pool._get_conn if self.is_ssh else pool._new_conn  # noqa: SLF001 - as said
+        connection: urllib3.connection.HTTPConnection = take()
         return connection, prefix + target
+
+    def keep(self, connection: urllib3.connection.HTTPConnection) -> None:
+        """Take a connection back whose answer has come as a whole."""
+        if self.is_ssh and connection.sock is not None:
+            pool, _ = self._pool("/")
+            pool._put_conn(connection)  # noqa: SLF001 - as above
+        else:
+            connection.close()
+
+    def own_connection(self, target: str) -> tuple[urllib3.connection.HTTPConnection, str]:
+        """Return as `connection` does one that can leave HTTP; by TLS, its state is in memory."""
+        connection, full_target = self.connection(target)
+        if isinstance(connection, urllib3.connection.HTTPSConnection):
+            connection = TlsConnection(connection.host, connection.port, self._cert_path)
+        return connection, full_target
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -112,7 +138,8 @@ class Transport:
 
     def _new_client(self) -> docker.APIClient:
         client = docker.APIClient(
-            self._url,
+            # It would connect at once by SSH, and by other means than ours.
+            "unix://ssh" if self.is_ssh else self._url,
             version=_PLACEHOLDER_VERSION,
             tls=_tls(self._cert_path) if self._cert_path else False,
             timeout=int(self._timeout.total_seconds()) or 1,
@@ -121,6 +148,8 @@ class Transport:
         if self._url.startswith("unix:"):
             path = self._url.removeprefix("unix:").removeprefix("//")
             client.mount("http+docker://", UnixAdapter(path, self._size))
+        elif self.is_ssh:
+            client.mount("http+docker://", SshAdapter(self._url, self._size, self._timeout))
         return client
 
 

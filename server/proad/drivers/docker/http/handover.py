@@ -1,0 +1,114 @@
+"""Connections that go from HTTP to the event loop, whatever carries them.
+
+A thread connects, asks and reads how the answer begins; the event loop carries the bytes that follow,
+so that a stream costs no thread. A Unix socket, TCP and the socket of an `ssh` process are handed over
+as they are, and TLS together with its state.
+"""
+
+import http.client
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from urllib3.util.ssltransport import SSLTransport
+
+from proad.drivers.docker.http.api import Answer
+from proad.drivers.docker.http.byte_stream import ByteStream, streams_of
+from proad.drivers.docker.http.stream import keep_alive
+from proad.drivers.docker.http.tls_stream import TlsStream
+from proad.drivers.docker.http.transport import Transport
+
+# Bytes of what is said of a failure.
+_MOST_OF_A_REFUSAL = 64 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A connection that HTTP has handed over.
+
+    Attributes:
+        socket: the connection.
+        begun: what had come on it behind the headers already.
+        tls: its state of TLS; None: it has none.
+    """
+
+    socket: socket.socket
+    begun: bytes
+    tls: SSLTransport | None = None
+
+    async def stream(self) -> ByteStream:
+        """Return what it carries."""
+        if self.tls is None:
+            return await ByteStream.of(self.socket, self.begun)
+        reader, writer = await streams_of(self.socket)
+        return TlsStream(reader, writer, self.begun, self.tls)
+
+
+class Carrier:
+    """A new connection that is to be handed over, on its way."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._given_up = False
+
+    @contextmanager
+    def connection(
+        self, transport: Transport, target: str, limit: timedelta
+    ) -> Iterator[tuple[Any, str]]:
+        """Give the connection, and the full target of a request.
+
+        Args:
+            transport: to the engine.
+            target: of the request.
+            limit: the longest silence.
+        """
+        connection, full_target = transport.own_connection(target)
+        connection.timeout = limit.total_seconds()
+        try:
+            connection.connect()
+            self._socket = _carrying(connection.sock)
+            if self._given_up:  # in the meantime
+                raise ConnectionAbortedError
+            yield connection, full_target
+        finally:
+            connection.close()
+
+    def give_up(self) -> None:
+        """Hang up, also while a thread waits for an answer, or reads one without an end."""
+        self._given_up = True
+        if self._socket is not None:
+            with suppress(OSError):  # it has ended by itself
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def refusal(answer: http.client.HTTPResponse) -> Answer:
+    """Return the Answer of a failure, which has an end."""
+    return Answer(answer.status, answer.read(_MOST_OF_A_REFUSAL))
+
+
+def answer_of(connection: Any) -> http.client.HTTPResponse:
+    """Return the beginning of an answer: what urllib3 makes of one has no way to the bytes behind."""
+    return http.client.HTTPConnection.getresponse(connection)
+
+
+def handed_over(carrier: Any, answer: http.client.HTTPResponse) -> HandedOver:
+    """Hand a connection over, of which an answer was read up to the end of its headers.
+
+    Args:
+        carrier: what the connection had as its `sock`.
+        answer: what was read.
+    """
+    tls = carrier if isinstance(carrier, SSLTransport) else None
+    plain = _carrying(carrier)
+    plain.setblocking(False)
+    begun = answer.fp.peek(1)
+    keep_alive(plain)
+    return HandedOver(plain.dup(), begun, tls)
+
+
+def _carrying(connected: Any) -> socket.socket:
+    """Return the socket that carries a connection."""
+    return connected.socket if isinstance(connected, SSLTransport) else connected

@@ -1,0 +1,333 @@
+"""All ways inside of containers whose engine is reached by TLS or by SSH."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from eventually import eventually, settled
+from guest.media import import_image
+from integration.docker.inside_containers import outcome
+from integration.docker.private_engine import PrivateEngine
+from integration.docker.remote_engines import SshServer, TlsEngine, with_path
+from integration.docker.workloads import IMAGE
+from proad.drivers.docker import DockerDriver
+from proad.errors import (
+    CapabilityMissingError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+)
+from proad.model import (
+    CommandSpec,
+    CommandStreams,
+    ConsoleOptions,
+    ContainerSpec,
+    FileRead,
+    FileRemoval,
+    FileWrite,
+    LogOptions,
+    NetworkAttachment,
+    Resource,
+    TerminalSize,
+)
+from proad.ports import RunningCommand
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates"),
+]
+
+MANY = 100_000_000
+GENEROUS = 60
+
+
+class Remote:
+    """An engine, and the two ways to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = TlsEngine(folder / "engine")
+        self.ssh = SshServer(folder / "ssh", self.engine.url)
+
+    def driver(self, way: str) -> DockerDriver:
+        if way == "tls":
+            return DockerDriver(self.engine.tcp_url, cert_path=self.engine.certificates)
+        return DockerDriver(self.ssh.url)
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[Remote]:
+    with (
+        tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        far = Remote(Path(name))
+        patch.setenv("PATH", with_path(far.ssh.bin))
+        far.engine.start()
+        try:
+            with far.ssh.running():
+                asyncio.run(ready(far.engine))
+                import_image(far.engine.url)
+                yield far
+        finally:
+            far.engine.stop()
+
+
+async def ready(engine: PrivateEngine) -> None:
+    async with DockerDriver(engine.url) as driver:
+        await eventually(lambda: engine.answers(driver), within=GENEROUS)
+
+
+@pytest.fixture(params=["tls", "ssh"])
+async def driver(far: Remote, request: pytest.FixtureRequest) -> AsyncIterator[DockerDriver]:
+    async with far.driver(request.param) as driver:
+        yield driver
+
+
+async def made(driver: DockerDriver, *command: str, **fields: object) -> Resource:
+    network = NetworkAttachment(network="none")
+    spec = ContainerSpec(image=IMAGE, command=command, networks=(network,), **fields)  # type: ignore[arg-type]
+    return (await driver.create_container(spec, start=True)).resource
+
+
+@pytest.fixture
+async def box(driver: DockerDriver) -> Resource:
+    return await made(driver, "sleep", "1000")
+
+
+async def test_command_has_outputs_input_and_exit_code(driver: DockerDriver, box: Resource):
+    spec = CommandSpec(argv=("sh", "-c", "cat; echo err >&2; sleep 1; echo late; exit 5"))
+    async with driver.start_command(box.id, spec, CommandStreams(stdin=True)) as command:
+        await command.write(b"in\n")
+        await command.end_input()
+        await command.end_input()
+        await command.write(b"too late\n")
+        stdout, stderr, exit = await outcome(command)
+
+    assert (stdout, stderr, exit.code) == (b"in\nlate\n", b"err\n", 5)
+
+
+async def test_command_on_a_terminal_has_a_size(driver: DockerDriver, box: Resource):
+    streams = CommandStreams(tty=True, stdin=True)
+    async with driver.start_command(box.id, CommandSpec(argv=("sh",)), streams) as command:
+        await command.resize(TerminalSize(rows=33, columns=77))
+        await command.write(b"stty size; exit 5\n")
+        stdout, _, exit = await outcome(command)
+
+    assert b"33 77\r\n" in stdout
+    assert exit.code == 5
+
+
+async def test_command_writes_100_mb_byte_by_byte(driver: DockerDriver, box: Resource):
+    spec = CommandSpec(argv=("sh", "-c", f"head -c {MANY} /dev/zero | tr '\\0' 'x'"))
+    digest = hashlib.sha256()
+    async with driver.start_command(box.id, spec, CommandStreams()) as command:
+        async for output in command.output():
+            digest.update(output.data)
+        assert (await command.exit()).code == 0
+
+    assert digest.hexdigest() == hashlib.sha256(b"x" * MANY).hexdigest()
+
+
+async def test_command_reads_100_mb_byte_by_byte(driver: DockerDriver, box: Resource):
+    block = os.urandom(50_000)
+    expected = hashlib.sha256()
+    spec = CommandSpec(argv=("sha256sum",))
+    async with driver.start_command(box.id, spec, CommandStreams(stdin=True)) as command:
+        for _ in range(MANY // len(block)):
+            await command.write(block)
+            expected.update(block)
+        await command.end_input()
+        stdout, _, _ = await outcome(command)
+
+    assert stdout.split()[0].decode() == expected.hexdigest()
+
+
+async def test_command_that_nobody_reads_waits(driver: DockerDriver, box: Resource):
+    spec = CommandSpec(argv=("dd", "if=/dev/zero", "of=/dev/stdout", "bs=65536"))
+    async with driver.start_command(box.id, spec, CommandStreams()) as command:
+        # What pipes, the engine, sockets, the windows of SSH at both ends and a few pieces hold.
+        assert await settled(lambda: _written(command), every=1) < 32 * 2**20
+
+
+def _written(command: RunningCommand) -> int:
+    """Return the bytes that a command has written."""
+    io = Path(f"/proc/{command.pid}/io").read_text().splitlines()
+    return int(next(line for line in io if line.startswith("wchar")).split()[1])
+
+
+async def test_input_that_nobody_reads_waits(driver: DockerDriver, box: Resource):
+    taken = 0
+    spec = CommandSpec(argv=("sleep", "1000"))
+
+    async def write_for_ever(command: RunningCommand) -> None:
+        nonlocal taken
+        while True:
+            await command.write(b"x" * 65536)
+            taken += 65536
+
+    async with driver.start_command(box.id, spec, CommandStreams(stdin=True)) as command:
+        writing = asyncio.create_task(write_for_ever(command))
+        assert await settled(lambda: taken, every=1) < 32 * 2**20
+        assert not writing.done()
+        writing.cancel()
+
+
+async def test_command_has_no_signals_and_no_port(driver: DockerDriver, box: Resource):
+    async with driver.start_command(box.id, CommandSpec(argv=("true",)), CommandStreams()) as true:
+        assert not true.can_signal
+        with pytest.raises(CapabilityMissingError):
+            await true.signal(signal.SIGTERM)
+        assert (await outcome(true))[2].code == 0
+    with pytest.raises(CapabilityMissingError):
+        async with driver.connect_port(box.id, 80):
+            pass
+
+
+async def test_streams_at_once_take_no_thread_each(
+    far: Remote, driver: DockerDriver, box: Resource
+):
+    connections = len(far.ssh.clients())
+    threads = threading.active_count()
+    async with AsyncExitStack() as stack:
+        block = [
+            driver.start_command(box.id, CommandSpec(argv=("cat",)), CommandStreams(stdin=True))
+            for _ in range(50)
+        ]
+        commands = await asyncio.gather(*map(stack.enter_async_context, block))
+        assert threading.active_count() - threads <= 2 * 8 + 1  # those of its pools, and the reaper
+        for number, command in enumerate(commands):
+            await command.write(f"{number}\n".encode())
+            await command.end_input()
+        ends = await asyncio.gather(*map(outcome, commands))
+        assert [stdout for stdout, _, _ in ends] == [f"{n}\n".encode() for n in range(50)]
+
+    # The calls between them have left no more than the driver keeps.
+    await eventually(lambda: len(far.ssh.clients()) - connections <= 36)
+
+
+async def test_streams_given_up_leave_no_process(far: Remote, driver: DockerDriver, box: Resource):
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            spec = CommandSpec(argv=("sleep", "1000"))
+            block = driver.start_command(box.id, spec, CommandStreams(stdin=True))
+            await stack.enter_async_context(block)
+        inside = len(far.ssh.clients())
+    if "ssh" in driver.endpoint:
+        await eventually(lambda: len(far.ssh.clients()) <= inside - 4)
+    assert not [child for child in _children() if _state(child) == "Z"]
+
+
+def _children() -> list[str]:
+    return [
+        pid
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    ]
+
+
+def _state(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+async def test_caller_is_attached_both_ways(driver: DockerDriver):
+    box = await made(driver, "cat", stdin_open=True)
+    async with driver.attach(box.id, ConsoleOptions()) as console:
+        await console.write(b"hello\n")
+        async for output in console.output():
+            assert output.data == b"hello\n"
+            break
+
+
+async def test_log_is_read_and_followed(driver: DockerDriver):
+    script = "seq 3; read a; echo $a; exit 3"
+    box = await made(driver, "sh", "-c", script, stdin_open=True)
+    seen = []
+    async with (
+        driver.read_log(box.id, LogOptions(follow=True)) as log,
+        driver.attach(box.id, ConsoleOptions()) as console,
+    ):
+        async for lines in log:
+            seen += [line.data for line in lines]
+            if seen[-1:] == [b"3"]:
+                await console.write(b"last\n")
+    assert seen == [b"1", b"2", b"3", b"last"]
+    async with driver.read_log(box.id, LogOptions(tail=2)) as log:
+        assert [line.data async for lines in log for line in lines] == [b"3", b"last"]
+
+
+async def test_files_are_written_read_listed_and_removed(driver: DockerDriver, box: Resource):
+    data = os.urandom(5_000_000)
+    async with driver.write_file(box.id, FileWrite(path="/etc/new", size_bytes=len(data))) as new:
+        for start in range(0, len(data), 65536):
+            await new.write(data[start : start + 65536])
+        await new.commit()
+    async with driver.read_file(box.id, FileRead(path="/etc/new")) as reader:
+        assert b"".join([piece async for piece in reader.data()]) == data
+    assert "new" in [file.name async for file in driver.list_files(box.id, "/etc")]
+    await driver.remove_file(box.id, FileRemoval(path="/etc/new"))
+    with pytest.raises(ProaError):
+        await driver.stat_file(box.id, "/etc/new")
+
+
+async def test_stats_of_many_are_sampled(driver: DockerDriver):
+    boxes = await asyncio.gather(*(made(driver, "sleep", "1000") for _ in range(12)))
+    assert len(await driver.stats([box.id for box in boxes])) == 12
+
+
+async def test_stream_ends_with_its_ssh_process(far: Remote):
+    async def end_all() -> None:
+        killed = {*far.ssh.clients()}
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: killed.isdisjoint(far.ssh.clients()))
+
+    async with far.driver("ssh") as driver:
+        box = await made(driver, "sleep", "1000")
+        spec = CommandSpec(argv=("sh", "-c", "sleep 2; exit 4"))
+        async with driver.start_command(box.id, spec, CommandStreams()) as command:
+            await end_all()
+            assert (await asyncio.wait_for(outcome(command), GENEROUS))[2].code == 4
+        async with driver.read_log(box.id, LogOptions(follow=True)) as log:
+            await end_all()
+            with pytest.raises(EngineUnreachableError):
+                await asyncio.wait_for(anext(aiter(log)), GENEROUS)
+
+
+async def test_streams_end_with_their_engine(far: Remote, driver: DockerDriver, box: Resource):
+    async with (
+        driver.start_command(box.id, CommandSpec(argv=("sleep", "9")), CommandStreams()) as command,
+        driver.read_log(box.id, LogOptions(follow=True)) as log,
+    ):
+        far.engine.signal(signal.SIGKILL)
+        try:
+            with pytest.raises((EngineUnreachableError, EngineTimedOutError)):
+                await asyncio.wait_for(outcome(command), GENEROUS)
+            with pytest.raises(EngineUnreachableError):
+                await asyncio.wait_for(anext(aiter(log)), GENEROUS)
+        finally:
+            far.engine.start()
+            await ready(far.engine)
+
+
+async def test_reason_why_there_is_no_connection_by_ssh_is_told(
+    far: Remote, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    async with DockerDriver(far.ssh.url.replace("root@", "nobody@")) as driver:
+        with pytest.raises(EngineUnreachableError, match="Permission denied"):
+            await driver.probe()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    async with far.driver("ssh") as driver:
+        with pytest.raises(EngineUnreachableError, match="ssh is not installed"):
+            await driver.probe()
