@@ -359,10 +359,13 @@ async def test_reconcile_after_a_foreign_undefine_makes_the_volume_ordinary(
     raw: libvirt.virConnect,
     records: SwitchableRecords,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ):
-    monkeypatch.setattr(DomainLogs, "forget", lambda *_: None)  # as where no daemon followed
+    # As where no daemon followed, not even one of another test.
+    monkeypatch.setattr(DomainLogs, "forget", lambda *_: None)
     made = await driver.create_domain(guests.blank())
     raw.lookupByUUIDString(made.id).undefine()
+    monkeypatch.setattr(serial_log, "FOLDER", tmp_path)
     log = serial_log.path_of(made.id)
     log.touch()
 
