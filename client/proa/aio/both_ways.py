@@ -142,7 +142,7 @@ async def _responses(
         attempts.answered()
         requests.answered()
         call.add_done_callback(lambda _call: requests.close())
-        async with renewals.while_open(attempts.token):
+        with renewals.while_open(attempts.token):
             response = first
             while response is not None:
                 yield response

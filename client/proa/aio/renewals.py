@@ -1,8 +1,8 @@
 """Renewals of the token of a stream of requests, of the asyncio client."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from proa.aio.request_stream import AsyncRequestStream
 from proa.aio.tokens import AsyncTokenSource
@@ -26,8 +26,10 @@ class AsyncRenewals:
         self._requests = requests
         self._timing = timing
 
-    @asynccontextmanager
-    async def while_open(self, token: str | None) -> AsyncIterator[None]:
+    # Not asynchronous: the end of a loop closes all asynchronous generators, in any order, and an inner
+    # one that is closed before its outer one makes that fail.
+    @contextmanager
+    def while_open(self, token: str | None) -> Iterator[None]:
         """Renew while the block runs, where there will be another token than that of the call."""
         if token is None or self._tokens.until_renewal() is None:
             yield
