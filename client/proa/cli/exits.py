@@ -1,9 +1,12 @@
 """Messages and exit codes of failed commands."""
 
+import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import signal
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import IntEnum
+from typing import Any
 
 import typer
 
@@ -71,6 +74,38 @@ def until_interrupted() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def run_until_interrupted(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine until it ends, or cancel it at Ctrl-C and treat that as its regular end.
+
+    `asyncio.run` by itself may wait on after Ctrl-C: a signal that comes just before the event loop
+    waits, or to another thread, does not wake it up. A second Ctrl-C does not wait for the end.
+    """
+    interrupted = False
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        running = asyncio.current_task()
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            interrupted = True
+            loop.remove_signal_handler(signal.SIGINT)
+            if running is not None:
+                running.cancel()
+
+        with suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(signal.SIGINT, interrupt)
+        await main
+
+    with until_interrupted():
+        try:
+            asyncio.run(run())
+        except asyncio.CancelledError:
+            if not interrupted:
+                raise
+            raise KeyboardInterrupt from None
 
 
 def table() -> str:

@@ -61,7 +61,7 @@ def port_forward(
         # Who may not see it, or mistyped it, learns that before the first connection.
         with suppress(proa.PermissionDenied):  # who has the right to go in may lack that to look
             _check(client.resources.GetResource(v1.GetResourceRequest(id=id)).resource)
-        asyncio.run(_forward(session, client, id, pairs, address))
+        exits.run_until_interrupted(_forward(session, client, id, pairs, address))
 
 
 def _check(resource: v1.Resource) -> None:

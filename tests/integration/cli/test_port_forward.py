@@ -33,13 +33,14 @@ def web(ann, name):
 
 
 @contextmanager
-def forwarding(daemon, *arguments):
+def forwarding(daemon, *arguments, program=PROA):
     """Run `proa port-forward`, and give its process."""
     user = {"PROA_USERNAME": "ann", "PROA_PASSWORD": PASSWORD, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-c", PROA, "--target", daemon, "port-forward", *arguments]
+    command = [sys.executable, "-c", program, "--target", daemon, "port-forward", *arguments]
     with subprocess.Popen(
         command,
         env={**os.environ, **user},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -79,6 +80,22 @@ def test_port_forward_serves_many_connections_until_ctrl_c(daemon, web):
             assert echo.recv(100) == b""
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
+        assert process.stderr.read() == ""
+
+
+def test_ctrl_c_that_the_event_loop_misses_ends_it_all_the_same(daemon, web):
+    ring = """
+import signal, sys, threading
+def ring():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # as to a thread that does not wait
+threading.Thread(target=ring, daemon=True).start()
+"""
+    with forwarding(daemon, web, ":80", program=ring + PROA) as process:
+        assert process.stdout.readline()
+        process.stdin.write("now\n")
+        process.stdin.flush()
+        assert process.wait(60) == 130
         assert process.stderr.read() == ""
 
 
