@@ -24,6 +24,8 @@ class TlsConnection(urllib3.connection.HTTPConnection):
     def connect(self) -> None:
         """Connect, and see whose certificate the other end has."""
         context = ssl.create_default_context(cafile=self._folder and self._folder / "ca.pem")
+        # Pythons before 3.11.4 take the end of a connection that was cut for a regular one.
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         if self._folder is not None:
             context.load_cert_chain(self._folder / "cert.pem", self._folder / "key.pem")
         super().connect()
