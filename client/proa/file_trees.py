@@ -26,6 +26,7 @@ PERMISSIONS = 0o777
 """What a copy gets of a mode: no program of a resource gets rights on this machine, or the reverse."""
 
 MOST_ENTRIES = 1_000_000
+MOST_LEVELS = 128
 """Files and directories of a tree, at most: a resource may tell of any number."""
 
 # What is wrong with one file, and not with all of them.
@@ -170,6 +171,8 @@ class TreeDownload:
         at, inside = _join(below, file.name), f"{path.rstrip('/')}/{file.name}"
         if why := _unfit(file):
             yield TreeEntry(path=at, error=ValueError(why))
+        elif file.type == v1.FILE_TYPE_DIRECTORY and at.count("/") >= MOST_LEVELS:
+            yield TreeEntry(path=at, is_directory=True, error=_too_deep())
         elif file.type == v1.FILE_TYPE_DIRECTORY:
             yield from self._directory(file, inside, folder, at)
         elif file.type == v1.FILE_TYPE_REGULAR:
@@ -247,6 +250,8 @@ class TreeUpload:
             try:
                 mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
                 if is_directory := stat.S_ISDIR(mode):
+                    if at.count("/") >= MOST_LEVELS:
+                        raise _too_deep()
                     inner = opened.enter_context(opened_folder(name, within=folder))
                     # What is in it is to be written, too.
                     mode = mode & PERMISSIONS | stat.S_IRWXU
@@ -284,6 +289,10 @@ def _made(path: str | Path, *, within: int | None = None) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _too_deep() -> OSError:
+    return OSError(errno.ELOOP, f"it lies more than {MOST_LEVELS} directories deep; copy it alone")
 
 
 def _failed(at: str, error: Error | OSError, *, is_directory: bool = False) -> TreeEntry:

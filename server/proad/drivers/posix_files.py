@@ -45,8 +45,9 @@ class _Code(IntEnum):
 STATUS = "%f %s %Y %u %g"
 """What `stat -c` is to tell."""
 
+# Its own tools first: whoever may write to a folder of its PATH would run as root.
 _NEED = r"""
-PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 for tool in TOOLS; do
     command -v "$tool" >/dev/null 2>&1 || { echo "$tool" >&2; exit 93; }
 done

@@ -278,12 +278,13 @@ def parse_json(body: bytes) -> object:
     """
     text = body.decode(errors="replace")
     try:
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except ValueError:
+            # Python refuses numbers of some thousand digits.
+            return json.loads(text, parse_int=_number)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except ValueError:
-        # Python refuses numbers of some thousand digits.
-        return json.loads(text, parse_int=_number)
 
 
 def saturated(number: int) -> int:

@@ -124,6 +124,19 @@ def test_tree_without_an_end_ends(client, web, tree, tmp_path, monkeypatch):
         list(client.download_tree(web, "/tree", tmp_path / "x"))
 
 
+def test_tree_that_is_too_deep_is_told_and_the_rest_is_copied(
+    client, web, tree, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(file_trees, "MOST_LEVELS", 2)
+    up = list(client.upload_tree(tree, web, "/tree"))
+    assert [each.path for each in up if each.error] == ["a/b/c"]
+    client.make_directory(web, "/tree/a/b/c")
+    down = list(client.download_tree(web, "/tree", tmp_path / "x"))
+    assert [each.path for each in down if each.error] == ["a/b/c"]
+    assert "2 directories deep" in str(down[[each.path for each in down].index("a/b/c")].error)
+    assert (tmp_path / "x/empty").is_dir()
+
+
 def test_resource_that_ends_meanwhile_ends_the_copy(ann, client, web, tree, tmp_path):
     list(client.upload_tree(tree, web, "/tree"))
     copying = client.download_tree(web, "/tree", tmp_path / "x")

@@ -1,8 +1,11 @@
 """What a listing says of files, wherever its pieces were cut."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from proad.drivers.posix_files import _Listing
+from proad.drivers.posix_files import _Listing, script
 from proad.errors import EngineConflictError
 
 SAID = b"2\0/a/one\0/a/two\0first\nsecond\x001\0/a/three\0third\0"
@@ -17,6 +20,16 @@ def test_listing_is_the_same_wherever_it_is_cut(size: int):
     ]
     listing.end()
     assert found == FILES
+
+
+def test_script_takes_no_tool_from_where_others_may_put_one(tmp_path: Path):
+    mine = tmp_path / "mv"
+    mine.write_text("#!/bin/sh\necho mine\n")
+    mine.chmod(0o755)
+    command = ["/bin/sh", "-c", script("mv --version", "mv")]
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    said = subprocess.run(command, env=path, capture_output=True, text=True, check=True).stdout
+    assert "mine" not in said
 
 
 def test_name_without_an_end_is_kept_once_however_slowly_it_comes():

@@ -166,10 +166,14 @@ def test_attempt_when_raising_returns_default():
     assert [line["part"] for line in logs] == ["title"]
 
 
+# A number that is too long for Python, and lists that are too deep for it.
+BOTH = b"[%s,%s" % (b"9" * 5000, b"[" * 100_000)
+
+
 def test_json_of_any_content_is_parsed():
     for text in (b'{"a": "\xff", "b": NaN, "c": 1}', b'{"a": %s, "c": 1}' % (b"9" * 5000)):
         answer: Any = parse_json(text)
         assert answer["c"] == 1
-    for text in (b"", b"{", b"[" * 100_000, json.dumps("x").encode()[:-1]):
+    for text in (b"", b"{", b"[" * 100_000, json.dumps("x").encode()[:-1], BOTH):
         with pytest.raises(ValueError, match=r"."):
             parse_json(text)

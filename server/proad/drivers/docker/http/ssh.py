@@ -28,6 +28,9 @@ from docker.transport.basehttpadapter import BaseHTTPAdapter
 _OPTIONS = {
     "BatchMode": "yes",
     "ClearAllForwardings": "yes",
+    # Or the end of one connection would be that of all.
+    "ControlMaster": "no",
+    "ControlPath": "none",
     "LogLevel": "ERROR",
     "ServerAliveCountMax": "3",
     "ServerAliveInterval": "10",
@@ -37,6 +40,7 @@ _REMOTE = "docker system dial-stdio"
 # shown who they are (MaxStartups of sshd_config).
 _BEGINNING = 8
 _LONGEST_REASON = 4096
+_LONGEST_PONG = 1024
 # Seconds in which a process that has hung up ends, so that all it says of why has been said.
 _LAST_WORDS = 1.0
 
@@ -237,7 +241,9 @@ def _ping(carrier: socket.socket) -> None:
     connection = http.client.HTTPConnection("localhost")
     connection.sock = carrier
     connection.request("GET", "/_ping")
-    connection.getresponse().read()
+    said = connection.getresponse().read(_LONGEST_PONG + 1)
+    if len(said) > _LONGEST_PONG:
+        raise http.client.HTTPException("it answers too much")
     if connection.sock is None:
         raise ConnectionResetError(errno.ECONNRESET, "it closes the connection with its answer")
 

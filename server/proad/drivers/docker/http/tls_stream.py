@@ -15,6 +15,9 @@ from proad.model import PIECE
 
 # Bytes of TCP taken at a time: with what is left of a record before, they make a piece at most.
 _RECEIVED = PIECE - 2**14 - 2**10
+# Bytes without data at a time, and of answers to them in all: new keys are rare, and cost time.
+_MOST_BESIDE = 2**16
+_TOO_MUCH = "it sends too much that is no data"
 
 
 class TlsStream(ByteStream):
@@ -38,6 +41,7 @@ class TlsStream(ByteStream):
         self._tls = tls.sslobj
         self._incoming = tls.incoming
         self._outgoing = tls.outgoing
+        self._answered = 0
         self._has_ended = False
         self._is_over = False
         self._failure: ConnectionError | None = None
@@ -48,13 +52,17 @@ class TlsStream(ByteStream):
         Raises:
             ConnectionError: the connection broke, or ended without a word.
         """
+        idle = 0
         while not (data := self._taken()):
             if self._failure is not None:
                 raise self._failure
             if self._is_over:
                 return b""
+            if idle > _MOST_BESIDE:
+                raise ConnectionResetError(_TOO_MUCH)
             if received := await self._reader.read(_RECEIVED):
                 self._incoming.write(received)
+                idle += len(received)
             else:
                 self._incoming.write_eof()
         return data
@@ -100,5 +108,9 @@ class TlsStream(ByteStream):
         except ssl.SSLError as error:
             self._failure = self._failure or ConnectionResetError(str(error))
         if answer := self._outgoing.read():
-            self._writer.write(answer)
+            self._answered += len(answer)
+            if self._answered > _MOST_BESIDE:
+                self._failure = self._failure or ConnectionResetError(_TOO_MUCH)
+            else:
+                self._writer.write(answer)
         return b"".join(pieces)
