@@ -19,7 +19,8 @@ class RenewalPlan:
     Args:
         method: the path of the method.
         token: the token of the call.
-        until_renewal: returns the seconds until there may be another; None: there will be none.
+        until_renewal: returns the seconds until there may be another than the given one; None: there
+            will be none.
         timing: when to ask for a token.
 
     Attributes:
@@ -30,14 +31,14 @@ class RenewalPlan:
         self,
         method: str,
         token: str,
-        until_renewal: Callable[[], float | None],
+        until_renewal: Callable[[str | None], float | None],
         timing: ClientTiming,
     ) -> None:
         self._method = method
         self._token = token
         self._until_renewal = until_renewal
         self._timing = timing
-        self.pause = until_renewal()
+        self.pause = until_renewal(token)
 
     def failed(self, error: Error) -> None:
         """Note that there is no token; unless there is one soon, the call ends with its own."""
@@ -45,7 +46,7 @@ class RenewalPlan:
 
     def request(self, token: str | None) -> Message | None:
         """Return the request with a token; None: the call has it, or takes no other."""
-        self.pause = self._until_renewal()
+        self.pause = self._until_renewal(token)
         if token is None or token == self._token:
             if self.pause is not None:
                 # There may never be another.
@@ -78,7 +79,7 @@ class Renewals:
 
     def begin(self, token: str | None) -> None:
         """Begin, where there will be another token than that of the call; None: it has none."""
-        if token is None or self._tokens.until_renewal() is None:
+        if token is None or self._tokens.until_renewal(token) is None:
             return
         plan = RenewalPlan(self._method, token, self._tokens.until_renewal, self._timing)
         threading.Thread(

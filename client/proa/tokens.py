@@ -90,8 +90,8 @@ class StoredLogin(Protocol):
 class TimedLogin(StoredLogin, Protocol):
     """A stored login that knows when its token is to be renewed."""
 
-    def until_renewal(self) -> float | None:
-        """Return the seconds until then; None: it is not renewed, or the time is not known."""
+    def until_renewal(self, token: str | None) -> float | None:
+        """Return the seconds until a token is renewed, 0: it was; None: it will not be, or when is not known."""
 
 
 TokenT = TypeVar("TokenT")
@@ -167,8 +167,10 @@ class CachedToken:
         """
         return cls(response.token, now + renew_in(response, margin), response.refresh_token)
 
-    def until_renewal(self, now: float) -> float | None:
-        """Return the seconds until the token is to be renewed; None: that is not known."""
+    def until_renewal(self, token: str | None, now: float) -> float | None:
+        """Return the seconds until a token is to be renewed, 0: it was; None: that is not known."""
+        if token != self.token:
+            return 0.0
         return None if math.isinf(self.renew_at) else max(0.0, self.renew_at - now)
 
     def needs_renewal(self, *, now: float, refused: str | None) -> bool:
@@ -225,15 +227,18 @@ class TokenSource:
         token = self._token(refused=refused)
         return None if token == refused else token
 
-    def until_renewal(self) -> float | None:
-        """Return the seconds until there may be another token; None: there will be no other."""
+    def until_renewal(self, token: str | None) -> float | None:
+        """Return the seconds until there may be another token than this one.
+
+        0: there is one by now, as after a renewal by another call. None: there will be none.
+        """
         if self._source is None or isinstance(self._source, str):
             return None
         if isinstance(self._source, Login):
             cached = self._cached
-            return None if cached is None else cached.until_renewal(self._clock())
+            return None if cached is None else cached.until_renewal(token, self._clock())
         if isinstance(self._source, TimedLogin):
-            return self._source.until_renewal()
+            return self._source.until_renewal(token)
         return self._timing.renewal_check
 
     def _token(self, *, refused: str | None) -> str | None:

@@ -31,7 +31,7 @@ class AsyncRenewals:
     @contextmanager
     def while_open(self, token: str | None) -> Iterator[None]:
         """Renew while the block runs, where there will be another token than that of the call."""
-        if token is None or self._tokens.until_renewal() is None:
+        if token is None or self._tokens.until_renewal(token) is None:
             yield
             return
         plan = RenewalPlan(self._method, token, self._tokens.until_renewal, self._timing)

@@ -43,13 +43,13 @@ class AsyncTokenSource:
         token = await self._token(refused=refused)
         return None if token == refused else token
 
-    def until_renewal(self) -> float | None:
-        """Return the seconds until there may be another token; None: there will be no other."""
+    def until_renewal(self, token: str | None) -> float | None:
+        """Return the seconds until there may be another token than this one, as `TokenSource`."""
         if self._source is None or isinstance(self._source, str):
             return None
         if isinstance(self._source, Login):
             cached = self._cached
-            return None if cached is None else cached.until_renewal(self._clock())
+            return None if cached is None else cached.until_renewal(token, self._clock())
         return self._timing.renewal_check
 
     async def _token(self, *, refused: str | None) -> str | None:

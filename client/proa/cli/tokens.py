@@ -67,8 +67,10 @@ class StoredToken:
         due = self.renew_time and datetime.fromisoformat(self.renew_time) <= _now()
         return not due and self.token != refused
 
-    def until_renewal(self) -> float | None:
-        """Return the seconds until the token is to be renewed; None: nothing renews it."""
+    def until_renewal(self, token: str | None) -> float | None:
+        """Return the seconds until a token is to be renewed, 0: it was; None: nothing renews it."""
+        if token != self.token:
+            return 0.0
         if not (self.renew_time and (self.refresh_token or self.login_socket)):
             return None
         left = datetime.fromisoformat(self.renew_time) - _now()
@@ -176,10 +178,10 @@ class FileLogin:
             stored = self.file.renewed(self.target, refused, refresh)
         return None if stored is None else stored.token
 
-    def until_renewal(self) -> float | None:
-        """Return the seconds until the token is to be renewed; None: nothing renews it."""
+    def until_renewal(self, token: str | None) -> float | None:
+        """Return the seconds until a token is to be renewed, 0: it was; None: nothing renews it."""
         stored = self.file.get(self.target)
-        return None if stored is None else stored.until_renewal()
+        return None if stored is None else stored.until_renewal(token)
 
 
 def _now() -> datetime:

@@ -25,6 +25,7 @@ class ConsoleDaemon(SmallDaemon, console_service_pb2_grpc.ConsoleServiceServicer
         ended: set when an Exec has ended, however it did.
         result: the response of RunCommand.
         deadline: seconds until the deadline of the last RunCommand.
+        meanwhile: called when an Exec was admitted, before it begins.
     """
 
     def __init__(self):
@@ -39,6 +40,7 @@ class ConsoleDaemon(SmallDaemon, console_service_pb2_grpc.ConsoleServiceServicer
         self.ended = threading.Event()
         self.result = v1.RunCommandResponse()
         self.deadline = None
+        self.meanwhile = lambda: None
 
     def until(self, holds):
         """Wait until something holds of what was asked."""
@@ -52,6 +54,7 @@ class ConsoleDaemon(SmallDaemon, console_service_pb2_grpc.ConsoleServiceServicer
         if self.refusal is not None:
             abort(context, self.refusal)
         self.begun.append(first)
+        self.meanwhile()
         yield v1.ExecResponse(started=v1.ExecStarted(pid=7, can_signal=True))
         if first.start.detach:
             return

@@ -208,6 +208,19 @@ async def test_exec_that_outlives_its_token_sends_the_next_one(target, daemon):
     assert renewals == ["token-2", "token-3"]
 
 
+async def test_exec_whose_token_another_call_renewed_meanwhile_sends_the_next_one(client, daemon):
+    loop = asyncio.get_running_loop()
+
+    def renew():
+        daemon.valid.clear()
+        asyncio.run_coroutine_threadsafe(client.run_command("web", ["true"]), loop).result(60)
+
+    daemon.meanwhile = renew
+    async with client.exec("web", ["sh"], stdin=True):
+        await until(daemon, lambda asked: len(asked) == 1)
+    assert daemon.asked == [("renew", v1.TokenRenewal(token="token-2"))]
+
+
 async def test_exec_with_a_token_function_sends_its_next_token(target, daemon):
     tokens = itertools.chain(["one", "one"], itertools.repeat("two"))
     daemon.valid.update({"one", "two"})

@@ -260,6 +260,17 @@ def test_exec_that_outlives_its_token_sends_the_next_one(target, daemon):
     assert renewals == ["token-2", "token-3"]
 
 
+def test_exec_whose_token_another_call_renewed_meanwhile_sends_the_next_one(client, daemon):
+    def renew():
+        daemon.valid.clear()
+        client.run_command("web", ["true"])
+
+    daemon.meanwhile = renew
+    with client.exec("web", ["sh"], stdin=True):
+        daemon.until(lambda asked: len(asked) == 1)
+    assert daemon.asked == [("renew", v1.TokenRenewal(token="token-2"))]
+
+
 def test_exec_with_a_fixed_token_sends_no_other(target, daemon):
     daemon.valid.add("ours")
     channel = grpc.insecure_channel(target)
