@@ -21,6 +21,7 @@ from soak import (
     endurance,
     external_changes,
     frozen,
+    inside,
     kill_points,
     kills,
     plans,
@@ -122,6 +123,7 @@ _PARTS: Mapping[str, _Part] = {
     "frozen-container": _frozen_container,
     "races": _races,
     "plans": _plans,
+    "inside": partial(inside.inside, inside.SECONDS),
     "kill-points": partial(kill_points.kill_points, kill_points.TIMES, CASES),
     "kills": _kills,
     "quota": _quota,
@@ -144,17 +146,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(_NAMED)}")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--seconds", type=float, help="how long `inside` has its streams")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - _NAMED.keys():
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     print(f"soak: --seed {arguments.seed}", flush=True)  # noqa: T201 - its output
     # As at an interrupt from the keyboard: engines and daemons are ended, not left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    named = dict(_NAMED)
+    if arguments.seconds:
+        named["inside"] = partial(inside.inside, arguments.seconds)
     failed = []
     for name in arguments.parts or _PARTS:
         begin = time.monotonic()
         try:
-            report = _NAMED[name](arguments.seed)
+            report = named[name](arguments.seed)
         except Exception:  # noqa: BLE001 - the other parts are worth running all the same
             failed.append(name)
             report = f"FAILED\n{traceback.format_exc(limit=-8)[-4000:]}"
