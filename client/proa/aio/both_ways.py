@@ -55,10 +55,13 @@ class FirstStatus:
         """Return the typed error of a failure of the call."""
         return error_of(self.restored(failure))
 
+    def is_ok(self, failure: aio.AioRpcError) -> bool:
+        """Return whether a failure of the call is none: the daemon has ended it well."""
+        return _is_lost(failure) and self._code is grpc.StatusCode.OK
+
     def restored(self, failure: aio.AioRpcError) -> aio.AioRpcError:
         """Return a failure of the call with the status of the daemon."""
-        lost = failure.code() is grpc.StatusCode.INTERNAL and failure.details() == _LOST
-        if not lost or self._code in {None, grpc.StatusCode.OK}:
+        if not _is_lost(failure) or self._code in {None, grpc.StatusCode.OK}:
             return failure
         return aio.AioRpcError(
             self.code(), failure.initial_metadata(), self.trailing_metadata(), self.details()
@@ -70,6 +73,11 @@ class FirstStatus:
         if self._code is None or self._details == _LOST:
             self._code, self._details = _known(call.code()), details
             self._metadata = _known(call.trailing_metadata())
+
+
+def _is_lost(failure: aio.AioRpcError) -> bool:
+    """Return whether a failure is what grpc.aio has put in the place of a status."""
+    return failure.code() is grpc.StatusCode.INTERNAL and failure.details() == _LOST
 
 
 def _known(value: Coroutine[Any, Any, T]) -> T:
@@ -155,8 +163,10 @@ async def _responses(
 
 async def _outcome(
     response: Awaitable[T], status: FirstStatus, requests: AsyncRequestStream
-) -> T | Error:
+) -> T | Error | None:
     """Return an error as a value: raised later, it does not show gRPC's traceback.
+
+    None: the call has ended well.
 
     Raises:
         Exception: what the requests come from has failed.
@@ -164,6 +174,9 @@ async def _outcome(
     try:
         return await response
     except aio.AioRpcError as failure:
+        # The status comes after the last response, so that none is left.
+        if status.is_ok(failure) and requests.failure is None:
+            return None
         error = status.error(failure)
     except asyncio.CancelledError:
         if requests.failure is None:

@@ -164,6 +164,21 @@ async def test_every_refused_exec_raises_the_typed_error(target, daemon):
     assert daemon.calls == {"Exec": 200}
 
 
+async def test_every_stream_that_ends_well_with_requests_on_their_way_ends_well(client):
+    """Of these, too, grpc.aio itself reports some dozens as INTERNAL."""
+
+    async def requests():
+        yield START
+        yield v1.ExecRequest(end_stdin=v1.EndOfInput())
+        while True:
+            yield v1.ExecRequest(stdin=b"x")
+            await asyncio.sleep(0)
+
+    for _ in range(200):
+        seen = [response async for response in client.console.Exec(requests())]
+        assert [each.WhichOneof("message") for each in seen] == ["started", "exit"]
+
+
 async def test_every_stream_refused_with_requests_on_their_way_raises_the_typed_error(target):
     """Of these, grpc.aio itself reports some dozens as INTERNAL, "Internal error from Core"."""
     async with proa.aio.connect(target, token="old") as client:
