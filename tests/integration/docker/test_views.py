@@ -33,7 +33,7 @@ pytestmark = pytest.mark.docker
 # Filled in by the core, of domains alone, or never shown to callers.
 _NOT_OURS = {
     *("allowed_verbs", "engine", "activity", "etag", "epoch", "revision", "observe_time", "path"),
-    *("owner", "owner_id", "deletion_protection", "domain", "creation"),
+    *("owner", "owner_id", "deletion_protection", "domain", "creation", "guest_info"),
 }
 # What was asked for: test_remake.py makes it again.
 _ASKED_FOR = {"spec", "spec_omits", "omissions", "display"}

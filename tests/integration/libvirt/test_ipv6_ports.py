@@ -12,7 +12,7 @@ from integration.libvirt.test_ports import page
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.agent.talk import Talk
 from proad.errors import CapabilityMissingError, ConnectionFailedError
-from proad.model import NetworkSpec
+from proad.model import GuestInterface, NetworkSpec
 from resource_details import domain_of
 
 pytestmark = pytest.mark.libvirt
@@ -52,11 +52,16 @@ async def test_guest_with_ipv6_alone_is_connected_to(
 
     await eventually(is_served)
     mac = domain_of(await driver.get_resource(made.id)).networks[0].mac_address
+
+    def tell(address: str) -> None:
+        told = (GuestInterface(mac_address=mac, addresses=(address,)),)
+        monkeypatch.setattr(Talk, "interfaces", lambda _: told)
+
     for address in INVENTED:
-        monkeypatch.setattr(Talk, "addresses", lambda _, told=address: [(mac, told)])
+        tell(address)
         with pytest.raises(CapabilityMissingError, match="without an address"):
             await page(driver, made.id)
     # An address of the interface, and of nobody.
-    monkeypatch.setattr(Talk, "addresses", lambda _: [(mac, f"{PREFIX}::77")])
+    tell(f"{PREFIX}::77")
     with pytest.raises(ConnectionFailedError):
         await page(driver, made.id)
