@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,13 @@ from integration.docker.test_files import listed, read, shell_is, write
 from integration.docker.workloads import IMAGE, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.archive.replacing import Replacing
-from proad.errors import EngineConflictError, HostExhaustedError, ProaError
+from proad.drivers.docker.running_command import ContainerCommand
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    HostExhaustedError,
+    ProaError,
+)
 from proad.model import (
     BindMount,
     ContainerSpec,
@@ -137,6 +144,40 @@ async def test_container_at_rest_has_its_file_replaced(driver: DockerDriver, box
     await driver.stop(box.id, StopOptions(mode=StopMode.FORCE))
     await write(driver, box, FILE, b"stopped")
     assert (await read(driver, box, FILE))[1] == b"stopped"
+
+
+@pytest.mark.usefixtures("old")
+async def test_shell_that_is_frozen_replaces_nothing_later(
+    driver: DockerDriver, box: Resource, run: Run
+):
+    step = timedelta(seconds=2)
+    async with Replacing(driver.start_command, step).begun(box.id, FILE) as renaming:
+        assert renaming is not None
+        await run("sh", "-c", f"echo late >{renaming.path}")
+        await driver.pause(box.id)
+        try:
+            # Where its end is known, the engine replaces the file; else nobody says that it is replaced.
+            with suppress(EngineConflictError):
+                assert not await renaming.rename()
+        finally:
+            await driver.resume(box.id)
+        await renaming.end()
+    assert (await run("cat", FILE))[0] == b"old"
+
+
+@pytest.mark.usefixtures("old")
+async def test_shell_that_hangs_out_of_reach_is_a_conflict(
+    driver: DockerDriver, box: Resource, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    async def refuse(self: ContainerCommand, number: int) -> None:
+        raise CapabilityMissingError("signals", driver="docker", hint=str(number))
+
+    await shell_is(run, HOSTILE["hangs then"])
+    monkeypatch.setattr(ContainerCommand, "signal", refuse)
+    driver.files._replacing._step = timedelta(seconds=1)  # type: ignore[attr-defined]
+    with pytest.raises(EngineConflictError, match="does not end the renaming"):
+        await write(driver, box, FILE, b"new")
+    assert (await read(driver, box, FILE))[1] == b"old"
 
 
 HOSTILE = {

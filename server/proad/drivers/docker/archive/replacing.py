@@ -9,13 +9,15 @@ hangs changes nothing but its own container.
 
 import asyncio
 import secrets
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from posixpath import dirname, join
 
+from proad.drivers.docker.errors import ENGINE
 from proad.drivers.posix_files import SHELL, StartCommand, script
-from proad.errors import ProaError
+from proad.errors import EngineConflictError, ProaError
 from proad.model import CommandOutput, CommandSpec, CommandStreams
 from proad.ports import RunningCommand
 
@@ -71,11 +73,27 @@ class Renaming:
         return said == _READY
 
     async def rename(self) -> bool:
-        """Have the file renamed; return whether the shell says that it is."""
+        """Have the file renamed; return whether the shell says that it is.
+
+        Raises:
+            EngineConflictError: it may still do so later, as when it is frozen.
+        """
         with suppress(ProaError, TimeoutError):
             async with asyncio.timeout(self._step):
                 await self._command.write(_RENAME)
                 return await self._exit() == 0
+        # It would put what is beside over a file that is newer by then.
+        if not self._is_over:
+            with suppress(ProaError, TimeoutError):
+                async with asyncio.timeout(self._step):
+                    await self._command.signal(signal.SIGKILL)
+                    await self._exit()
+        if not self._is_over:
+            raise EngineConflictError(
+                ENGINE,
+                "the container does not end the renaming of the file, which may come later or never",
+                hint="look at the file when the container is idle, and write it again",
+            )
         return False
 
     async def end(self) -> None:
