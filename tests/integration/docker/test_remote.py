@@ -228,6 +228,17 @@ async def test_streams_given_up_leave_no_process(far: Remote, driver: DockerDriv
     assert not [child for child in _children() if _state(child) == "Z"]
 
 
+async def test_stream_takes_a_connection_that_was_kept(far: Remote):
+    async with far.driver("ssh") as driver:
+        box = await made(driver, "cat", stdin_open=True)
+        kept = {*far.ssh.clients()}
+        async with driver.attach(box.id, ConsoleOptions()) as console:
+            # Which is not ended for a new one.
+            assert kept <= {*far.ssh.clients()}
+            await console.write(b"hello\n")
+            assert (await anext(aiter(console.output()))).data == b"hello\n"
+
+
 def _children() -> list[str]:
     return [
         pid

@@ -65,10 +65,8 @@ class Carrier:
             target: of the request.
             limit: the longest silence.
         """
-        connection, full_target = transport.own_connection(target)
-        connection.timeout = limit.total_seconds()
+        connection, full_target = transport.own_connection(target, limit)
         try:
-            connection.connect()
             self._socket = _carrying(connection.sock)
             if self._given_up:  # in the meantime
                 raise ConnectionAbortedError

@@ -103,14 +103,8 @@ class Stream:
     ) -> tuple[urllib3.connection.HTTPConnection, str]:
         """Connect; return the connection and the full target."""
         self._transport = transport
-        self._connection, full_target = transport.connection(target)
-        connection = self._connection
-        connection.timeout = limit.total_seconds()
-        if connection.sock is None:
-            connection.connect()
-        self._socket = connection.sock
-        assert self._socket is not None  # noqa: S101 - for mypy; it is connected
-        self._socket.settimeout(connection.timeout)
+        connection, full_target = transport.connection(target, limit)
+        self._connection, self._socket = connection, connection.sock
         if self._closed:  # in the meantime
             connection.close()
             raise ConnectionAbortedError

@@ -92,17 +92,19 @@ class Transport:
         )
         return Reply(response.status, response.data, response.headers.get("Date", ""))
 
-    def connection(self, target: str) -> tuple[urllib3.connection.HTTPConnection, str]:
+    def connection(
+        self, target: str, limit: timedelta
+    ) -> tuple[urllib3.connection.HTTPConnection, str]:
         """Return a connection for one request, and the full target of that.
 
-        It is new, and not yet connected. By SSH, where each new one takes long, it may be one that
-        was kept.
+        By SSH, where each new one takes long, it may be one that was kept.
+
+        Args:
+            target: of the request.
+            limit: the longest silence, now and later.
         """
-        pool, prefix = self._pool(target)
-        # What the pool itself does for each request; it has no public way to keep one.
-        take = pool._get_conn if self.is_ssh else pool._new_conn  # noqa: SLF001 - as said
-        connection: urllib3.connection.HTTPConnection = take()
-        return connection, prefix + target
+        connection, full_target = self._taken(target)
+        return _connected(connection, limit), full_target
 
     def keep(self, connection: urllib3.connection.HTTPConnection) -> None:
         """Take a connection back whose answer has come as a whole."""
@@ -112,17 +114,25 @@ class Transport:
         else:
             connection.close()
 
-    def own_connection(self, target: str) -> tuple[urllib3.connection.HTTPConnection, str]:
+    def own_connection(
+        self, target: str, limit: timedelta
+    ) -> tuple[urllib3.connection.HTTPConnection, str]:
         """Return as `connection` does one that can leave HTTP; by TLS, its state is in memory."""
-        connection, full_target = self.connection(target)
+        connection, full_target = self._taken(target)
         if isinstance(connection, urllib3.connection.HTTPSConnection):
             connection = TlsConnection(connection.host, connection.port, self._cert_path)
-        return connection, full_target
+        return _connected(connection, limit), full_target
 
     def close(self) -> None:
         """Close the idle connections."""
         if self._client is not None:
             self._client.close()
+
+    def _taken(self, target: str) -> tuple[urllib3.connection.HTTPConnection, str]:
+        pool, prefix = self._pool(target)
+        # What the pool itself does for each request; it has no public way to keep one.
+        take = pool._get_conn if self.is_ssh else pool._new_conn  # noqa: SLF001 - as said
+        return take(), prefix + target
 
     def _pool(self, target: str) -> tuple[Any, str]:
         with self._lock:
@@ -151,6 +161,21 @@ class Transport:
         elif self.is_ssh:
             client.mount("http+docker://", SshAdapter(self._url, self._size, self._timeout))
         return client
+
+
+def _connected(
+    connection: urllib3.connection.HTTPConnection, limit: timedelta
+) -> urllib3.connection.HTTPConnection:
+    connection.timeout = limit.total_seconds()
+    try:
+        if connection.sock is None:
+            connection.connect()
+        else:  # it was kept
+            connection.sock.settimeout(connection.timeout)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _tls(folder: Path) -> TLSConfig:
