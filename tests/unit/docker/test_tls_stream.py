@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import uvloop
 
 from certificates import Authority
 from proad.drivers.docker.http.byte_stream import ByteStream
-from proad.drivers.docker.http.handover import HandedOver, answer_of, handed_over
-from proad.drivers.docker.http.tls_connection import TlsConnection
+from proad.drivers.docker.http.handover import Carrier, HandedOver, answer_of
+from proad.drivers.docker.http.transport import Transport
 from proad.model import PIECE
 
 HEAD = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
 MANY = 3_000_000
+LIMIT = timedelta(seconds=30)
 Serve = Callable[[ssl.SSLSocket], None]
 
 runs = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -65,12 +67,18 @@ def connected(
 
             server = threading.Thread(target=accept)
             server.start()
-            connection = TlsConnection("127.0.0.1", listener.getsockname()[1], tmp_path)
-            connection.connect()
-            connection.request("POST", "/upgrade")
-            answer = answer_of(connection)
-            over = handed_over(connection.sock, answer)
-            connection.close()
+            port = listener.getsockname()[1]
+            transport = Transport(
+                f"tcp://127.0.0.1:{port}",
+                cert_path=tmp_path,
+                size=1,
+                timeout=LIMIT,
+                connect_timeout=LIMIT,
+            )
+            carrier = Carrier()
+            with carrier.connection(transport, "/upgrade", LIMIT) as (connection, target):
+                connection.request("POST", target)
+                over = carrier.handed_over(answer_of(connection))
             yield over
             server.join(30)
             assert not server.is_alive()

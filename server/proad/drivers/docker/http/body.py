@@ -12,7 +12,6 @@ from proad.drivers.docker.http.handover import (
     Carrier,
     HandedOver,
     answer_of,
-    handed_over,
     refusal,
 )
 from proad.drivers.docker.http.transport import Transport
@@ -44,14 +43,13 @@ def open_body(
     Return the Answer of a failure. `limit` is the longest silence until then.
     """
     with carrier.connection(transport, target, limit) as (own, path):
-        connected = own.sock  # which is not the connection's any more once it has answered
         own.request("GET", path, headers={"Connection": "close"})
         answer = answer_of(own)
         if answer.status != HTTPStatus.OK:
             return refusal(answer)
         if answer.length == 0:
             return Answer(answer.status, b"")  # it is closed already
-        return BegunBody(handed_over(connected, answer), chunked=bool(answer.chunked))
+        return BegunBody(carrier.handed_over(answer), chunked=bool(answer.chunked))
 
 
 class Body:

@@ -52,6 +52,7 @@ class Carrier:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        self._tls: SSLTransport | None = None
         self._given_up = False
 
     @contextmanager
@@ -67,12 +68,23 @@ class Carrier:
         """
         connection, full_target = transport.own_connection(target, limit)
         try:
-            self._socket = _carrying(connection.sock)
+            # Kept here, since the connection drops it with an answer that has its end.
+            connected: Any = connection.sock
+            self._tls = connected if isinstance(connected, SSLTransport) else None
+            self._socket = connected if self._tls is None else self._tls.socket
             if self._given_up:  # in the meantime
                 raise ConnectionAbortedError
             yield connection, full_target
         finally:
             connection.close()
+
+    def handed_over(self, answer: http.client.HTTPResponse) -> HandedOver:
+        """Hand the connection over, of which an answer was read up to the end of its headers."""
+        assert self._socket is not None  # noqa: S101 - for mypy; it has answered
+        self._socket.setblocking(False)
+        begun = answer.fp.peek(1)
+        keep_alive(self._socket)
+        return HandedOver(self._socket.dup(), begun, self._tls)
 
     def give_up(self) -> None:
         """Hang up, also while a thread waits for an answer, or reads one without an end."""
@@ -90,23 +102,3 @@ def refusal(answer: http.client.HTTPResponse) -> Answer:
 def answer_of(connection: Any) -> http.client.HTTPResponse:
     """Return the beginning of an answer: what urllib3 makes of one has no way to the bytes behind."""
     return http.client.HTTPConnection.getresponse(connection)
-
-
-def handed_over(carrier: Any, answer: http.client.HTTPResponse) -> HandedOver:
-    """Hand a connection over, of which an answer was read up to the end of its headers.
-
-    Args:
-        carrier: what the connection had as its `sock`.
-        answer: what was read.
-    """
-    tls = carrier if isinstance(carrier, SSLTransport) else None
-    plain = _carrying(carrier)
-    plain.setblocking(False)
-    begun = answer.fp.peek(1)
-    keep_alive(plain)
-    return HandedOver(plain.dup(), begun, tls)
-
-
-def _carrying(connected: Any) -> socket.socket:
-    """Return the socket that carries a connection."""
-    return connected.socket if isinstance(connected, SSLTransport) else connected

@@ -11,7 +11,6 @@ from proad.drivers.docker.http.handover import (
     Carrier,
     HandedOver,
     answer_of,
-    handed_over,
     refusal,
 )
 from proad.drivers.docker.http.transport import Transport
@@ -46,4 +45,4 @@ def upgrade(
         answer = answer_of(own)
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
             return refusal(answer)
-        return handed_over(own.sock, answer)
+        return carrier.handed_over(answer)
