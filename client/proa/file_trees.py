@@ -73,6 +73,16 @@ class TreeEntry:
     error: Error | OSError | ValueError | None = None
 
 
+def permitted(mode: int) -> int:
+    """Return what a copy on this machine gets of a mode: never what the caller's own files do not."""
+    try:
+        status = Path("/proc/thread-self/status").read_text(errors="replace")
+        mask = int(status.partition("\nUmask:")[2].split()[0], 8)
+    except (OSError, IndexError):  # of another system
+        os.umask(mask := os.umask(0o077))
+    return mode & PERMISSIONS & ~mask
+
+
 @contextmanager
 def new_file(folder: int, name: str, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """Return a new file, which gets its name if the block ends well; else nothing is left of it.
@@ -147,7 +157,7 @@ class TreeDownload:
             yield from self._entries(listing, path, folder, "")
             if made:
                 is_link = source.type != v1.FILE_TYPE_DIRECTORY
-                os.fchmod(folder, _OF_FOLDERS if is_link else source.mode & PERMISSIONS)
+                os.fchmod(folder, permitted(_OF_FOLDERS if is_link else source.mode))
 
     def _entries(
         self, listing: Iterator[v1.FileInfo], path: str, folder: int, below: str
@@ -191,7 +201,7 @@ class TreeDownload:
             yield TreeEntry(path=at, is_directory=True)
             yield from self._entries(self._client.list_files(self._id, path), path, inner, at)
             if made:
-                os.fchmod(inner, file.mode & PERMISSIONS)
+                os.fchmod(inner, permitted(file.mode))
 
     def _file(self, name: str, path: str, folder: int, at: str) -> TreeEntry:
         size = 0
@@ -203,7 +213,7 @@ class TreeDownload:
                 for data in file:
                     copy.write(data)
                     size += len(data)
-                os.fchmod(copy.fileno(), file.info.mode & PERMISSIONS)
+                os.fchmod(copy.fileno(), permitted(file.info.mode))
         except (Error, OSError) as error:
             return _failed(at, error)
         return TreeEntry(path=at, size_bytes=size)

@@ -21,7 +21,7 @@ from proa.cli.session import Session
 from proa.cli.tables import shown
 from proa.cli.text import human_size
 from proa.cli.wording import in_cli_words
-from proa.file_trees import PERMISSIONS, TreeEntry, new_file, opened_folder
+from proa.file_trees import PERMISSIONS, TreeEntry, new_file, opened_folder, permitted
 
 _IN_MEMORY = 2**20
 _MOST_LINKS = 40
@@ -134,7 +134,7 @@ class _Copying:
                 ):
                     for data in file:
                         copy.write(data)
-                    os.fchmod(copy.fileno(), file.info.mode & PERMISSIONS)
+                    os.fchmod(copy.fileno(), permitted(file.info.mode))
             except FileExistsError:
                 write_line(f"Error: {str(path)!r} exists already", err=True)
                 raise typer.Exit(exits.Exit.CONFLICT) from None

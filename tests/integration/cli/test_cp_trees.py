@@ -30,6 +30,19 @@ def tree(tmp_path):
     return tree_in(tmp_path)
 
 
+def test_copy_here_is_never_more_open_than_what_the_caller_makes(ann, client, web, tmp_path):
+    client.make_directory(web, "/etc/open", mode=0o777)
+    client.write_file(web, "/etc/open/file", b"open", mode=0o777)
+    before = os.umask(0o027)
+    try:
+        ann.ok("cp", "-r", f"{web}:/etc/open", tmp_path / "back")
+        ann.ok("cp", f"{web}:/etc/open/file", tmp_path / "alone")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "back", tmp_path / "back/file", tmp_path / "alone"]
+    assert [path.stat().st_mode & 0o7777 for path in made] == [0o750] * 3
+
+
 def test_tree_comes_back_as_it_went(ann, web, tree, tmp_path):
     told = ann.run("cp", "-r", tree, f"{web}:/etc/tree")
     assert (told.exit_code, told.stdout) == (0, "")
