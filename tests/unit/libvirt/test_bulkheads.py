@@ -104,6 +104,19 @@ async def test_domain_whose_agent_was_slow_is_a_usual_one_again_in_time():
         assert "slow" not in await run(0)
 
 
+async def test_domains_that_were_slow_once_are_forgotten_in_time():
+    now = [0.0]
+    with AgentThreads(clock=lambda: now[0]) as threads:
+
+        def wait() -> None:
+            now[0] += 5
+
+        for number in range(20):
+            await threads.of(f"{number}").run(wait, timeout=LONG, ended=lambda: None)
+            now[0] += 600
+        assert threads.counted == 1
+
+
 async def test_fail_with_a_hung_call_ends_callers_and_keeps_the_slot(bulkheads: Bulkheads):
     begun, gate = threading.Event(), threading.Event()
     ran: list[str] = []

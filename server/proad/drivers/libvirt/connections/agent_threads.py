@@ -5,6 +5,7 @@ has several guests that take their time would otherwise hold all threads, one af
 nobody else's guest be heard.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,11 +64,17 @@ class AgentThreads:
         self._slow = EngineThreads(ENGINE, f"slow-{sort}", size=slow)
         # By domain: what it has held beyond what is free, and when that was counted.
         self._held: dict[str, tuple[float, float]] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._usual.__enter__()
         self._slow.__enter__()
         return self
+
+    @property
+    def counted(self) -> int:
+        """How many domains something is counted of."""
+        return len(self._held)
 
     def __exit__(self, *_: object) -> None:
         """End idle threads; a hung one is left behind."""
@@ -100,7 +107,8 @@ class AgentThreads:
             finally:
                 self._count(id, self._clock() - begun)
 
-        is_slow = self._left(id) > self._patience.most.total_seconds()
+        with self._lock:
+            is_slow = self._left(id) > self._patience.most.total_seconds()
         pool = self._slow if is_slow else self._usual
         return await pool.run(timed, timeout=timeout, ended=ended)
 
@@ -108,11 +116,14 @@ class AgentThreads:
         """Count what a call has held; on its thread, one at a time for each domain."""
         beyond = seconds - self._patience.free.total_seconds()
         if beyond > 0:
-            held = min(self._left(id) + beyond, self._patience.largest.total_seconds())
-            self._held[id] = (held, self._clock())
+            with self._lock:
+                held = min(self._left(id) + beyond, self._patience.largest.total_seconds())
+                self._held[id] = (held, self._clock())
+                for other in [*self._held]:  # those that nobody asks any more are forgotten
+                    self._left(other)
 
     def _left(self, id: str) -> float:
-        """Return what counts of a domain by now."""
+        """Return what counts of a domain by now, and forget one of which nothing does."""
         held, when = self._held.get(id, (0.0, 0.0))
         left = held - (self._clock() - when) * self._patience.paid
         if left <= 0:
