@@ -185,6 +185,18 @@ async def test_callers_whose_input_waits_leave_the_console_free(
         await Terminal(console).shell()
 
 
+async def test_console_of_the_next_run_is_not_taken_from_its_caller(
+    driver: LibvirtDriver, guests: Guests
+):
+    guest = await guests.boot()
+    async with driver.attach(guest.id) as console:
+        line = console._line  # type: ignore[attr-defined] # of one whose end was not seen
+        run, line.runtime_id = line.runtime_id, line.runtime_id - 1
+        await asyncio.to_thread(line.drop_input, driver._parts.consoles._connect)
+        line.runtime_id = run
+        await Terminal(console).shell()
+
+
 async def test_consoles_leave_no_connection_open(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
 

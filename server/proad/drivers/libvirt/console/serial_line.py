@@ -137,7 +137,8 @@ class SerialLine:
         try:
             stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
             domain = connection.lookupByUUIDString(self._id)
-            if self.is_held:
+            # The console of its next run is somebody else's.
+            if self.is_held and domain.ID() == self.runtime_id:
                 domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
         finally:
             connection.close()
