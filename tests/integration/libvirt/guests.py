@@ -1,7 +1,11 @@
 """Guests that boot, created and deleted by a test."""
 
+import os
 import re
 import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +143,19 @@ class Guests:
                 failures.append(error)
         if failures:
             raise ExceptionGroup("left behind", failures)
+
+
+def pid_of(resource: Resource) -> int:
+    return int(Path(f"/run/libvirt/qemu/{resource.name}.pid").read_text())
+
+
+@contextmanager
+def hanging(resource: Resource) -> Iterator[None]:
+    """Stop the QEMU of a domain until the block ends, or QEMU is killed."""
+    pid = pid_of(resource)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):  # it was ended
+            os.kill(pid, signal.SIGCONT)

@@ -2,18 +2,14 @@
 
 import asyncio
 import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 
 import libvirt
 import pytest
 
 from eventually import eventually
-from integration.libvirt.guests import Guests
+from integration.libvirt.guests import Guests, hanging, pid_of
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import StopTimedOutError
 from proad.model import (
@@ -31,24 +27,8 @@ pytestmark = pytest.mark.libvirt
 SUMMARY = ResourceView.SUMMARY
 
 
-def pid_of(resource: Resource) -> int:
-    return int(Path(f"/run/libvirt/qemu/{resource.name}.pid").read_text())
-
-
 def then_force(grace: timedelta) -> StopOptions:
     return StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=grace)
-
-
-@contextmanager
-def hanging(resource: Resource) -> Iterator[None]:
-    """Stop the QEMU of a domain until the block ends, or QEMU is killed."""
-    pid = pid_of(resource)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with suppress(ProcessLookupError):  # it was ended
-            os.kill(pid, signal.SIGCONT)
 
 
 async def waits_for_qemu(guests: Guests, resource: Resource) -> None:

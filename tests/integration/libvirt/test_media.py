@@ -1,11 +1,13 @@
 """Media named by a path: which are accepted, and that their owner and mode stay."""
 
+import asyncio
 import os
 import pwd
 import secrets
 import shutil
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import libvirt
 import pytest
 from lxml import etree
 
+from eventually import eventually
 from integration.libvirt.conftest import URI
-from integration.libvirt.guests import Guests
+from integration.libvirt.guests import Guests, hanging
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import InvalidArgumentError
 from proad.model import (
@@ -98,6 +101,33 @@ async def test_medium_by_link_is_resolved_once(driver: LibvirtDriver, guests: Gu
     link.symlink_to("/etc/shadow")
     started = await driver.start(made.id)
     assert started.state is ResourceState.RUNNING
+
+
+async def test_full_views_of_a_medium_in_no_pool_whose_qemu_hangs_take_a_moment(
+    driver: LibvirtDriver, guests: Guests, shelf: Path
+):
+    """libvirt asks QEMU for the size of such a medium."""
+    path = shelf / "guest.iso"
+    spec = guests.spec(cdroms=(CdromSpec(path=str(path)),))
+    id = (await driver.create_domain(spec, start=True)).id
+
+    async def size() -> int:
+        details = (await driver.get_resource(id)).domain
+        assert details is not None
+        (medium,) = (disk for disk in details.disks if disk.path == str(path))
+        return medium.capacity_bytes
+
+    async def is_known() -> bool:
+        return await size() == path.stat().st_size
+
+    await eventually(is_known)
+    with hanging(await driver.get_resource(id)):
+        begin = time.monotonic()
+        # More calls than threads.
+        assert set(await asyncio.gather(*(size() for _ in range(12)))) == {0}
+        await driver.probe()
+        assert time.monotonic() - begin < 15  # a waiting call takes a minute
+    await eventually(is_known)
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,10 @@ class LibvirtComponents:
             self._reader,
             self.host,
             images,
+            omissions,
             media_dirs=media_dirs,
             finder=storage.find,
+            timing=timing.stats,
         )
         self.volumes = VolumeCalls(self.connection, storage, under_way)
         self.snapshots = SnapshotCalls(self.connection, self._reader, omissions, under_way)

@@ -1,6 +1,6 @@
 """The FULL view of a domain: its XML with data of storage pools and networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,6 +31,7 @@ _NO_VOLUME = frozenset(
     }
 )
 _LONGEST_PREFIX = 128
+_DISK = "devices/disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class FullView:
     ) -> tuple[Domain, XmlFacts] | None:
         """Read a domain; return None if its XML is unreadable.
 
-        Without `ask_guest`, make no call that waits for the guest's QEMU. The caller replaces
-        the sizes, for which libvirt has better sources than the XML.
+        Without `ask_guest`, make no call that waits for the guest's QEMU; `with_sizes` makes those.
+        The caller replaces the sizes, for which libvirt has better sources than the XML.
         """
         omissions, id = self._omissions, domain.UUIDString()
         root = self.xml_of(domain)
@@ -133,6 +134,10 @@ class FullView:
         )
         return spec_of(root, planned, outside)
 
+    def with_sizes(self, domain: libvirt.virDomain, disks: Sequence[Disk]) -> tuple[Disk, ...]:
+        """Add the sizes of disks that are in no storage pool; may wait for the guest's QEMU."""
+        return tuple(self._sized(domain, disk) if lacks_size(disk) else disk for disk in disks)
+
     def facts(self, domain: libvirt.virDomain) -> XmlFacts:
         """Read the part of a SUMMARY that comes from the XML, with one call."""
         root = self.xml_of(domain).element
@@ -149,14 +154,19 @@ class FullView:
         return Node.of(text, self._omissions, domain.UUIDString())
 
     def _with_volume(self, domain: libvirt.virDomain, disk: Disk, *, sizes: bool) -> Disk:
-        """Add volume and sizes from the storage pools, which makes no call to a running guest."""
-        part = "devices/disk"
+        """Add volume and sizes from the storage pools, which makes no call to a running guest.
+
+        With `sizes`, add the size of a disk that is in none, too.
+        """
         if not disk.path and disk.volume is None:
             return disk
-        found = query(self._omissions, domain, part, lambda: self._in_pool(domain, disk), None)
+        found = query(self._omissions, domain, _DISK, lambda: self._in_pool(domain, disk), None)
         if found is not None or not sizes:
             return found or disk
-        return query(self._omissions, domain, part, lambda: self._with_size(domain, disk), disk)
+        return self._sized(domain, disk)
+
+    def _sized(self, domain: libvirt.virDomain, disk: Disk) -> Disk:
+        return query(self._omissions, domain, _DISK, lambda: self._with_size(domain, disk), disk)
 
     def _in_pool(self, domain: libvirt.virDomain, disk: Disk) -> Disk | None:
         """Return a disk with its volume; None if it is in no storage pool."""
@@ -202,6 +212,11 @@ class FullView:
                 return disk  # the file is missing or unreadable: size unknown
             capacity, allocation = info[0], info[1]
         return replace(disk, capacity_bytes=capacity.count(), allocation_bytes=allocation.count())
+
+
+def lacks_size(disk: Disk) -> bool:
+    """Return whether no storage pool told the size of a disk that has a medium."""
+    return not disk.capacity_bytes and (bool(disk.path) or disk.volume is not None)
 
 
 def _facts(root: etree._Element, omissions: Omissions, id: str) -> XmlFacts:

@@ -9,10 +9,14 @@ from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import find_id, find_running
 from proad.drivers.libvirt.documents import documents_of
+from proad.drivers.libvirt.full_view import lacks_size
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage.disk_images import DiskImages
 from proad.drivers.libvirt.storage.finder import Finder
+from proad.drivers.libvirt.timing import SampleTiming
+from proad.drivers.tolerant import Omissions
+from proad.errors import EngineTimedOutError
 from proad.model import DomainDocument, DomainFacts, Resource, ResourceView
 
 
@@ -24,8 +28,10 @@ class ReadCalls:
         reader: reads domains.
         host: what runs them.
         images: the images of their disks.
+        omissions: records unreadable parts.
         media_dirs: folders of installation media that are named by their path.
         finder: finds storage pools.
+        timing: limit of questions to a QEMU.
     """
 
     def __init__(
@@ -34,12 +40,16 @@ class ReadCalls:
         reader: DomainReader,
         host: LibvirtHost,
         images: DiskImages,
+        omissions: Omissions,
         *,
         media_dirs: Sequence[str],
         finder: Finder,
+        timing: SampleTiming,
     ) -> None:
         self._connection = connection
         self._reader = reader
+        self._omissions = omissions
+        self._timing = timing
         self._documents = partial(documents_of, images=images)
         self._facts = partial(host.judged_facts, media_dirs=media_dirs, finder=finder)
 
@@ -50,11 +60,23 @@ class ReadCalls:
         )
 
     async def one(self, id: str, view: ResourceView) -> Resource:
-        """Return one domain."""
-        read = partial(self._reader.one, view=view)
-        return await self._connection.on(
-            id, read, bulkhead=Bulkhead.READ, cached=view is ResourceView.SUMMARY
-        )
+        """Return one domain; in full, without the sizes of disks that its QEMU does not tell soon."""
+        if view is ResourceView.SUMMARY:
+            return await self._connection.on(
+                id, self._reader.summary, bulkhead=Bulkhead.READ, cached=True
+            )
+        read = partial(self._reader.full, ask_guest=False)
+        full = await self._connection.on(id, read, bulkhead=Bulkhead.READ)
+        if full.domain is None or not any(map(lacks_size, full.domain.disks)):
+            return full
+        add = partial(self._reader.with_sizes, full=full)
+        try:
+            return await self._connection.on(
+                id, add, bulkhead=Bulkhead.SAMPLE, timeout=self._timing.timeout
+            )
+        except EngineTimedOutError as error:
+            self._omissions.note(id, "devices/disk", "sizes in time", error)
+            return full
 
     async def find_id(self, name: str) -> str:
         """Return the UUID of the domain of that name."""

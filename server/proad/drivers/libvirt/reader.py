@@ -144,10 +144,6 @@ class DomainReader:
             facts=self._full_view.facts(domain),
         )
 
-    def one(self, domain: libvirt.virDomain, view: ResourceView) -> Resource:
-        """Return one domain."""
-        return self.full(domain) if view is ResourceView.FULL else self.summary(domain)
-
     def summary(self, domain: libvirt.virDomain) -> Resource:
         """Return a SUMMARY: the state from libvirt, the rest from the cache if valid."""
         changes = self._states.changes
@@ -186,7 +182,7 @@ class DomainReader:
     def full(self, domain: libvirt.virDomain, *, ask_guest: bool = True) -> Resource:
         """Return the FULL view; without `ask_guest`, make no call that waits for QEMU.
 
-        A domain with unreadable XML is returned as a SUMMARY.
+        `with_sizes` adds what is missing without such calls. A domain with unreadable XML is returned as a SUMMARY.
         """
         changes, id = self._fields.changes, domain.UUIDString()
         transient = domain.isPersistent() == 0
@@ -215,6 +211,13 @@ class DomainReader:
                 has_saved_state=state is ResourceState.SAVED,
             ),
         )
+
+    def with_sizes(self, domain: libvirt.virDomain, full: Resource) -> Resource:
+        """Return a FULL view with the sizes that only QEMU may know; may wait for it."""
+        if (details := full.domain) is None:
+            return full
+        disks = self._full_view.with_sizes(domain, details.disks)
+        return replace(full, domain=replace(details, disks=disks))
 
     def obstacle(self, domain: libvirt.virDomain) -> Obstacle | None:
         """Return why snapshots of a domain are impossible now, read again; None: no reason."""
