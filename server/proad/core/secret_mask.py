@@ -92,7 +92,10 @@ class SecretMask:
     def _steps(self, lines: Iterable[LogLine]) -> Iterator[LogLine | None]:
         """Yield what can be told of each line, and None where a step has told nothing."""
         for line in lines:
-            if len(line.data) <= _STEP or self._is_plain(line):
+            if self._is_plain(line):
+                yield line
+                continue
+            if len(line.data) <= _STEP:
                 yield self._masked(line)
                 continue
             told: list[LogLine] = []
@@ -118,8 +121,6 @@ class SecretMask:
 
     def _masked(self, line: LogLine) -> LogLine | None:
         """Return what can be told of a line now; None: nothing."""
-        if self._is_plain(line):
-            return line
         covered = 0
         if (begun := self._begun.pop(line.is_stderr, None)) is not None:
             covered = begun.covered
