@@ -5,7 +5,6 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename, dirname, join, normpath
@@ -172,20 +171,13 @@ class _Copying:
     def _report(self, entries: Iterable[TreeEntry]) -> None:
         """Tell what becomes of each file; fail if one was not copied."""
         told = _Told(self.session, verbose=self.verbose)
-        console = make_console(err=True)
-        status = console.status("") if console.is_terminal else nullcontext()
-        with status as shown_status:
+        with make_console(err=True).status("") as status:  # seen on a terminal alone
             for entry in entries:
-                if shown_status is None:
-                    told.tell(entry)
-                    continue
-                shown_status.update(shown(entry.path))
+                status.update(shown(entry.path))
                 if told.is_worth(entry):
-                    shown_status.stop()
-                    told.tell(entry)
-                    shown_status.start()
-                else:
-                    told.tell(entry)
+                    status.stop()
+                told.tell(entry)
+                status.start()
         told.end()
 
 
