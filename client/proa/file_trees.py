@@ -10,7 +10,7 @@ import os
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from proa import v1
 from proa.errors import AlreadyExists, Error
+from proa.files import FORMATS
 
 if TYPE_CHECKING:
     from proa.inside_files import FileCalls
@@ -26,8 +27,9 @@ PERMISSIONS = 0o777
 """What a copy gets of a mode: no program of a resource gets rights on this machine, or the reverse."""
 
 MOST_ENTRIES = 1_000_000
-MOST_LEVELS = 128
 """Files and directories of a tree, at most: a resource may tell of any number."""
+MOST_LEVELS = 128
+"""Directories within each other, at most: each is open while what is in it is copied."""
 
 # What is wrong with one file, and not with all of them.
 _OF_ONE_FILE = frozenset(
@@ -41,12 +43,12 @@ _OF_ONE_FILE = frozenset(
     }
 )
 _OF_ALL_FILES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
-_KINDS: Mapping[v1.FileType.ValueType, str] = {
-    v1.FILE_TYPE_SYMLINK: "a symbolic link",
-    v1.FILE_TYPE_FIFO: "a pipe",
-    v1.FILE_TYPE_SOCKET: "a socket",
-    v1.FILE_TYPE_CHARACTER_DEVICE: "a device",
-    v1.FILE_TYPE_BLOCK_DEVICE: "a device",
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
 }
 _OTHER = "no regular file"
 _NO_TEXT = "its name is no text"
@@ -188,7 +190,7 @@ class TreeDownload:
         elif file.type == v1.FILE_TYPE_REGULAR:
             yield self._file(file.name, inside, folder, at)
         else:
-            yield TreeEntry(path=at, left_out=_KINDS.get(file.type, _OTHER))
+            yield TreeEntry(path=at, left_out=_KINDS.get(FORMATS.get(file.type, 0), _OTHER))
 
     def _directory(self, file: v1.FileInfo, path: str, folder: int, at: str) -> Iterator[TreeEntry]:
         with ExitStack() as opened:
@@ -269,11 +271,15 @@ class TreeUpload:
                 elif stat.S_ISREG(mode):
                     file = opened.enter_context(_opened_file(name, folder))
                     digest = self._client.write_file(
-                        *(self._id, path, file), mode=mode & PERMISSIONS, overwrite=self._overwrite
+                        self._id,
+                        path,
+                        file,
+                        mode=mode & PERMISSIONS,
+                        overwrite=self._overwrite,
                     )
                     yield TreeEntry(path=at, size_bytes=digest.size_bytes)
                 else:
-                    yield TreeEntry(path=at, left_out=_kind(mode))
+                    yield TreeEntry(path=at, left_out=_KINDS.get(stat.S_IFMT(mode), _OTHER))
             except (Error, OSError) as error:
                 yield _failed(at, error, is_directory=is_directory)
                 return
@@ -325,18 +331,6 @@ def _unfit(file: v1.FileInfo) -> str:
     if any(unicodedata.category(each) == "Cc" for each in file.name):
         return "its name has control characters"
     return ""
-
-
-def _kind(mode: int) -> str:
-    """Return what a file of this machine is that is not copied."""
-    kinds = {
-        stat.S_IFLNK: v1.FILE_TYPE_SYMLINK,
-        stat.S_IFIFO: v1.FILE_TYPE_FIFO,
-        stat.S_IFSOCK: v1.FILE_TYPE_SOCKET,
-        stat.S_IFCHR: v1.FILE_TYPE_CHARACTER_DEVICE,
-        stat.S_IFBLK: v1.FILE_TYPE_BLOCK_DEVICE,
-    }
-    return _KINDS[kinds[stat.S_IFMT(mode)]] if stat.S_IFMT(mode) in kinds else _OTHER
 
 
 def _join(below: str, name: str) -> str:

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from grpc import StatusCode
@@ -12,6 +13,17 @@ from proa.commands import pieces
 from proa.errors import Details, Unavailable
 
 _READ = 2**20
+
+FORMATS: Mapping[v1.FileType.ValueType, int] = {
+    v1.FILE_TYPE_REGULAR: stat.S_IFREG,
+    v1.FILE_TYPE_DIRECTORY: stat.S_IFDIR,
+    v1.FILE_TYPE_SYMLINK: stat.S_IFLNK,
+    v1.FILE_TYPE_FIFO: stat.S_IFIFO,
+    v1.FILE_TYPE_SOCKET: stat.S_IFSOCK,
+    v1.FILE_TYPE_CHARACTER_DEVICE: stat.S_IFCHR,
+    v1.FILE_TYPE_BLOCK_DEVICE: stat.S_IFBLK,
+}
+"""The types of files as they are in a mode of POSIX; of others, nothing is known there."""
 
 
 def whole_size(source: object, size: int | None) -> int:

@@ -12,6 +12,7 @@ from proa.cli.output import write_line, write_message, write_messages, write_tab
 from proa.cli.session import Id, NoTrunc, Output, Session
 from proa.cli.tables import Column
 from proa.cli.text import human_size
+from proa.files import FORMATS
 
 app = typer.Typer(help="Files inside containers and virtual machines.", no_args_is_help=True)
 
@@ -24,15 +25,6 @@ _COLUMNS = (
     Column("MODIFIED", rank=3),
     Column("NAME", least=20),
 )
-_TYPES = {
-    v1.FILE_TYPE_REGULAR: stat.S_IFREG,
-    v1.FILE_TYPE_DIRECTORY: stat.S_IFDIR,
-    v1.FILE_TYPE_SYMLINK: stat.S_IFLNK,
-    v1.FILE_TYPE_FIFO: stat.S_IFIFO,
-    v1.FILE_TYPE_SOCKET: stat.S_IFSOCK,
-    v1.FILE_TYPE_CHARACTER_DEVICE: stat.S_IFCHR,
-    v1.FILE_TYPE_BLOCK_DEVICE: stat.S_IFBLK,
-}
 
 
 def add_to(root: typer.Typer) -> None:
@@ -58,7 +50,7 @@ def ls(
         return
     rows = (
         (
-            stat.filemode(_TYPES.get(file.type, 0) | file.mode),
+            _filemode(file),
             f"{file.uid}:{file.gid}",
             human_size(file.size_bytes),
             file.modify_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S"),
@@ -79,7 +71,7 @@ def show(ctx: typer.Context, *, id: Id, path: PathInside, output: Output = None)
         write_message(file)
         return
     write_line(f"name: {file.name}")
-    write_line(f"mode: {stat.filemode(_TYPES.get(file.type, 0) | file.mode)}")
+    write_line(f"mode: {_filemode(file)}")
     if file.HasField("uid"):
         write_line(f"owner: {file.uid}:{file.gid}")
     write_line(f"size: {file.size_bytes}")
@@ -127,3 +119,8 @@ def rm(
     session = Session.of(ctx, None)
     with session.connect() as client:
         client.remove_file(id, path, recursive=recursive)
+
+
+def _filemode(file: v1.FileInfo) -> str:
+    """Return type and permissions as ls writes them."""
+    return stat.filemode(FORMATS.get(file.type, 0) | file.mode)
