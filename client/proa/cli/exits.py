@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
@@ -82,30 +82,26 @@ def run_until_interrupted(main: Coroutine[Any, Any, None]) -> None:
     `asyncio.run` by itself may wait on after Ctrl-C: a signal that comes just before the event loop
     waits, or to another thread, does not wake it up. A second Ctrl-C does not wait for the end.
     """
-    interrupted = False
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
         running = asyncio.current_task()
+        assert running is not None  # noqa: S101 - for mypy; it is this one
 
         def interrupt() -> None:
-            nonlocal interrupted
-            interrupted = True
             loop.remove_signal_handler(signal.SIGINT)
-            if running is not None:
-                running.cancel()
+            running.cancel()
 
-        with suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(signal.SIGINT, interrupt)
-        await main
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        try:
+            await main
+        except asyncio.CancelledError:
+            if not running.cancelling():  # a fault, and nobody's wish
+                raise
+            raise typer.Exit(Exit.INTERRUPTED) from None
 
     with until_interrupted():
-        try:
-            asyncio.run(run())
-        except asyncio.CancelledError:
-            if not interrupted:
-                raise
-            raise KeyboardInterrupt from None
+        asyncio.run(run())
 
 
 def table() -> str:
