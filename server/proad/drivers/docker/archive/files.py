@@ -181,7 +181,12 @@ class ContainerFiles:
                 # What the container has mounted itself, the engine does not see.
                 if renaming is not None and await paths.size_of(renaming.path) == 0:
                     await self._unpack(
-                        id, what, renaming.path, spooled, "and the file is as it was", "make room"
+                        id,
+                        what,
+                        renaming.path,
+                        spooled,
+                        left="and the file is as it was",
+                        hint="make room",
                     )
                     if await renaming.rename() and await self._is_renamed(
                         paths, renaming.path, at, what.size_bytes
@@ -189,16 +194,19 @@ class ContainerFiles:
                         return
         # The engine removes the old file first.
         await self._unpack(
-            *(id, what, at, spooled),
-            "and the file may be torn or gone",
-            "look at it, and write it again",
+            id,
+            what,
+            at,
+            spooled,
+            left="and the file may be torn or gone",
+            hint="look at it, and write it again",
         )
 
     async def _is_renamed(self, paths: ContainerPaths, of: str, to: str, size: int) -> bool:
         return await paths.size_of(of) is None and await paths.size_of(to) == size
 
     async def _unpack(
-        self, id: str, what: FileWrite, at: str, spooled: SpooledFile, left: str, hint: str
+        self, id: str, what: FileWrite, at: str, spooled: SpooledFile, *, left: str, hint: str
     ) -> None:
         """Have the engine write a file; in the error of one that fails, say what is `left` then."""
         size = what.size_bytes
