@@ -1,12 +1,19 @@
 """Sockets that end a process when nobody has them any more."""
 
 import asyncio
+import os
 import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 import uvloop
 
+from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.http.byte_stream import ByteStream
 from proad.drivers.docker.http.ssh import Ssh, SshSocket
 
@@ -64,6 +71,62 @@ def test_socket_that_nobody_took_is_closed(pair: Pair):
     other = carrier.dup()
     del other
     assert closed == ["closed"]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make a script what `ssh` is."""
+
+    def make(script: str) -> None:
+        (tmp_path / "ssh").write_text(script)
+        (tmp_path / "ssh").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    return make
+
+
+def test_answer_that_comes_byte_by_byte_ends_with_the_time(program: Callable[[str], None]):
+    program("#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nX: '\nwhile printf x; do sleep 0.05; done\n")
+    ssh = Ssh("ssh://host")
+    answer = Queue[str]()
+
+    def connect() -> None:
+        try:
+            ssh.connect(0.5)
+        except TimeoutError:
+            answer.put("timeout")
+
+    threading.Thread(target=connect, daemon=True).start()
+    assert answer.get(timeout=30) == "timeout"
+
+
+ENDLESS_SAMPLE = """
+import sys, time
+
+def say(text):
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+
+words = []
+while line := sys.stdin.buffer.readline():
+    words += line.decode().split()
+    if line != b"\\r\\n":
+        continue
+    target, words = words[1], []
+    if "stats" in target:
+        say("HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3\\r\\n{}\\n\\r\\n")
+        while True:
+            say("1\\r\\n \\r\\n")
+            time.sleep(0.05)
+    body = "{\\"ApiVersion\\": \\"1.41\\", \\"Version\\": \\"0\\"}"
+    say(f"HTTP/1.1 200 OK\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}")
+"""
+
+
+async def test_sample_that_has_no_end_holds_up_nothing(program: Callable[[str], None]):
+    program(f"#!{sys.executable}\n{ENDLESS_SAMPLE}")
+    async with DockerDriver("ssh://host") as driver:
+        assert await driver.stats(["c" * 64]) == {}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -86,8 +86,8 @@ class Ssh:
             # What is said once the engine answers goes nowhere, so that it holds nothing up.
             with process.stderr as reasons:
                 try:
-                    carrier.settimeout(max(end - time.monotonic(), 0.001))
-                    _ping(carrier)
+                    with carrier.until(end):
+                        _ping(carrier)
                 except ConnectionError as error:
                     reason = _reason(process, reasons.fileno())
                     carrier.close()
@@ -144,6 +144,28 @@ class SshSocket(socket.socket):
     """A socket whose other end is that of an `ssh` process, which ends when the socket is closed."""
 
     on_close: Callable[[], None] | None = None
+    _end: float | None = None
+
+    @contextmanager
+    def until(self, end: float) -> Iterator[None]:
+        """Let no read in the block wait any longer, however slowly bytes come, than this monotonic time."""
+        self._end = end
+        try:
+            self._limit()  # for what is written, too, which a buffer takes
+            yield
+        finally:
+            self._end = None
+
+    def recv_into(self, *arguments: Any, **named: Any) -> int:
+        """Read as sockets do; by this, files of the socket read."""
+        self._limit()
+        return super().recv_into(*arguments, **named)
+
+    def _limit(self) -> None:
+        if self._end is not None:
+            if (left := self._end - time.monotonic()) <= 0:
+                raise TimeoutError
+            self.settimeout(left)
 
     @classmethod
     def of(cls, carrier: socket.socket, on_close: Callable[[], None]) -> Self:

@@ -1,6 +1,8 @@
 """A long answer of the Engine API, on a connection of its own."""
 
+import http.client
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -8,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import urllib3
 
+from proad.drivers.docker.http.ssh import SshSocket
 from proad.drivers.docker.http.transport import Transport
 from proad.drivers.tolerant import NOTHING, Omissions, Value, parse_json
 
@@ -21,6 +24,11 @@ _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
+# Seconds and bytes in which an answer ends that has told all.
+_LAST_BYTES = 1.0
+_LAST_BLANKS = 16
+# More than any object of such an answer has, whatever the names and labels in it.
+_LONGEST_LINE = 16 * 2**20
 
 
 class RunBlocking(Protocol):
@@ -149,12 +157,23 @@ class Stream:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def keep(self) -> None:
-        """Read what is left of the answer, and leave the connection to the next one if it may."""
+        """Leave the connection to the next one if it may, once the answer has ended.
+
+        Of an answer that goes on, nothing more is read, and `close` hangs up.
+        """
         assert self._response is not None  # noqa: S101 - as above
-        self._response.drain_conn()
-        connection, self._connection, self._socket = self._connection, None, None
-        if connection is not None and self._transport is not None:
-            self._transport.keep(connection)
+        connection, transport = self._connection, self._transport
+        if transport is None or connection is None or not isinstance(connection.sock, SshSocket):
+            return
+        try:
+            with connection.sock.until(time.monotonic() + _LAST_BYTES):
+                rest = self._response.read(_LAST_BLANKS + 1, decode_content=False)
+                if len(rest) > _LAST_BLANKS or rest.strip():
+                    return
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+            return
+        self._connection = self._socket = None
+        transport.keep(connection)
 
     def close(self) -> None:
         """Hang up, and close the connection: the engine then stops its work."""
@@ -201,9 +220,15 @@ def keep_alive(connection: socket.socket) -> None:
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    begun = b""
-    for chunk in response.stream():
-        *lines, begun = (begun + chunk).split(b"\n")
-        yield from filter(None, (line.strip() for line in lines))
+    begun = bytearray()
+    for chunk in response.stream(decode_content=False):
+        first, *lines = chunk.split(b"\n")
+        begun += first
+        if len(begun) > _LONGEST_LINE:
+            raise http.client.HTTPException("a line of an answer has no end")
+        for line in lines:
+            if begun.strip():
+                yield bytes(begun).strip()
+            begun = bytearray(line)
     if begun.strip():
-        yield begun
+        yield bytes(begun)
