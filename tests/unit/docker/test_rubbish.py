@@ -12,6 +12,7 @@ import pytest
 
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.frames import Frames
+from proad.drivers.docker.http import transport
 from proad.drivers.docker.http.body import Chunks
 from proad.errors import (
     EngineConflictError,
@@ -175,6 +176,35 @@ async def test_refusal_without_an_end_is_cut(kind: str):
             await taken(kind, driver)
         await hung_up(engine)
         assert engine.sent < MOST_TAKEN
+
+
+@pytest.mark.parametrize("begin", [PLAIN, CHUNKED + b"fffffffff\r\n"], ids=["plain", "chunk"])
+async def test_answer_without_an_end_is_cut(begin: bytes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(transport, "_LARGEST_ANSWER", 2**20)
+    async with answering("version", itertools.chain([begin], itertools.repeat(PIECE))) as (
+        engine,
+        driver,
+    ):
+        with pytest.raises(EngineUnreachableError, match="too large"):
+            await driver.probe()
+        await hung_up(engine)
+        assert engine.sent < MOST_TAKEN
+
+
+async def test_answer_that_is_shorter_than_announced_is_an_error():
+    cut = [OK + b'Content-Length: 50\r\n\r\n{"ApiVersion": "1.41"}']
+    async with answering("version", cut) as (_, driver):
+        with pytest.raises(EngineUnreachableError):
+            await driver.probe()
+
+
+@pytest.mark.parametrize("first", [b"", b"{}\n"], ids=["no line", "more"])
+async def test_sample_without_an_end_is_cut(first: bytes):
+    endless = itertools.chain([PLAIN + first], itertools.repeat(PIECE))
+    async with answering("stats", endless) as (engine, driver):
+        assert await driver.stats([CONTAINER]) == {}
+        await hung_up(engine)
+        assert engine.sent < 2 * MOST_TAKEN
 
 
 def test_chunks_and_frames_are_the_same_wherever_they_are_cut():

@@ -4,6 +4,7 @@ docker-py's low-level client knows the ways; the requests themselves go straight
 connections, for the layers in between cost more than many an answer of the engine.
 """
 
+import http.client
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,6 +24,8 @@ from proad.drivers.docker.http.unix_adapter import UnixAdapter
 
 # docker-py wants one at construction; every path names the negotiated one instead.
 _PLACEHOLDER_VERSION = "1.41"
+# More than a list of all that a host can run; an engine that talks for ever takes no more memory.
+_LARGEST_ANSWER = 256 * 2**20
 
 
 class Reply(NamedTuple):
@@ -74,7 +77,11 @@ class Transport:
         headers: Mapping[str, str],
         limit: timedelta,
     ) -> Reply:
-        """Send one request and read the whole answer; nothing may come for `limit`."""
+        """Send one request and read the whole answer; nothing may come for `limit`.
+
+        Raises:
+            HTTPException: the answer is larger than any that an engine has.
+        """
         pool, prefix = self._pool(target)
         response = pool.urlopen(
             method,
@@ -89,8 +96,16 @@ class Transport:
             # Docker redirects paths that are not clean; to follow would be to call
             # something that nobody asked for.
             redirect=False,
+            preload_content=False,
+            decode_content=False,
         )
-        return Reply(response.status, response.data, response.headers.get("Date", ""))
+        try:
+            content = _content(response)
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return Reply(response.status, content, response.headers.get("Date", ""))
 
     def connection(
         self, target: str, limit: timedelta
@@ -176,6 +191,14 @@ def _connected(
         connection.close()
         raise
     return connection
+
+
+def _content(answer: Any) -> bytes:
+    """Return what a whole answer has."""
+    content: bytes = answer.read(_LARGEST_ANSWER)
+    if answer.read(1):  # which also tells whether less has come than was announced
+        raise http.client.HTTPException("an answer is too large")
+    return content
 
 
 def _tls(folder: Path) -> TLSConfig:
