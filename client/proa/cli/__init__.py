@@ -1,13 +1,10 @@
 """The command `proa`."""
 
-import os
 import sys
 
 
 def main() -> None:
-    """Run the command line; the entry point of `proa`."""
-    # Keep gRPC's own log lines out of standard error.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    """Run the command line, as `proa_command` does."""
     try:
         from proa.cli.app import app
     except ModuleNotFoundError as error:

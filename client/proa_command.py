@@ -1,0 +1,13 @@
+"""The command `proa`, before anything of it imports gRPC."""
+
+import os
+
+
+def main() -> None:
+    """Run the command line; the entry point of `proa`."""
+    # Keep gRPC's own log lines out of standard error, such as one for each connection that was idle
+    # for long. gRPC reads this once, when it is imported, as the package `proa` does.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from proa.cli import main as run
+
+    run()

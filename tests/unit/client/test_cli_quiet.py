@@ -1,0 +1,23 @@
+"""What gRPC has to say to its developers is not for who types commands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROA = Path(sys.executable).with_name("proa")
+
+
+def said(**environment):
+    """Return the lines on stderr of a command for which gRPC tells all that it does."""
+    environ = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    environ |= {"GRPC_TRACE": "all", "PROA_TOKEN": "x.y.z", **environment}
+    command: list[str | Path] = [PROA, "--target", "unix:/nowhere/proa.sock", "ls"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 6
+    return done.stderr.splitlines()
+
+
+def test_command_writes_no_line_of_grpc():
+    assert len(said(GRPC_VERBOSITY="INFO")) > 100
+    assert [line.partition(":")[0] for line in said()] == ["Error", "Hint"]
