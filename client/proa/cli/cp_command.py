@@ -29,7 +29,7 @@ One of the two is ID:PATH, with an absolute path inside the container or virtual
 with / or . is a local path, so that ./a:b is one, too. A single - is standard input or output, for the bytes of the file
 themselves.
 
-Files have their permissions, and no owner. With -r a directory goes with all that is in it, file by file: into TO
+Files have their permissions to read, write and execute, no others such as setuid, and no owner. With -r a directory goes with all that is in it, file by file: into TO
 if that is a directory, else as TO; of FROM/. only what is in it. What is no file and no directory, such as a link,
 is left out and told. What cannot be copied is told, too, the others are copied, and the exit code says so. A copy with links
 and owners goes by tar: proa exec ID tar -c -C /DIR . | tar -x"""
@@ -135,7 +135,11 @@ class _Copying:
                         copy.write(data)
                     os.fchmod(copy.fileno(), permitted(file.info.mode))
             except FileExistsError:
-                write_line(f"Error: {str(path)!r} exists already", err=True)
+                write_line(
+                    f"Error: {str(path)!r} exists already; leave out --no-overwrite to put another "
+                    "in its place",
+                    err=True,
+                )
                 raise typer.Exit(exits.Exit.CONFLICT) from None
 
     def upload(self, client: proa.Client, source: str, target: Inside) -> None:

@@ -94,7 +94,7 @@ COMMANDS_BY_RPC: Mapping[str, str] = {
 # Quoted texts, paths and host names contain no terms of the contract; a setting or a quota may
 # have the name of a field.
 _WORDS = re.compile(
-    r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<named>\b(?:setting|quota\ of)\ [a-z_.]+)|(?P<set>\bset\ (?:force|recursive)\b)
+    r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<named>\b(?:setting|quota\ of)\ [a-z_.]+)|(?P<set>\bset\ (?:force|overwrite|recursive)\b)
     |(?P<protocol>\ and\ send\ it\ as\ 'authorization:[^']*'|,\ or\ give\ the\ input\ to\ RunCommand\b)
     |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b(?:\ with\ the\ mask\ [a-z_]+)?
     |(?<![\w./:@-])
@@ -116,6 +116,8 @@ def in_cli_words(message: str, invocation: Invocation) -> str:
                 return ""  # the client sends the token, and has no such call
             case "set" if (option := word.partition(" ")[2]) in invocation.options:
                 return f"use {invocation.options[option]}"
+            case "set" if (option := f"no_{word.partition(' ')[2]}") in invocation.options:
+                return f"leave out {invocation.options[option]}"
             case "field":
                 return option_of(word, invocation) or word
         return word

@@ -311,7 +311,7 @@ class PosixFiles:
             case _Code.NO_REGULAR_FILE:
                 raise InvalidArgumentError.of("path", f"{path!r} is no regular file")
             case _Code.EXISTS:
-                raise AlreadyExistsError("file", path, hint="allow to overwrite it")
+                raise AlreadyExistsError.of_a_file(path)
             case _Code.NOT_EMPTY:
                 raise directory_not_empty(self._engine, path)
             case _Code.NO_TOOL:

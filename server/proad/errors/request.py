@@ -135,6 +135,11 @@ class AlreadyExistsError(ProaError):
         return concealed
 
     @classmethod
+    def of_a_file(cls, path: str) -> "AlreadyExistsError":
+        """Return the error of a file that is in the way of another one."""
+        return cls("file", path, hint="set overwrite to put another in its place")
+
+    @classmethod
     def of_an_id(cls, what: str, id: str) -> "AlreadyExistsError":
         """Return the error of an id that is in use, independent of names."""
         return cls(what, id, existing_id=id, hint="give another UUID or none")

@@ -139,8 +139,10 @@ def test_cp_without_overwrite_leaves_what_is_there(ann, web, tmp_path, client):
     local = tmp_path / "local"
     local.write_text("mine")
     download = ann.run("cp", "--no-overwrite", f"{web}:/etc/file", str(local))
-    assert (download.exit_code, download.stderr) == (7, f"Error: '{local}' exists already\n")
-    assert ann.run("cp", "--no-overwrite", str(local), f"{web}:/etc/file").exit_code == 7
+    way_out = "exists already; leave out --no-overwrite to put another in its place"
+    assert (download.exit_code, download.stderr) == (7, f"Error: '{local}' {way_out}\n")
+    upload = ann.run("cp", "--no-overwrite", str(local), f"{web}:/etc/file")
+    assert (upload.exit_code, way_out in upload.stderr) == (7, True)
     assert local.read_text() == "mine"
     assert not list(tmp_path.glob(".proa-*"))
     assert client.read_file(web, "/etc/file").read() == b"inside"

@@ -261,6 +261,7 @@ def test_hint_for_an_error_without_reason_names_the_daemon():
         ("files rm web /a", "not empty; set recursive to", "not empty; use --recursive to"),
         ("rm web", "not empty; set recursive to", "not empty; set recursive to"),
         ("rename web x", "stop it first, or set force", "stop it first, or set force"),
+        ("cp a web:/a", "set overwrite to put", "leave out --no-overwrite to put"),
         (
             "rm web",
             "'set force' has them; set delete_snapshots",

@@ -76,7 +76,7 @@ class MemoryTree:
         if what.path in self._nodes:
             self.regular(what.path)
             if not what.overwrite:
-                raise AlreadyExistsError("file", what.path, hint="allow to overwrite it")
+                raise AlreadyExistsError.of_a_file(what.path)
         held = sum(len(node.data) for node in self._nodes.values())
         if held + what.size_bytes > _MOST_BYTES or len(self._nodes) >= _MOST_FILES:
             raise EngineConflictError(NAME, "no space is left in the workload")

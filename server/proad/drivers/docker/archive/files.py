@@ -33,8 +33,6 @@ from proad.model import (
     FileWrite,
 )
 
-_OVERWRITE = "set `overwrite` to put another in its place"
-
 
 class ContainerFiles:
     """Reads and writes files inside containers; see `ports.Files`.
@@ -161,7 +159,7 @@ class ContainerFiles:
         elif place.file.type is not FileType.REGULAR:
             raise _not_regular(what.path)
         elif not what.overwrite:
-            raise AlreadyExistsError("file", what.path, hint=_OVERWRITE)
+            raise AlreadyExistsError.of_a_file(what.path)
         paths.check_writable(place.path)
         return place
 
