@@ -19,11 +19,12 @@ from integration.docker.inside_containers import outcome
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.remote_engines import SshServer, TlsEngine, with_path
 from integration.docker.workloads import IMAGE
-from proad.drivers.docker import DockerDriver
+from proad.drivers.docker import DockerDriver, Room
 from proad.errors import (
     CapabilityMissingError,
     EngineTimedOutError,
     EngineUnreachableError,
+    HostExhaustedError,
     ProaError,
 )
 from proad.model import (
@@ -214,6 +215,28 @@ async def test_streams_at_once_take_no_thread_each(
 
     # The calls between them have left no more than the driver keeps.
     await eventually(lambda: len(far.ssh.clients()) - connections <= 36)
+
+
+async def test_streams_by_ssh_have_places(far: Remote):
+    spec, streams = CommandSpec(argv=("cat",)), CommandStreams(stdin=True)
+    users = iter("aaaaab")
+    room = Room(user=lambda: next(users))
+    async with DockerDriver(far.ssh.url, room=room) as driver:
+        driver._engine._places._most = 4  # type: ignore[union-attr] # without 256 processes
+        box = await made(driver, "sleep", "1000")
+        async with AsyncExitStack() as stack:
+
+            async def start() -> RunningCommand:
+                return await stack.enter_async_context(driver.start_command(box.id, spec, streams))
+
+            for _ in range(2):
+                await start()
+            with pytest.raises(HostExhaustedError, match="2 are free and this user has 2"):
+                await start()
+            await stack.aclose()
+            for _ in range(2):
+                await start()
+            await start()
 
 
 async def test_streams_given_up_leave_no_process(far: Remote, driver: DockerDriver, box: Resource):

@@ -108,7 +108,7 @@ class DockerDriver(DelegatedFiles):
         threads: how many calls of each sort may be under way at once.
         timeout: of one call to the engine.
         timing: the driver's other durations.
-        room: for files on their way; None: of its own.
+        room: for files on their way, and who takes it; None: of its own.
     """
 
     name = ENGINE
@@ -131,6 +131,7 @@ class DockerDriver(DelegatedFiles):
         if not url:
             url, from_environment = environment_address()
             cert_path = cert_path or from_environment
+        room = room or Room()
         self._timing = timing
         self._engine = EngineClient(
             url,
@@ -138,6 +139,7 @@ class DockerDriver(DelegatedFiles):
             threads=threads,
             timeout=timeout,
             connect_timeout=timing.connect,
+            user=room.user,
         )
         self.endpoint = self._engine.api.endpoint
         self.is_on_this_host = url.startswith("unix:")
@@ -166,13 +168,10 @@ class DockerDriver(DelegatedFiles):
         self._updater = ContainerUpdater(self._engine, self._reader)
         self._stats_collector = ContainerStatsCollector(self._engine.streaming, timing.sample)
         self._commands = ContainerCommands(
-            self._engine,
-            self._reader,
-            is_on_this_host=self.is_on_this_host,
-            timing=timing.command,
+            self._engine, self._reader, is_on_this_host=self.is_on_this_host, timing=timing.command
         )
         self.files = self._container_files = ContainerFiles(
-            self._engine, self._commands.start, threads=threads, room=room or Room()
+            self._engine, self._commands.start, threads=threads, room=room
         )
         self._ports = ContainerPorts(
             self._engine, self._reader, is_on_this_host=self.is_on_this_host

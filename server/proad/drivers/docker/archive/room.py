@@ -34,6 +34,9 @@ class Room:
         most: bytes of all files at a time.
         user: returns the id of the user for whom the current task works.
         free: returns the bytes that the disk has for such files.
+
+    Attributes:
+        user: returns the id of the user for whom the current task works.
     """
 
     def __init__(
@@ -45,14 +48,14 @@ class Room:
     ) -> None:
         self._most = most
         self._left = most
-        self._user = user
+        self.user = user
         self._free = free
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def share(self) -> "Share":
         """Return a share of the current user, for one file."""
-        return Share(self, self._user())
+        return Share(self, self.user())
 
     def take(self, user: str, size: int) -> None:
         """Take room for a user.

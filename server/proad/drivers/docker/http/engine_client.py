@@ -17,6 +17,7 @@ from proad.drivers.docker.http.api import Answer, Api
 from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.body import BegunBody
 from proad.drivers.docker.http.handover import Carrier, HandedOver
+from proad.drivers.docker.http.places import StreamPlaces
 from proad.drivers.docker.http.streaming_client import StreamingClient
 from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.keyed_limiter import KeyedLimiter
@@ -42,6 +43,7 @@ class EngineClient:
         threads: how many calls of each sort may be under way at once.
         timeout: of a call, unless it names its own.
         connect_timeout: of a connection, and of the beginning of a stream.
+        user: returns the id of the user for whom the current task works.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class EngineClient:
         threads: int,
         timeout: timedelta,
         connect_timeout: timedelta = DockerTiming().connect,
+        user: Callable[[], str] = lambda: "",
     ) -> None:
         self.timeout = timeout
         self.api = Api(
@@ -70,6 +73,7 @@ class EngineClient:
         self.streaming = StreamingClient(self.api, self._long)
         self._limiter = KeyedLimiter(ENGINE, _OF_EACH)
         self._urgent_limiter = KeyedLimiter(ENGINE, _OF_EACH)
+        self._places = StreamPlaces(user) if self.api.transport.is_ssh else None
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -177,7 +181,7 @@ class EngineClient:
         Raises:
             ProaError: as `StreamingClient.upgrade` raises.
         """
-        carrier = Carrier()
+        carrier = self._carrier()
         exchange = partial(self.streaming.upgrade, carrier, path, params, body, self.timeout)
         return await self._carried(carrier, container, exchange)
 
@@ -189,7 +193,7 @@ class EngineClient:
         Raises:
             ProaError: as `StreamingClient.open_body` raises.
         """
-        carrier = Carrier()
+        carrier = self._carrier()
         exchange = partial(self.streaming.open_body, carrier, path, params, self.timeout)
         return await self._carried(carrier, _container_in(path), exchange)
 
@@ -228,6 +232,9 @@ class EngineClient:
             return posted, convert(self.api.call("GET", then, limit=limit, params=params))
 
         return await self._limited(_container_in(path), exchange, limit, urgent=False)
+
+    def _carrier(self) -> Carrier:
+        return Carrier(self._places.of_user() if self._places else None)
 
     async def _carried(self, carrier: Carrier, container: str, call: Callable[[], T]) -> T:
         """Make a call; a connection whose caller waits no more is hung up, for it may have no end."""

@@ -7,8 +7,8 @@ as they are, and TLS together with its state.
 
 import http.client
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from urllib3.util.ssltransport import SSLTransport
 
 from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.http.byte_stream import ByteStream, streams_of
+from proad.drivers.docker.http.ssh import SshSocket
 from proad.drivers.docker.http.stream import keep_alive
 from proad.drivers.docker.http.tls_stream import TlsStream
 from proad.drivers.docker.http.transport import Transport
@@ -48,9 +49,14 @@ class HandedOver:
 
 
 class Carrier:
-    """A new connection that is to be handed over, on its way."""
+    """A connection that is to be handed over, on its way.
 
-    def __init__(self) -> None:
+    Args:
+        take: takes a place for it, and returns what gives that back; None: it needs none.
+    """
+
+    def __init__(self, take: Callable[[], Callable[[], None]] | None = None) -> None:
+        self._take = take
         self._socket: socket.socket | None = None
         self._tls: SSLTransport | None = None
         self._given_up = False
@@ -65,8 +71,16 @@ class Carrier:
             transport: to the engine.
             target: of the request.
             limit: the longest silence.
+
+        Raises:
+            HostExhaustedError: there is no place for it.
         """
-        connection, full_target = transport.own_connection(target, limit)
+        with ExitStack() as until_connected:
+            if self._take is not None:
+                until_connected.callback(self._take())
+            connection, full_target = transport.own_connection(target, limit)
+            if isinstance(connection.sock, SshSocket):
+                connection.sock.at_close(until_connected.pop_all().close)
         try:
             # Kept here, since the connection drops it with an answer that has its end.
             connected: Any = connection.sock

@@ -176,6 +176,17 @@ class SshSocket(socket.socket):
         taken.on_close = on_close
         return taken
 
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Call `call`, too, once nobody has the socket any more."""
+        before = self.on_close
+
+        def both() -> None:
+            if before is not None:
+                before()
+            call()
+
+        self.on_close = both
+
     def dup(self) -> "SshSocket":
         """Return another one with the same end, which the process ends with from now on."""
         other = super().dup()
