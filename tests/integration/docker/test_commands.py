@@ -1,7 +1,6 @@
 """Commands inside containers of a real engine: their bytes, their terminals, their reach."""
 
 import asyncio
-import hashlib
 import os
 import signal
 import subprocess
@@ -16,7 +15,12 @@ import docker
 import pytest
 
 from eventually import settled
-from integration.docker.inside_containers import Run, outcome
+from integration.docker.inside_containers import (
+    Run,
+    check_100_mb_of_input,
+    check_100_mb_of_output,
+    outcome,
+)
 from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
@@ -38,36 +42,13 @@ pytestmark = pytest.mark.docker
 
 DEFAULT_SOCKET = os.environ.get("DOCKER_HOST", DEFAULT_URL).removeprefix("unix://")
 
-MANY = 100_000_000
-
 
 async def test_command_writes_100_mb_byte_by_byte(driver: DockerDriver, box: Resource):
-    digest, count = hashlib.sha256(), 0
-    script = f"head -c {MANY} /dev/zero | tr '\\0' 'x'"
-    spec = CommandSpec(argv=("sh", "-c", script))
-    async with driver.start_command(box.id, spec, CommandStreams()) as command:
-        async for output in command.output():
-            digest.update(output.data)
-            count += len(output.data)
-        assert (await command.exit()).code == 0
-
-    assert count == MANY
-    assert digest.hexdigest() == hashlib.sha256(b"x" * MANY).hexdigest()
+    await check_100_mb_of_output(driver, box.id)
 
 
 async def test_command_reads_100_mb_byte_by_byte(driver: DockerDriver, box: Resource):
-    block = os.urandom(50_000)
-    expected = hashlib.sha256()
-    spec = CommandSpec(argv=("sha256sum",))
-    async with driver.start_command(box.id, spec, CommandStreams(stdin=True)) as command:
-        for _ in range(MANY // len(block)):
-            await command.write(block)
-            expected.update(block)
-        await command.end_input()
-        stdout, _, exit = await outcome(command)
-
-    assert exit.code == 0
-    assert stdout.split()[0].decode() == expected.hexdigest()
+    await check_100_mb_of_input(driver, box.id)
 
 
 async def test_command_has_environment_folder_and_user(run: Run):

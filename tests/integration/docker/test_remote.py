@@ -1,7 +1,6 @@
 """All ways inside of containers whose engine is reached by TLS or by SSH."""
 
 import asyncio
-import hashlib
 import os
 import shutil
 import signal
@@ -15,7 +14,11 @@ import pytest
 
 from eventually import eventually, settled
 from guest.media import import_image
-from integration.docker.inside_containers import outcome
+from integration.docker.inside_containers import (
+    check_100_mb_of_input,
+    check_100_mb_of_output,
+    outcome,
+)
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.remote_engines import SshServer, TlsEngine, with_path
 from integration.docker.workloads import IMAGE
@@ -47,7 +50,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates"),
 ]
 
-MANY = 100_000_000
 GENEROUS = 60
 
 
@@ -128,28 +130,11 @@ async def test_command_on_a_terminal_has_a_size(driver: DockerDriver, box: Resou
 
 
 async def test_command_writes_100_mb_byte_by_byte(driver: DockerDriver, box: Resource):
-    spec = CommandSpec(argv=("sh", "-c", f"head -c {MANY} /dev/zero | tr '\\0' 'x'"))
-    digest = hashlib.sha256()
-    async with driver.start_command(box.id, spec, CommandStreams()) as command:
-        async for output in command.output():
-            digest.update(output.data)
-        assert (await command.exit()).code == 0
-
-    assert digest.hexdigest() == hashlib.sha256(b"x" * MANY).hexdigest()
+    await check_100_mb_of_output(driver, box.id)
 
 
 async def test_command_reads_100_mb_byte_by_byte(driver: DockerDriver, box: Resource):
-    block = os.urandom(50_000)
-    expected = hashlib.sha256()
-    spec = CommandSpec(argv=("sha256sum",))
-    async with driver.start_command(box.id, spec, CommandStreams(stdin=True)) as command:
-        for _ in range(MANY // len(block)):
-            await command.write(block)
-            expected.update(block)
-        await command.end_input()
-        stdout, _, _ = await outcome(command)
-
-    assert stdout.split()[0].decode() == expected.hexdigest()
+    await check_100_mb_of_input(driver, box.id)
 
 
 async def test_command_that_nobody_reads_waits(driver: DockerDriver, box: Resource):
