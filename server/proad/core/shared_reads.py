@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -55,7 +55,7 @@ class _UnderWay:
     """A read that has not ended."""
 
     begun: float
-    task: asyncio.Task[None] = field(repr=False)
+    task: asyncio.Task[None]
 
 
 class SharedReads(Generic[T]):

@@ -8,7 +8,7 @@ from typing import Any
 
 from proad.drivers.libvirt.agent.agent import GuestAgents
 from proad.drivers.libvirt.agent.talk import AgentRefusedError, GuestPausedError, Talk
-from proad.errors import CapabilityMissingError, EngineConflictError, EngineTimedOutError
+from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import GuestInfo
 
 _QUESTIONS: dict[str, Callable[[Talk], Any]] = {
@@ -46,8 +46,8 @@ class DomainGuests:
                 told[field] = question(talk)
             except AgentRefusedError:
                 continue  # it has no such command, or may not use it
-            except (GuestPausedError, CapabilityMissingError):
-                raise
+            except GuestPausedError:
+                raise  # nobody was asked
             except EngineTimedOutError:
                 answered = False
                 break
