@@ -23,9 +23,8 @@ class PrivateEngine:
         self._environment = os.environ | environment
         self.url = f"unix://{folder}/docker.sock"
         self._folder = folder
+        self.pass_fds: tuple[int, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
-
-    pass_fds: tuple[int, ...] = ()
 
     def command(self) -> list[str]:
         """Return how it is started."""
