@@ -137,6 +137,17 @@ async def test_daemon_that_dies_meanwhile_leaves_nothing(
 
 
 @pytest.mark.usefixtures("old")
+async def test_shell_that_is_killed_leaves_nothing(driver: DockerDriver, box: Resource, run: Run):
+    async with Replacing(driver.start_command).begun(box.id, FILE) as renaming:
+        assert renaming is not None
+        await run("sh", "-c", f"echo new >{renaming.path}")
+        await renaming._command.signal(signal.SIGKILL)
+        assert not await renaming.rename()
+    assert await is_alone(driver, box)
+    assert (await read(driver, box, FILE))[1] == b"old"
+
+
+@pytest.mark.usefixtures("old")
 async def test_container_at_rest_has_its_file_replaced(driver: DockerDriver, box: Resource):
     await driver.pause(box.id)
     await write(driver, box, FILE, b"paused")

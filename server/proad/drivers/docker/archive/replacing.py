@@ -40,9 +40,14 @@ read -r said && [ "$said" = rename ] && [ ! -d "$1" ] && mv -f -- "$2" "$1"
 )
 """Make the file $2, and wait until it is to take the place of $1; else remove it."""
 
+_REMOVE = script('exec rm -f -- "$1"', "rm")
+"""Remove the file $1, whose shell was killed."""
+
 _READY = b"ready\n"
 _RENAME = b"rename\n"
 _STEP = timedelta(seconds=10)
+# What ends by a signal has a code beyond.
+_KILLED = 128
 
 
 class Renaming:
@@ -52,10 +57,15 @@ class Renaming:
         command: the shell.
         path: of the file that it made, which is empty, beside the one to be replaced.
         step: for which it may take at each step.
+
+    Attributes:
+        path: see above.
+        was_killed: whether it has ended without a chance to remove the file.
     """
 
     def __init__(self, command: RunningCommand, path: str, step: timedelta) -> None:
         self.path = path
+        self.was_killed = False
         self._command = command
         self._output: AsyncIterator[CommandOutput] = command.output()
         self._step = step.total_seconds()
@@ -109,6 +119,7 @@ class Renaming:
             pass
         exit = await self._command.exit()
         self._is_over = True
+        self.was_killed = exit.code is None or exit.code > _KILLED
         return exit.code
 
 
@@ -139,6 +150,18 @@ class Replacing:
             finally:
                 if renaming is not None:
                     await renaming.end()
+                    if renaming.was_killed:
+                        await self._remove(id, renaming.path)
+
+    async def _remove(self, id: str, path: str) -> None:
+        spec = CommandSpec(argv=(SHELL, "-c", _REMOVE, "sh", path), user="0:0")
+        with suppress(ProaError, TimeoutError):
+            async with (
+                asyncio.timeout(self._step.total_seconds()),
+                self._start(id, spec, CommandStreams()) as command,
+            ):
+                async for _ in command.output():
+                    pass
 
     async def _begin(self, id: str, path: str, running: AsyncExitStack) -> Renaming | None:
         temporary = join(dirname(path), f".proa-{secrets.token_hex(16)}")
