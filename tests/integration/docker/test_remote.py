@@ -314,16 +314,30 @@ async def test_stream_ends_with_its_ssh_process(far: Remote):
             os.kill(pid, signal.SIGKILL)
         await eventually(lambda: killed.isdisjoint(far.ssh.clients()))
 
+    async def broken_off(output: AsyncIterator[object]) -> None:
+        await end_all()
+        with pytest.raises(EngineUnreachableError, match="broken off"):
+            await asyncio.wait_for(anext(output), GENEROUS)
+
     async with far.driver("ssh") as driver:
         box = await made(driver, "sleep", "1000")
-        spec = CommandSpec(argv=("sh", "-c", "sleep 2; exit 4"))
-        async with driver.start_command(box.id, spec, CommandStreams()) as command:
-            await end_all()
-            assert (await asyncio.wait_for(outcome(command), GENEROUS))[2].code == 4
+        spec = CommandSpec(argv=("sleep", "1000"))
+        for tty in (False, True):
+            streams = CommandStreams(tty=tty, stdin=True)
+            async with driver.start_command(box.id, spec, streams) as command:
+                await broken_off(command.output())
+        async with driver.attach(box.id, ConsoleOptions()) as console:
+            await broken_off(console.output())
         async with driver.read_log(box.id, LogOptions(follow=True)) as log:
-            await end_all()
-            with pytest.raises(EngineUnreachableError):
-                await asyncio.wait_for(anext(aiter(log)), GENEROUS)
+            await broken_off(aiter(log))
+
+
+async def test_end_of_a_command_that_takes_no_input_is_no_loss(driver: DockerDriver, box: Resource):
+    spec = CommandSpec(argv=("sh", "-c", "head -c 1; exit 4"))
+    async with driver.start_command(box.id, spec, CommandStreams(stdin=True)) as command:
+        await command.write(b"x" * 5_000_000)
+        stdout, _, exit = await asyncio.wait_for(outcome(command), GENEROUS)
+    assert (stdout, exit.code) == (b"x", 4)
 
 
 async def test_streams_end_with_their_engine(far: Remote, driver: DockerDriver, box: Resource):

@@ -8,13 +8,18 @@ from datetime import UTC, datetime
 from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.frames import Frames
 from proad.drivers.docker.http.api import Answer, filters
-from proad.drivers.docker.http.byte_stream import ByteStream
+from proad.drivers.docker.http.byte_stream import ByteStream, LostStreamError
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.upgraded import DETACH_KEYS
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import INT32, Value, parse_json
-from proad.errors import CapabilityMissingError, EngineConflictError, InvalidArgumentError
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    EngineUnreachableError,
+    InvalidArgumentError,
+)
 from proad.model import CommandExit, CommandOutput, ConsoleOptions, ResourceKind, TerminalSize
 from proad.model.verbs import entering_refusal
 
@@ -61,7 +66,11 @@ class ContainerConsole:
         self.stdin_once = stdin and config["StdinOnce"].flag() and not self.tty
 
     async def output(self) -> AsyncIterator[CommandOutput]:
-        """Yield what the main process writes."""
+        """Yield what the main process writes.
+
+        Raises:
+            EngineUnreachableError: the connection to an engine on another host was lost.
+        """
         frames = Frames()
         while data := await self._read():
             if self.tty:
@@ -136,6 +145,8 @@ class ContainerConsole:
         await asyncio.sleep(0)
         try:
             return await self._stream.read()
+        except LostStreamError as error:
+            raise EngineUnreachableError(ENGINE, f"the streams have broken off ({error})") from None
         except ConnectionError:
             return b""
 

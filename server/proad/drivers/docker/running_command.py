@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.frames import Frames
-from proad.drivers.docker.http.byte_stream import ByteStream
+from proad.drivers.docker.http.byte_stream import ByteStream, LostStreamError
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.process_group import ProcessGroup
 from proad.drivers.docker.timing import CommandTiming
@@ -125,7 +125,11 @@ class ContainerCommand:
             self._tasks.append(asyncio.create_task(self._write_all(self._streams.input)))
 
     async def output(self) -> AsyncIterator[CommandOutput]:
-        """Yield what it writes."""
+        """Yield what it writes.
+
+        Raises:
+            EngineUnreachableError: the connection to an engine on another host was lost.
+        """
         while data := await self._read():
             if self._streams.tty:
                 yield CommandOutput(data)
@@ -254,6 +258,10 @@ class ContainerCommand:
                     self._first = None
                     return await first
                 return await self._stream.read()
+        except LostStreamError as error:
+            raise EngineUnreachableError(
+                ENGINE, f"the streams of the command have broken off ({error})"
+            ) from None
         except (TimeoutError, ConnectionError):
             return b""
         finally:

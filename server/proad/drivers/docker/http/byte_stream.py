@@ -6,6 +6,10 @@ import socket
 from proad.model import PIECE
 
 
+class LostStreamError(ConnectionError):
+    """The connection was lost, and with it what was on its way: no end of what it carried."""
+
+
 class ByteStream:
     """A stream of bytes both ways.
 

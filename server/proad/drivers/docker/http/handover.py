@@ -18,6 +18,7 @@ from urllib3.util.ssltransport import SSLTransport
 from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.http.byte_stream import ByteStream, streams_of
 from proad.drivers.docker.http.ssh import SshSocket
+from proad.drivers.docker.http.ssh_stream import SshStream
 from proad.drivers.docker.http.stream import keep_alive
 from proad.drivers.docker.http.tls_stream import TlsStream
 from proad.drivers.docker.http.transport import Transport
@@ -42,6 +43,8 @@ class HandedOver:
 
     async def stream(self) -> ByteStream:
         """Return what it carries."""
+        if isinstance(self.socket, SshSocket):
+            return await SshStream.of(self.socket, self.begun)
         if self.tls is None:
             return await ByteStream.of(self.socket, self.begun)
         reader, writer = await streams_of(self.socket)

@@ -43,6 +43,8 @@ _LONGEST_REASON = 4096
 _LONGEST_PONG = 1024
 # Seconds in which a process that has hung up ends, so that all it says of why has been said.
 _LAST_WORDS = 1.0
+# What ssh ends with if the connection fails; else it ends as the command there.
+_CONNECTION_LOST = 255
 
 
 class Ssh:
@@ -120,7 +122,9 @@ class Ssh:
             self._alive += 1
             if self._alive == 1:
                 threading.Thread(target=self._reap, name="docker-ssh", daemon=True).start()
-        return process, SshSocket.of(ours, lambda: self._end(process))
+        carrier = SshSocket.of(ours, lambda: self._end(process))
+        carrier.was_lost = lambda: _was_lost(process)
+        return process, carrier
 
     def _end(self, process: "subprocess.Popen[bytes]") -> None:
         """End a process and what it has started. Does not block."""
@@ -141,9 +145,14 @@ class Ssh:
 
 
 class SshSocket(socket.socket):
-    """A socket whose other end is that of an `ssh` process, which ends when the socket is closed."""
+    """A socket whose other end is that of an `ssh` process, which ends when the socket is closed.
+
+    Attributes:
+        was_lost: tells whether the process has lost its connection; None: it has not ended.
+    """
 
     on_close: Callable[[], None] | None = None
+    was_lost: Callable[[], bool | None] = staticmethod(lambda: None)
     _end: float | None = None
 
     @contextmanager
@@ -191,6 +200,7 @@ class SshSocket(socket.socket):
         """Return another one with the same end, which the process ends with from now on."""
         other = super().dup()
         other.on_close, self.on_close = self.on_close, None
+        other.was_lost = self.was_lost
         return other
 
     def detach(self) -> int:
@@ -279,6 +289,18 @@ def _ping(carrier: socket.socket) -> None:
         raise http.client.HTTPException("it answers too much")
     if connection.sock is None:
         raise ConnectionResetError(errno.ECONNRESET, "it closes the connection with its answer")
+
+
+def _was_lost(process: "subprocess.Popen[bytes]") -> bool | None:
+    """Return whether a process has lost its connection, or was killed; None: it has not ended."""
+    try:
+        # It is left to be waited for: until then, its number is its own.
+        end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # somebody has waited for it, since nobody has the socket any more
+        return True
+    if end is None:
+        return None
+    return end.si_code != os.CLD_EXITED or end.si_status == _CONNECTION_LOST
 
 
 def _reason(process: "subprocess.Popen[bytes]", said: int) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from urllib3.util.ssltransport import SSLTransport
 
-from proad.drivers.docker.http.byte_stream import ByteStream
+from proad.drivers.docker.http.byte_stream import ByteStream, LostStreamError
 from proad.model import PIECE
 
 # Bytes of TCP taken at a time: with what is left of a record before, they make a piece at most.
@@ -50,7 +50,8 @@ class TlsStream(ByteStream):
         """Return the next bytes; nothing at the end.
 
         Raises:
-            ConnectionError: the connection broke, or ended without a word.
+            LostStreamError: the connection ended without a word.
+            ConnectionError: it broke.
         """
         idle = 0
         while not (data := self._taken()):
@@ -106,7 +107,7 @@ class TlsStream(ByteStream):
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
-            self._failure = self._failure or ConnectionResetError(str(error))
+            self._failure = self._failure or LostStreamError(str(error))
         if answer := self._outgoing.read():
             self._answered += len(answer)
             if self._answered > _MOST_BESIDE:
