@@ -11,6 +11,7 @@ import pytest
 from eventually import eventually
 from integration.libvirt.guests import Guests, hanging, pid_of
 from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.stop import _start_anew
 from proad.errors import StopTimedOutError
 from proad.model import (
     Resource,
@@ -139,6 +140,14 @@ async def test_restart_by_force_of_a_hung_qemu_starts_another_one(
         options = RestartOptions(mode=mode, grace_period=timedelta(seconds=1))
         assert (await driver.restart(hung.id, options)).state is ResourceState.RUNNING
         assert pid_of(hung) != pid
+
+
+async def test_restart_by_force_of_a_qemu_that_has_died_meanwhile_starts_another_one(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    made = await driver.create_domain(guests.blank())
+    _start_anew(raw.lookupByUUIDString(made.id))
+    assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
 
 
 async def test_graceful_restart_of_a_hung_qemu_kills_nothing(driver: LibvirtDriver, guests: Guests):

@@ -273,7 +273,11 @@ def _start_anew(domain: libvirt.virDomain) -> None:
             driver=ENGINE,
             hint="stop it with mode FORCE, and create it anew",
         )
-    domain.destroy()
+    try:
+        domain.destroy()
+    except libvirt.libvirtError:
+        if domain.isActive():  # or its QEMU has died meanwhile
+            raise
     domain.create()
 
 
