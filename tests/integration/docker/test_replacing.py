@@ -21,7 +21,7 @@ from integration.docker.private_engine import PrivateEngine
 from integration.docker.test_files import listed, read, shell_is, write
 from integration.docker.workloads import IMAGE, Make
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.archive.replacing import Replacing
+from proad.drivers.docker.archive.replacing import Renaming, Replacing
 from proad.drivers.docker.running_command import ContainerCommand
 from proad.errors import (
     CapabilityMissingError,
@@ -161,9 +161,9 @@ async def test_container_at_rest_has_its_file_replaced(driver: DockerDriver, box
 async def test_shell_that_is_frozen_replaces_nothing_later(
     driver: DockerDriver, box: Resource, run: Run
 ):
-    step = timedelta(seconds=2)
-    async with Replacing(driver.start_command, step).begun(box.id, FILE) as renaming:
+    async with Replacing(driver.start_command).begun(box.id, FILE) as renaming:
         assert renaming is not None
+        renaming._step = 1
         await run("sh", "-c", f"echo late >{renaming.path}")
         await driver.pause(box.id)
         try:
@@ -185,7 +185,14 @@ async def test_shell_that_hangs_out_of_reach_is_a_conflict(
 
     await shell_is(run, HOSTILE["hangs then"])
     monkeypatch.setattr(ContainerCommand, "signal", refuse)
-    driver.files._replacing._step = timedelta(seconds=1)  # type: ignore[attr-defined]
+    is_ready = Renaming.is_ready
+
+    async def is_ready_and_hurries(self: Renaming) -> bool:
+        ready = await is_ready(self)
+        self._step = 1
+        return ready
+
+    monkeypatch.setattr(Renaming, "is_ready", is_ready_and_hurries)
     with pytest.raises(EngineConflictError, match="does not end the renaming"):
         await write(driver, box, FILE, b"new")
     assert (await read(driver, box, FILE))[1] == b"old"
@@ -210,7 +217,8 @@ async def test_shell_that_lies_is_not_believed(
     driver: DockerDriver, box: Resource, run: Run, way: str
 ):
     await shell_is(run, HOSTILE[way])
-    driver.files._replacing._step = timedelta(seconds=2)  # type: ignore[attr-defined]
+    step = timedelta(seconds=2 if "hangs" in way else 60)
+    driver.files._replacing._step = step  # type: ignore[attr-defined]
     passwd = (await read(driver, box, "/etc/passwd"))[1]
     if way == "other file":
         with pytest.raises(EngineConflictError):
