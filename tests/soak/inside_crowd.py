@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 import proa
 from soak.setting import ONCE, credentials
 
-MARK = "PROA_SOAK"
+MARK = "SOAK_MARK"
 """The variable in the environment of all commands, whose value tells whose they are."""
 ECHO, WEB = 7, 80
 LOGGED = 10_000  # lines of a log that has an end; the memory driver keeps no more
