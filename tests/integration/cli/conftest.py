@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import cache
 
 import grpc
 import pytest
@@ -116,11 +117,22 @@ def cli(daemon, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def token(daemon):
-    """One token for all tests that are not about logins, which are slow on purpose."""
-    with proa.connect(daemon) as client:
-        request = v1.CreateTokenRequest(username="ann", password=PASSWORD)
-        return client.auth.CreateToken(request).token
+def logged_in(daemon):
+    """Tokens by the time in quarters of an hour: each is used for the first half of its life."""
+
+    @cache
+    def log_in(_quarter: int) -> str:
+        with proa.connect(daemon) as client:
+            request = v1.CreateTokenRequest(username="ann", password=PASSWORD)
+            return client.auth.CreateToken(request).token
+
+    return log_in
+
+
+@pytest.fixture
+def token(logged_in):
+    """A token for all tests that are not about logins, which are slow on purpose."""
+    return logged_in(int(time.monotonic()) // 900)
 
 
 @pytest.fixture
