@@ -54,6 +54,18 @@ class _Stalled:
         await asyncio.Event().wait()
 
 
+class _WithoutEnd(_Stalled):
+    """A file whose end does not come, though all of it may fit into what gRPC takes unread."""
+
+    async def data(self):
+        async for piece in self._file.data():
+            yield piece
+        await asyncio.Event().wait()
+
+
+STALLS = {"/stalled": _Stalled, "/large": _WithoutEnd}
+
+
 class StallingDriver(MemoryDriver):
     """Stalls at some files, once it is told to."""
 
@@ -77,7 +89,8 @@ class StallingDriver(MemoryDriver):
         async with opened as file:
             self.open_files += 1
             try:
-                yield _Stalled(file) if self.stalls and path.startswith("/stalled") else file
+                kind = next((STALLS[each] for each in STALLS if path.startswith(each)), None)
+                yield file if kind is None or not self.stalls else kind(file)
             finally:
                 self.open_files -= 1
 
@@ -110,7 +123,7 @@ def _start(*more, **fields):
     return lambda: [{"start": {"id": "web", **fields}}, *more]
 
 
-_MANY = command("head", "-c", str(MEGABYTES), "/dev/zero")
+_MANY = command("head", "-c", str(10**12), "/dev/zero")
 
 WAYS = {
     "Exec": Way("Exec", _start(command=command("sleep", "600"))),
