@@ -30,7 +30,7 @@ mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
 # Where tests have their sockets, pools and media, and what containers bind.
 mkdir -p "$root/srv"
 for shared in /tmp /var/tmp /srv; do mount --bind "$shared" "$root$shared"; done
-mkdir -p "$root"/var/lib/{docker,libvirt} "$root"/var/log/libvirt/qemu
+mkdir -p "$root"/var/lib/{docker,libvirt/dnsmasq} "$root"/var/log/libvirt/qemu
 mount --bind "$run/docker" "$root/var/lib/docker"
 cp -a "$root/var/lib/libvirt/." "$run/libvirt/"
 mount --bind "$run/libvirt" "$root/var/lib/libvirt"
@@ -59,15 +59,16 @@ cp /etc/hosts "$etc/hosts"
 cp -L /etc/resolv.conf "$etc/resolv.conf"
 [[ ! -s /etc/machine-id ]] || cp /etc/machine-id "$etc/machine-id"
 mkdir -p "$etc/libvirt/qemu/networks/autostart"
-# Domains get a card on it by default. It has neither names nor addresses to give away, which would
-# need a program, and no rules for a firewall.
+# Domains get a card on it by default, and their addresses from it. It has no rules for a firewall.
 cat >"$etc/libvirt/qemu/networks/default.xml" <<END
 <network>
   <name>default</name>
   <forward mode='open'/>
   <bridge name='virbr0'/>
   <dns enable='no'/>
-  <ip address='192.168.122.1' netmask='255.255.255.0'/>
+  <ip address='192.168.122.1' netmask='255.255.255.0'>
+    <dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp>
+  </ip>
 </network>
 END
 ln -s ../default.xml "$etc/libvirt/qemu/networks/autostart/default.xml"

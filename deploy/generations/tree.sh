@@ -16,9 +16,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../packages.sh"
 
 readonly PACKAGES=(
-    base-files base-passwd bash coreutils grep iproute2 kmod libc-bin mount procps sed # for the tree itself
+    base-files base-passwd bash coreutils dash grep iproute2 kmod libc-bin mount procps sed # for the tree itself
     docker.io iptables
-    libvirt-daemon-system libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils ovmf
+    libvirt-daemon-system libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils ovmf dnsmasq-base
 )
 readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 # Of one download, and of all: a mirror that hangs must not hang those who wait for it.
