@@ -1,9 +1,9 @@
 """Requests with an id, and requests that are only checked."""
 
-import hmac
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from hashlib import blake2b
 from typing import Any
 from uuid import uuid4
 
@@ -100,7 +100,7 @@ class RequestIds:
         return NewRequest(
             key=RequestKey(who.user_id, message.request_id),
             method=method.path,
-            digests=[hmac.digest(key, content, "sha256") for key in self._keys],
+            digests=[blake2b(content, key=key, digest_size=32).digest() for key in self._keys],
             scopes=who.scopes,
             sight=current_visibility().digest,
         )

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +16,9 @@ from sqlalchemy.engine import URL
 WAIT_SECONDS = 5
 WRITES = "proad_writes"
 """The execution option of connections that write."""
+
+_SYNCED = "PRAGMA synchronous = FULL"
+_UNSYNCED = "PRAGMA synchronous = NORMAL"
 
 
 def prepare_sqlite(engine: Engine, *, wait_seconds: int = WAIT_SECONDS) -> None:
@@ -26,11 +32,22 @@ def prepare_sqlite(engine: Engine, *, wait_seconds: int = WAIT_SECONDS) -> None:
     event.listen(engine, "begin", _begin)
 
 
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """A statement to commit, and the future that hears of it."""
+
+    statement: Executable
+    values: Mapping[str, object]
+    synced: bool
+    done: "asyncio.Future[None]"
+
+
 class SqliteCommitter:
     """Commits single statements, each in one step of a thread with a connection of its own.
 
     The asynchronous driver takes a step, there and back, for each call of the synchronous one:
-    ten for a commit, which take longer than the commit itself.
+    ten for a commit, which take longer than the commit itself. An executor takes two futures
+    and their callbacks for one step.
 
     Args:
         url: the database.
@@ -38,11 +55,14 @@ class SqliteCommitter:
 
     def __init__(self, url: URL) -> None:
         self._engine = create_engine(url.set(drivername="sqlite"), hide_parameters=True)
-        prepare_sqlite(self._engine)
-        self._thread = ThreadPoolExecutor(1, "proad-commits")
+        # Without a BEGIN, each statement is a transaction of its own.
+        event.listen(self._engine, "connect", partial(_prepare, WAIT_SECONDS))
+        self._queue: SimpleQueue[_Commit | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="proad-commits")
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
+        self._thread.start()
         return self
 
     def __exit__(
@@ -51,30 +71,48 @@ class SqliteCommitter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._thread.submit(self._close)
-        self._thread.shutdown()
+        self._queue.put(None)
+        self._thread.join()
 
     async def commit(
         self, statement: Executable, values: Mapping[str, object], *, synced: bool
     ) -> None:
         """Execute a statement and commit; see `Database.commit`."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._commit, statement, values, synced)
+        done = asyncio.get_running_loop().create_future()
+        self._queue.put(_Commit(statement, values, synced, done))
+        await done
 
-    def _commit(self, statement: Executable, values: Mapping[str, object], synced: bool) -> None:  # noqa: FBT001 - run_in_executor has no keywords
-        if self._connection is None:
-            self._connection = self._engine.connect().execution_options(**{WRITES: True})
-        # Without a sync, the change is in the kernel's hands: the death of this process does
-        # not undo it, and the next synced commit brings it to the disk as well.
-        driver: Any = self._connection.connection.driver_connection
-        driver.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
-        with self._connection.begin():
-            self._connection.execute(statement, values)
-
-    def _close(self) -> None:
+    def _run(self) -> None:
+        while (job := self._queue.get()) is not None:
+            failure: Exception | None = None
+            try:
+                self._commit(job)
+            except Exception as error:  # noqa: BLE001 - raised where the commit is awaited
+                failure = error
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                job.done.get_loop().call_soon_threadsafe(_tell, job.done, failure)
         if self._connection is not None:
             self._connection.close()
         self._engine.dispose()
+
+    def _commit(self, job: _Commit) -> None:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        # Without a sync, the change is in the kernel's hands: the death of this process does
+        # not undo it, and the next synced commit brings it to the disk as well.
+        driver: Any = self._connection.connection.driver_connection
+        driver.execute(_SYNCED if job.synced else _UNSYNCED)
+        with self._connection.begin():
+            self._connection.execute(job.statement, job.values)
+
+
+def _tell(done: "asyncio.Future[None]", failure: Exception | None) -> None:
+    if done.done():  # its caller was cancelled
+        return
+    if failure is None:
+        done.set_result(None)
+    else:
+        done.set_exception(failure)
 
 
 def _prepare(wait_seconds: int, connection: Any, _record: object) -> None:

@@ -1,11 +1,16 @@
+import asyncio
+import sqlite3
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from proad.errors import DatabaseUnreachableError
 from proad.model import Action, Footprint, Intent, RequestState, ResourceState
 from proad.ports.requests import RequestKey, RequestRecord
+from proad.store.database import Database
 from proad.store.requests import RequestStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -68,6 +73,43 @@ async def test_add_again_replaces_the_record(store):
     await store.add(replace(OPEN, digest=b"other", intent=None))
 
     assert await store.get(KEY) == replace(OPEN, digest=b"other", intent=None)
+
+
+async def test_record_whose_commit_is_refused_stops_no_later_one(store):
+    await store.add(OPEN)
+    await store.add(OPEN)  # refused at first, for its key
+    await store.settle(ENDED)
+    await store.add(numbered(2))
+
+    assert await store.get(KEY) == ENDED
+    assert await store.running() == [numbered(2)]
+
+
+async def test_commit_whose_caller_has_left_stops_no_later_one(tmp_path):
+    async with Database.open(f"sqlite:///{tmp_path}/left.db") as database:
+        store = RequestStore(database, "daemon-1")
+        leaving = asyncio.create_task(store.add(OPEN))
+        await asyncio.sleep(0)  # it has begun
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        await store.add(numbered(2))
+
+        assert await store.running() == [OPEN, numbered(2)]
+
+
+async def test_record_that_a_lock_keeps_out_is_told_so_and_stops_no_later_one(tmp_path):
+    path = tmp_path / "locked.db"
+    async with Database.open(f"sqlite:///{path}") as database:
+        store = RequestStore(database, "daemon-1")
+        await store.add(OPEN)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(DatabaseUnreachableError):
+                await store.settle(ENDED)
+            other.execute("ROLLBACK")
+        await store.settle(ENDED)
+
+        assert await store.get(KEY) == ENDED
 
 
 async def test_records_of_another_user_or_daemon_are_not_touched(store, database):

@@ -35,6 +35,7 @@ from proad.errors import (
     RequestNotFoundError,
 )
 from proad.model import Intent, RequestState
+from proad.model.replaced import replaced
 from proad.ports.requests import RequestKey, RequestRecord, RequestRecords
 
 T = TypeVar("T")
@@ -297,7 +298,7 @@ class RequestJournal:
         """Store what a request is about to change, while its line goes to disk."""
         if entry.cancelled:
             raise RequestCancelledError
-        entry.record = replace(entry.record, intent=intent, path=intent.path)
+        entry.record = replaced(entry.record, intent=intent, path=intent.path)
         self._checkpoint("before intent")
         adding = asyncio.ensure_future(self._records.add(entry.record))
         try:
@@ -323,7 +324,7 @@ class RequestJournal:
     ) -> None:
         """Store the outcome of a request, now or as soon as that can be done."""
         self._checkpoint("before answer")
-        entry.record = replace(
+        entry.record = replaced(
             entry.record,
             state=state,
             answer=answer,
