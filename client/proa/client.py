@@ -13,8 +13,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1, waiting
 from proa.channels import TLS, Endpoint, Options
+from proa.file_trees import TreeCalls
 from proa.inside import InsideCalls
-from proa.inside_files import FileCalls
 from proa.interceptors import ClientInterceptor, Settings
 from proa.local_login import login_socket
 from proa.paging import pages
@@ -96,7 +96,7 @@ def connect(
     )
 
 
-class Client(InsideCalls, FileCalls):
+class Client(InsideCalls, TreeCalls):
     """The daemon's services over one channel. Thread-safe.
 
     Each attribute is the generated stub of a service: an RPC takes its request, returns its

@@ -14,14 +14,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from proa import v1
 from proa.errors import AlreadyExists, Error
 from proa.files import FORMATS
-
-if TYPE_CHECKING:
-    from proa.inside_files import FileCalls
+from proa.inside_files import FileCalls
 
 PERMISSIONS = 0o777
 """What a copy gets of a mode: no program of a resource gets rights on this machine, or the reverse."""
@@ -140,7 +138,7 @@ class TreeDownload:
         overwrite: whether files may take the place of others.
     """
 
-    def __init__(self, client: "FileCalls", id: str, *, overwrite: bool) -> None:
+    def __init__(self, client: FileCalls, id: str, *, overwrite: bool) -> None:
         self._client = client
         self._id = id
         self._overwrite = overwrite
@@ -230,7 +228,7 @@ class TreeUpload:
         overwrite: whether files may take the place of others.
     """
 
-    def __init__(self, client: "FileCalls", id: str, *, overwrite: bool) -> None:
+    def __init__(self, client: FileCalls, id: str, *, overwrite: bool) -> None:
         self._client = client
         self._id = id
         self._overwrite = overwrite
@@ -286,6 +284,52 @@ class TreeUpload:
             if is_directory:
                 yield TreeEntry(path=at, is_directory=True)
                 yield from self._entries(inner, path, at)
+
+
+class TreeCalls(FileCalls):
+    """What a client does with trees of files inside resources."""
+
+    def download_tree(
+        self, id: str, path: str, folder: str | Path, *, overwrite: bool = False
+    ) -> Iterator[TreeEntry]:
+        """Copy what is in a directory of a resource into a folder of this machine, file by file.
+
+            for entry in client.download_tree("web", "/etc/app", "app"):
+                if entry.error:
+                    print(entry.path, entry.error)
+
+        Iterate over it: each step copies one file. Files and directories have their permissions, and
+        belong to whoever calls; links, pipes, sockets and devices are left out. Nothing is written
+        outside of `folder`, whatever the resource tells, and links in it are not followed.
+        It takes a shell in the resource, as `list_files`.
+
+        Args:
+            id: id of the resource, as in all calls.
+            path: absolute path of the directory inside it.
+            folder: where to; made unless it is there, in a directory that is.
+            overwrite: whether files may take the place of others.
+
+        Raises:
+            proa.Error: it cannot go on. What is wrong with one file is in its entry.
+            OSError: this machine cannot go on, such as for want of room.
+            ValueError: there are more than a million files.
+        """
+        return TreeDownload(self, id, overwrite=overwrite).copy(path, Path(folder))
+
+    def upload_tree(
+        self, folder: str | Path, id: str, path: str, *, overwrite: bool = False
+    ) -> Iterator[TreeEntry]:
+        """Copy what is in a folder of this machine into a directory of a resource, file by file.
+
+        The reverse of `download_tree`, which see.
+
+        Args:
+            folder: what to copy.
+            id: id of the resource, as in all calls.
+            path: absolute path of the directory inside it; made unless it is there, in one that is.
+            overwrite: whether files may take the place of others.
+        """
+        return TreeUpload(self, id, overwrite=overwrite).copy(Path(folder), path)
 
 
 @contextmanager

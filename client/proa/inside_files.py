@@ -1,13 +1,11 @@
 """The calls of the synchronous client for files inside resources."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from proa import v1
 from proa.commands import cut_short
-from proa.file_trees import TreeDownload, TreeEntry, TreeUpload
 from proa.files import Received, pieces_of, whole_size, write_start
 from proa.paging import pages
 from proa.request_stream import RequestStream
@@ -191,45 +189,3 @@ class FileCalls:
             recursive: whether a directory goes with all that is in it.
         """
         self.files.RemoveFile(v1.RemoveFileRequest(id=id, path=path, recursive=recursive))
-
-    def download_tree(
-        self, id: str, path: str, folder: str | Path, *, overwrite: bool = False
-    ) -> Iterator[TreeEntry]:
-        """Copy what is in a directory of a resource into a folder of this machine, file by file.
-
-            for entry in client.download_tree("web", "/etc/app", "app"):
-                if entry.error:
-                    print(entry.path, entry.error)
-
-        Iterate over it: each step copies one file. Files and directories have their permissions, and
-        belong to whoever calls; links, pipes, sockets and devices are left out. Nothing is written
-        outside of `folder`, whatever the resource tells, and links in it are not followed.
-        It takes a shell in the resource, as `list_files`.
-
-        Args:
-            id: id of the resource, as in all calls.
-            path: absolute path of the directory inside it.
-            folder: where to; made unless it is there, in a directory that is.
-            overwrite: whether files may take the place of others.
-
-        Raises:
-            proa.Error: it cannot go on. What is wrong with one file is in its entry.
-            OSError: this machine cannot go on, such as for want of room.
-            ValueError: there are more than a million files.
-        """
-        return TreeDownload(self, id, overwrite=overwrite).copy(path, Path(folder))
-
-    def upload_tree(
-        self, folder: str | Path, id: str, path: str, *, overwrite: bool = False
-    ) -> Iterator[TreeEntry]:
-        """Copy what is in a folder of this machine into a directory of a resource, file by file.
-
-        The reverse of `download_tree`, which see.
-
-        Args:
-            folder: what to copy.
-            id: id of the resource, as in all calls.
-            path: absolute path of the directory inside it; made unless it is there, in one that is.
-            overwrite: whether files may take the place of others.
-        """
-        return TreeUpload(self, id, overwrite=overwrite).copy(Path(folder), path)
