@@ -232,6 +232,7 @@ class PosixFiles:
         engine: for errors.
         start: starts the commands; see `ports.Commands`.
         user: who runs them; empty: whoever the engine takes.
+        working_dir: where they run; None: where the engine has them run, which may have been removed.
         own_name: returns the name of what a command has for itself in a directory, which a listing
             leaves out.
     """
@@ -242,11 +243,13 @@ class PosixFiles:
         start: StartCommand,
         *,
         user: str = "",
+        working_dir: str | None = None,
         own_name: Callable[[RunningCommand], str] = lambda _: "",
     ) -> None:
         self._engine = engine
         self._start = start
         self._user = user
+        self._working_dir = working_dir
         self._own_name = own_name
 
     async def list(self, id: str, path: str) -> AsyncIterator[FileInfo]:
@@ -290,7 +293,8 @@ class PosixFiles:
 
     @asynccontextmanager
     async def _running(self, id: str, text: str, *arguments: str) -> AsyncIterator[RunningCommand]:
-        spec = CommandSpec(argv=(SHELL, "-c", text, "sh", *arguments), user=self._user)
+        argv = (SHELL, "-c", text, "sh", *arguments)
+        spec = CommandSpec(argv=argv, user=self._user, working_dir=self._working_dir)
         async with AsyncExitStack() as stack:
             try:
                 command = await stack.enter_async_context(self._start(id, spec, CommandStreams()))

@@ -26,12 +26,14 @@ from proad.drivers.docker.running_command import ContainerCommand
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
+    FileNotFoundInsideError,
     HostExhaustedError,
     ProaError,
 )
 from proad.model import (
     BindMount,
     ContainerSpec,
+    FileRemoval,
     FileWrite,
     Mount,
     NetworkAttachment,
@@ -57,6 +59,14 @@ async def old(driver: DockerDriver, box: Resource, run: Run) -> None:
 
 async def is_alone(driver: DockerDriver, box: Resource) -> bool:
     return [each.name for each in await listed(driver, box, "/srv-of-test")] == ["file"]
+
+
+async def is_missing(driver: DockerDriver, box: Resource, path: str) -> bool:
+    try:
+        await driver.stat_file(box.id, path)
+    except FileNotFoundInsideError:
+        return True
+    return False
 
 
 @pytest.mark.usefixtures("old")
@@ -122,6 +132,19 @@ async def test_engine_that_dies_meanwhile_leaves_the_old_file(engine: PrivateEng
         with pytest.raises(ProaError):
             await writing
         assert (root / "file").read_bytes() == b"old"
+
+
+async def test_shell_needs_no_folder_that_the_container_has_removed(
+    driver: DockerDriver, make: Make
+):
+    box = await make("sh", "-c", "rmdir /gone && exec sleep 1000", working_dir="/gone")
+    await write(driver, box, "/file", b"old", overwrite=False)
+    await eventually(partial(is_missing, driver, box, "/gone"))
+    async with Replacing(driver.start_command).begun(box.id, "/file") as renaming:
+        assert renaming is not None
+    assert "file" in {each.name for each in await listed(driver, box, "/")}
+    await driver.remove_file(box.id, FileRemoval(path="/file"))
+    assert await is_missing(driver, box, "/file")
 
 
 @pytest.mark.usefixtures("old")

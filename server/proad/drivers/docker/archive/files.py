@@ -50,7 +50,7 @@ class ContainerFiles:
         self._engine = engine
         self._archive = ArchiveClient(engine, threads)
         self._spool = Spool(room)
-        self._posix = PosixFiles(ENGINE, start, user="0:0")
+        self._posix = PosixFiles(ENGINE, start, user="0:0", working_dir="/")
         self._replacing = Replacing(start)
         self._open = ExitStack()
         self._placings: set[asyncio.Task[None]] = set()

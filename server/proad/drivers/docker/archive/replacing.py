@@ -154,7 +154,7 @@ class Replacing:
                         await self._remove(id, renaming.path)
 
     async def _remove(self, id: str, path: str) -> None:
-        spec = CommandSpec(argv=(SHELL, "-c", _REMOVE, "sh", path), user="0:0")
+        spec = _command("-c", _REMOVE, "sh", path)
         with suppress(ProaError, TimeoutError):
             async with (
                 asyncio.timeout(self._step.total_seconds()),
@@ -165,13 +165,18 @@ class Replacing:
 
     async def _begin(self, id: str, path: str, running: AsyncExitStack) -> Renaming | None:
         temporary = join(dirname(path), f".proa-{secrets.token_hex(16)}")
-        argv = (SHELL, "-c", _REPLACE, "sh", path, temporary)
+        spec = _command("-c", _REPLACE, "sh", path, temporary)
         with suppress(ProaError, TimeoutError):
             async with asyncio.timeout(self._step.total_seconds()):
                 command = await running.enter_async_context(
-                    self._start(id, CommandSpec(argv=argv, user="0:0"), CommandStreams(stdin=True))
+                    self._start(id, spec, CommandStreams(stdin=True))
                 )
                 renaming = Renaming(command, temporary, self._step)
                 if await renaming.is_ready():
                     return renaming
         return None
+
+
+def _command(*arguments: str) -> CommandSpec:
+    """Return a shell of root, where every container can run one: its folder may have been removed."""
+    return CommandSpec(argv=(SHELL, *arguments), user="0:0", working_dir="/")
