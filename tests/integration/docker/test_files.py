@@ -144,7 +144,10 @@ async def test_link_that_is_removed_leaves_its_target(
     assert (await run("ls", "/tmp/d"))[0] == b"f\n"
 
 
-UNSEEN = ["/proc/version", "/sys/kernel", "/dev/null", "/dev/shm/file", "/scratch/file", "/r/file"]
+UNSEEN = [
+    *("/proc/version", "/sys/kernel", "/dev/null", "/dev/shm/file", "/scratch/file", "/r/file"),
+    "/sbin/docker-init",
+]
 
 
 @pytest.fixture
@@ -152,7 +155,7 @@ async def mounted(make: Make) -> Resource:
     """A container with a tmpfs, and a link into it."""
     tmpfs = (Mount(target="/scratch", tmpfs=TmpfsMount(size_bytes=2**20)),)
     script = "echo hidden >/scratch/file; ln -s /scratch /r; exec sleep 1000"
-    return await make("sh", "-c", script, mounts=tmpfs)
+    return await make("sh", "-c", script, mounts=tmpfs, init=True)
 
 
 @pytest.mark.parametrize("path", UNSEEN)
@@ -188,6 +191,17 @@ async def test_volume_is_read_and_written(driver: DockerDriver, make: Make, tmp_
     assert (tmp_path / "new").read_text() == "of the box"
     with pytest.raises(EngineConflictError, match="read-only"):
         await write(driver, box, "/fixed/new", b"")
+
+
+@pytest.mark.parametrize("name", ["hosts", "hostname", "resolv.conf"])
+async def test_file_that_the_engine_mounts_is_read_and_not_replaced(
+    driver: DockerDriver, box: Resource, run: Run, name: str
+):
+    path = f"/etc/{name}"
+    assert (await read(driver, box, path))[1] == (await run("cat", path))[0]
+    with pytest.raises(EngineConflictError, match="mount of its own"):
+        async with driver.write_file(box.id, FileWrite(path=path, overwrite=True)):
+            pytest.fail("bytes are taken")
 
 
 async def test_read_only_container_is_not_written_to(driver: DockerDriver, make: Make):

@@ -37,6 +37,14 @@ _LARGEST_MODE = 2**32 - 1
 
 # What each container has of its own runtime.
 _UNSEEN = ("/proc", "/sys", "/dev")
+_INIT = "/sbin/docker-init"
+
+# Files that the engine mounts into containers, which are in no list of mounts.
+_NETWORK_FILES = {
+    "ResolvConfPath": "/etc/resolv.conf",
+    "HostnamePath": "/etc/hostname",
+    "HostsPath": "/etc/hosts",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +226,12 @@ def _seen(container: Value) -> tuple[_Mounts, bool]:
 def _mounts(container: Value) -> _Mounts:
     host = container["HostConfig"]
     seen = {"/": True} | dict.fromkeys(_UNSEEN, False)
+    if host["Init"].flag():
+        seen[_INIT] = False
     writable = {"/": not host["ReadonlyRootfs"].flag()}
+    for key, path in _NETWORK_FILES.items():
+        if container[key].text():
+            seen[path] = writable[path] = True
     tmpfs = [path for path, _ in host["Tmpfs"].entries()]
     for mount in container["Mounts"].each():
         path = mount["Destination"].text()
