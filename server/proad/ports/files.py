@@ -20,7 +20,7 @@ class FileReader(Protocol):
         What nobody takes costs no memory.
 
         Raises:
-            EngineConflictError: the file changed its size, or what came is not that file.
+            EngineConflictError: the file was cut meanwhile, or what came is not that file.
         """
 
 

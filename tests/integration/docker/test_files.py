@@ -11,6 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from eventually import eventually
 from integration.docker.inside_containers import Run
 from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
@@ -281,6 +282,24 @@ async def test_list_whose_tools_lie_is_an_error(
     await shell_is(run, f"/bin/busybox timeout 5 /bin/busybox sh -c {shlex.quote(script)}")
     with pytest.raises(ProaError):
         await listed(driver, box, "/")
+
+
+async def test_file_that_grows_is_read_as_far_as_it_was(
+    driver: DockerDriver, box: Resource, run: Run
+):
+    script = "mkdir /log; while :; do echo line >>/log/file; done >/dev/null &"
+    await run("sh", "-c", script)
+
+    async def has_begun() -> bool:
+        with suppress(FileNotFoundInsideError):
+            return (await driver.stat_file(box.id, "/log/file")).size_bytes > 0
+        return False
+
+    await eventually(has_begun)
+    for _ in range(5):
+        info, data = await read(driver, box, "/log/file")
+        assert len(data) == info.size_bytes
+        assert set(data.split(b"\n")[:-1]) == {b"line"}
 
 
 async def test_container_that_ends_while_it_is_read_is_told(

@@ -1,7 +1,7 @@
 """The one file in an archive of the engine, and archives for it.
 
 An archive comes from an engine, and what is in it from a container. Nothing of it is believed but
-one regular file of the expected name and size; headers have limits, and nothing is unpacked.
+one regular file of the expected name, which may have grown since its size was asked for; headers have limits, and nothing is unpacked.
 """
 
 import re
@@ -32,18 +32,23 @@ class TarMember:
 
     Attributes:
         info: the file.
-        padding: bytes between its end and the next header.
+        size: bytes of it in the archive.
     """
 
     info: FileInfo
-    padding: int
+    size: int
+
+    @property
+    def padding(self) -> int:
+        """Bytes between its end and the next header."""
+        return -self.size % BLOCK
 
 
 def read_member(read: ReadExactly, name: str, size: int) -> TarMember:
-    """Read up to the content of the file with this name and size.
+    """Read up to the content of the file with this name, of which so many bytes are wanted.
 
     Raises:
-        EngineConflictError: there is something else.
+        EngineConflictError: there is something else, or less.
     """
     extended: dict[str, str] = {}
     header = _header(read)
@@ -58,13 +63,11 @@ def read_member(read: ReadExactly, name: str, size: int) -> TarMember:
         )
     if any(key.startswith("GNU.sparse") for key in extended):
         raise _refused("its file is sparse, which no engine writes")
-    found, bytes_ = extended.get("path", header.name), _number(extended, "size", header.size)
+    found, told = extended.get("path", header.name), _number(extended, "size", header.size)
     if found != name:
         raise _refused("its file has another name")
-    if bytes_ != size:
-        raise EngineConflictError(
-            ENGINE, "the file changed its size while it was opened", hint="try again"
-        )
+    if told < size:
+        raise EngineConflictError(ENGINE, "the file was cut while it was opened", hint="try again")
     info = FileInfo(
         name=name,
         size_bytes=size,
@@ -73,7 +76,7 @@ def read_member(read: ReadExactly, name: str, size: int) -> TarMember:
         gid=_within(_number(extended, "gid", header.gid)),
         modify_time=_time(extended.get("mtime", str(header.mtime))),
     )
-    return TarMember(info=info, padding=-size % BLOCK)
+    return TarMember(info=info, size=told)
 
 
 def check_end(read: ReadExactly, member: TarMember) -> None:

@@ -43,7 +43,7 @@ class SpoolingReader:
         self.info = member.info
         call_soon_threadsafe(self._loop, self._begun.set)
         skip, left = min(self._offset, size), self._size
-        for_all = skip + left == size
+        for_all = skip + left == member.size  # what it has grown by meanwhile is left
         while skip:
             skip -= len(self._next(stream, skip))
         while left:
