@@ -49,13 +49,22 @@ def whole_size(source: object, size: int | None) -> int:
     return end - at
 
 
-def pieces_of(source: bytes | BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what a source has, in pieces that one request may have."""
+def pieces_of(
+    source: bytes | BinaryIO | Iterable[bytes], most: int | None = None
+) -> Iterator[bytes]:
+    """Yield what a source has, in pieces that one request may have.
+
+    Args:
+        source: bytes, a file, or pieces of any size.
+        most: bytes to read of a file, which may grow meanwhile; None: all.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
         yield from pieces(bytes(source))
     elif hasattr(source, "read"):
-        while data := source.read(_READ):
+        left = most
+        while data := source.read(_READ if left is None else min(_READ, left)):
             yield from pieces(data)
+            left = None if left is None else left - len(data)
     else:
         for data in source:
             yield from pieces(data)

@@ -132,7 +132,8 @@ class FileCalls:
         Args:
             id: id of the resource, as in all calls.
             path: absolute path inside it.
-            source: its bytes, a binary file from where it is, or pieces of any size.
+            source: its bytes, a binary file from where it is, or pieces of any size. A file that
+                grows meanwhile is written as far as it was.
             size: how many bytes there are; needed for pieces and for what cannot be sought.
             mode: permissions; default: 0o644.
             uid: number of the owner; default: 0 in a container, the agent's user in a domain.
@@ -143,8 +144,9 @@ class FileCalls:
             TypeError: nobody says how many bytes there are.
             proa.AlreadyExists: there is a file, without `overwrite`.
         """
-        size = whole_size(source, size)
-        start = write_start(id, path, size, mode=mode, uid=uid, gid=gid, overwrite=overwrite)
+        whole = whole_size(source, size)
+        start = write_start(id, path, whole, mode=mode, uid=uid, gid=gid, overwrite=overwrite)
+        most = whole if size is None else None
         requests = RequestStream()
         requests.send(v1.WriteFileRequest(start=start))
         call = self.files.WriteFile(requests)
@@ -152,7 +154,7 @@ class FileCalls:
             if (ready := next(call, None)) is None or not ready.HasField("ready"):
                 raise cut_short("the end of the file")
             try:
-                for piece in pieces_of(source):
+                for piece in pieces_of(source, most):
                     requests.send(v1.WriteFileRequest(data=piece))
                 requests.end()
             except BrokenPipeError:

@@ -112,8 +112,9 @@ class AsyncFileCalls:
 
         What blocks, such as a file, blocks the event loop for as long.
         """
-        size = whole_size(source, size)
-        start = write_start(id, path, size, mode=mode, uid=uid, gid=gid, overwrite=overwrite)
+        whole = whole_size(source, size)
+        start = write_start(id, path, whole, mode=mode, uid=uid, gid=gid, overwrite=overwrite)
+        most = whole if size is None else None
         requests = AsyncRequestStream()
         await requests.send(v1.WriteFileRequest(start=start))
         responses = aiter(self.files.WriteFile(requests))
@@ -121,7 +122,7 @@ class AsyncFileCalls:
             if (ready := await anext(responses, None)) is None or not ready.HasField("ready"):
                 raise cut_short("the end of the file")
             try:
-                async for piece in _pieces(source):
+                async for piece in _pieces(source, most):
                     await requests.send(v1.WriteFileRequest(data=piece))
                 requests.end()
             except BrokenPipeError:
@@ -148,12 +149,12 @@ class AsyncFileCalls:
 
 
 async def _pieces(
-    source: bytes | BinaryIO | Iterable[bytes] | AsyncIterable[bytes],
+    source: bytes | BinaryIO | Iterable[bytes] | AsyncIterable[bytes], most: int | None
 ) -> AsyncIterator[bytes]:
     if isinstance(source, AsyncIterable):
         async for data in source:
             for piece in pieces(data):
                 yield piece
     else:
-        for piece in pieces_of(source):
+        for piece in pieces_of(source, most):
             yield piece

@@ -63,9 +63,8 @@ class FileServiceStub:
     ReadFile: _grpc.UnaryStreamMultiCallable[_file_service_pb2.ReadFileRequest, _file_service_pb2.ReadFileResponse]
     """Reads a regular file. The first response is `file`, the last one `end`; without `end`, the
     file is not whole. Symbolic links are followed. A token that expires does not end the call.
-    Legal as StatFile. A file that grows meanwhile is read
-    as far as it was, one that is cut is ENGINE_CONFLICT. The audit log has
-    the call, and the bytes that went.
+    Legal as StatFile. A file that grows meanwhile is read as far as it was, one that is cut is
+    ENGINE_CONFLICT. The audit log has the call, and the bytes that went.
     Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no regular file; HOST_EXHAUSTED where the
     daemon has no room for the file of a container, which it takes in whole; TOO_MANY_CALLS;
     else as StatFile.
@@ -135,9 +134,8 @@ class FileServiceAsyncStub(FileServiceStub):
     ReadFile: _aio.UnaryStreamMultiCallable[_file_service_pb2.ReadFileRequest, _file_service_pb2.ReadFileResponse]  # type: ignore[assignment]
     """Reads a regular file. The first response is `file`, the last one `end`; without `end`, the
     file is not whole. Symbolic links are followed. A token that expires does not end the call.
-    Legal as StatFile. A file that grows meanwhile is read
-    as far as it was, one that is cut is ENGINE_CONFLICT. The audit log has
-    the call, and the bytes that went.
+    Legal as StatFile. A file that grows meanwhile is read as far as it was, one that is cut is
+    ENGINE_CONFLICT. The audit log has the call, and the bytes that went.
     Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no regular file; HOST_EXHAUSTED where the
     daemon has no room for the file of a container, which it takes in whole; TOO_MANY_CALLS;
     else as StatFile.
@@ -222,9 +220,8 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_file_service_pb2.ReadFileResponse], _abc.AsyncIterator[_file_service_pb2.ReadFileResponse]]:
         """Reads a regular file. The first response is `file`, the last one `end`; without `end`, the
         file is not whole. Symbolic links are followed. A token that expires does not end the call.
-        Legal as StatFile. A file that grows meanwhile is read
-        as far as it was, one that is cut is ENGINE_CONFLICT. The audit log has
-        the call, and the bytes that went.
+        Legal as StatFile. A file that grows meanwhile is read as far as it was, one that is cut is
+        ENGINE_CONFLICT. The audit log has the call, and the bytes that went.
         Errors: FILE_NOT_FOUND; INVALID_ARGUMENT for what is no regular file; HOST_EXHAUSTED where the
         daemon has no room for the file of a container, which it takes in whole; TOO_MANY_CALLS;
         else as StatFile.

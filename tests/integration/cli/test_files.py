@@ -52,6 +52,30 @@ def test_client_writes_from_files_and_pieces(client, web):
         client.write_file(web, "/etc/other", iter([b"a"]))
 
 
+class GrowingFile(io.BytesIO):
+    """A file to which somebody adds whenever it is read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        at = self.tell()
+        self.seek(0, os.SEEK_END)
+        self.write(b"more")
+        self.seek(at)
+        return data
+
+
+def test_file_that_grows_is_written_as_far_as_it_was(client, daemon, token, web):
+    async def write():
+        async with proa.aio.connect(daemon, token=token) as asynchronous:
+            await asynchronous.write_file(web, "/b", GrowingFile(b"whole"))
+            await asynchronous.write_file(web, "/c", GrowingFile())
+
+    client.write_file(web, "/a", GrowingFile(b"whole"))
+    asyncio.run(write())
+    read = [client.read_file(web, path).read() for path in ("/a", "/b", "/c")]
+    assert read == [b"whole", b"whole", b""]
+
+
 def test_client_is_told_why_nothing_was_written(client, web):
     client.write_file(web, "/etc/file", b"old")
     with pytest.raises(proa.AlreadyExists):
