@@ -113,6 +113,17 @@ async def test_command_on_a_terminal_has_one_output_and_a_size(driver: DockerDri
     assert (stderr, exit.code) == (b"", 5)
 
 
+async def test_command_on_a_terminal_has_its_size_without_a_further_call(
+    driver: DockerDriver, box: Resource
+):
+    streams = CommandStreams(tty=True, stdin=True, size=TerminalSize(rows=33, columns=77))
+    async with driver.start_command(box.id, CommandSpec(argv=("sh",)), streams) as command:
+        await command.write(b"stty size; exit\n")
+        stdout, _, _ = await outcome(command)
+
+    assert b"33 77\r\n" in stdout
+
+
 async def test_command_in_a_stopped_container_is_refused(driver: DockerDriver, make: Make):
     stopped = await make("true", start=False)
     with pytest.raises(ResourceNotRunningError):

@@ -159,16 +159,13 @@ class ContainerCommands:
         return _refused(answer)
 
     async def _detached(self, exec_path: str, id: str, streams: CommandStreams) -> None:
-        body = {"Detach": True, "Tty": streams.tty}
+        body = _start(streams)
         answer = await self._engine.post(f"{exec_path}/start", body=body, container=id)
         if not answer.ok:
             raise _refused(answer)
 
     async def _attached(self, exec_path: str, id: str, streams: CommandStreams) -> ByteStream:
-        body: dict[str, Any] = {"Detach": False, "Tty": streams.tty}
-        if streams.size is not None:
-            body["ConsoleSize"] = [streams.size.rows, streams.size.columns]
-        upgraded = await self._engine.upgrade(f"{exec_path}/start", body, container=id)
+        upgraded = await self._engine.upgrade(f"{exec_path}/start", _start(streams), container=id)
         if isinstance(upgraded, Answer):
             raise _refused(upgraded)
         return await upgraded.stream()
@@ -195,6 +192,13 @@ class ContainerCommands:
             raise
         can_signal = group is not None or await self._has_ended(pid, id)
         command.follow(pid, group, can_signal=can_signal)
+        if streams.size is not None:
+            # Engines before API 1.42 take no size at the start, and none earlier than this.
+            try:
+                await command.resize(streams.size)
+            except BaseException:
+                command.close()
+                raise
         return command
 
     async def _seen(self, look: Callable[[], T]) -> T:
@@ -260,6 +264,13 @@ def _request(spec: CommandSpec, streams: CommandStreams) -> dict[str, Any]:
         **({"User": spec.user} if spec.user else {}),
         "DetachKeys": DETACH_KEYS,
     }
+
+
+def _start(streams: CommandStreams) -> dict[str, Any]:
+    body: dict[str, Any] = {"Detach": streams.detach, "Tty": streams.tty}
+    if streams.size is not None:
+        body["ConsoleSize"] = [streams.size.rows, streams.size.columns]
+    return body
 
 
 def _refused(answer: Answer) -> ProaError:
