@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from proad.model import LONGEST_LINE, LogLine
 
 _AT_ONCE = 1000
+_LONGEST_CHARACTER = 4  # bytes of UTF-8
+_CONTINUATIONS = range(0x80, 0xC0)
 
 
 def batches(lines: Sequence[LogLine]) -> Iterator[Sequence[LogLine]]:
@@ -57,12 +59,20 @@ class LogLines:
         """Add the parts of a line that is too long, and return the last one."""
         start = 0
         while len(line) - start > LONGEST_LINE:
-            part = line[start : start + LONGEST_LINE]
-            lines.append(LogLine(part, self._is_stderr, time, partial=True))
-            start += LONGEST_LINE
+            end = _before_character(line, start + LONGEST_LINE)
+            lines.append(LogLine(line[start:end], self._is_stderr, time, partial=True))
+            start = end
         return line[start:]
 
     def rest(self) -> list[LogLine]:
         """Return what has come of a line that has no end so far; the next piece goes on with it."""
         begun, self._begun = self._begun, b""
         return [LogLine(begun, self._is_stderr, self._time, partial=True)] if begun else []
+
+
+def _before_character(text: bytes, end: int) -> int:
+    """Return where to cut UTF-8 at `end` or before, so that no character is torn; else `end`."""
+    for place in range(end, end - _LONGEST_CHARACTER, -1):
+        if text[place] not in _CONTINUATIONS:
+            return place
+    return end
