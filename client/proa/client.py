@@ -132,8 +132,10 @@ class Client(InsideCalls, TreeCalls):
         self._clock = clock
         tokens = TokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         self._tokens = tokens
+        self._check = check
+        self._is_closed = False
         interceptor = ClientInterceptor(
-            tokens, Settings(self._timeout, request_ids, check, timing, clock)
+            tokens, Settings(self._timeout, request_ids, self._check_call, timing, clock)
         )
         intercepted = grpc.intercept_channel(channel, interceptor)
         self.console = v1.ConsoleServiceStub(intercepted)
@@ -159,6 +161,16 @@ class Client(InsideCalls, TreeCalls):
             proa.Error: there is none to be had.
         """
         return self._tokens.get()
+
+    def _check_call(self, method: str) -> None:
+        """Check that a method may be called; gRPC makes a crash of a call on a closed channel.
+
+        Raises:
+            ValueError: it may not.
+        """
+        if self._is_closed:
+            raise ValueError("the client is closed")
+        self._check(method)
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return self.auth.CreateToken(request, timeout=self._timeout or self._timing.login_timeout)
@@ -350,7 +362,11 @@ class Client(InsideCalls, TreeCalls):
             yield from page.entries
 
     def close(self) -> None:
-        """Close the channel. Running calls end with Cancelled, watches without an error."""
+        """Close the channel. Running calls end with Cancelled, watches without an error.
+
+        A call that is made afterwards is a ValueError.
+        """
+        self._is_closed = True
         for stream in list(self._streams):
             stream.close()
         self._channel.close()

@@ -27,7 +27,7 @@ class Settings:
     Attributes:
         timeout: default deadline of unary calls, in seconds; None for none.
         request_ids: whether changing calls get a request id.
-        check: raises ValueError for a method that must not be called on this channel.
+        check: raises ValueError for a method that must not be called on this channel, or not now.
         timing: durations of the client.
         clock: monotonic time in seconds.
     """
@@ -143,6 +143,7 @@ class ClientInterceptor(
         requests = RequestStream.of(request_iterator, partial(contract.check_request, method))
 
         def attempt(token: str | None) -> Any:
+            settings.check(method)
             attempt = requests.attempt()
             if attempt is None:
                 return None
@@ -169,6 +170,7 @@ class ClientInterceptor(
         token = self._tokens.get() if wants_token(details.method, details.metadata) else None
 
         def attempt(token: str | None) -> Any:
+            self._settings.check(details.method)
             return continuation(CallDetails.of(details, repeats.remaining(), token), request)
 
         return attempt(token), Retry(attempt, self._tokens, token, repeats)

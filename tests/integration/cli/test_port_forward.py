@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
 import proa
 from integration.cli.conftest import PASSWORD
+from integration.daemon.conftest import PASSWORD as OWN_PASSWORD
+from proa import v1
 
 ANN: dict[str, Any] = {"username": "ann", "password": PASSWORD}
 PROA = "from proa.cli import main; main()"
@@ -33,9 +35,9 @@ def web(ann, name):
 
 
 @contextmanager
-def forwarding(daemon, *arguments, program=PROA):
+def forwarding(daemon, *arguments, program=PROA, **user):
     """Run `proa port-forward`, and give its process."""
-    user = {"PROA_USERNAME": "ann", "PROA_PASSWORD": PASSWORD, "PYTHONUNBUFFERED": "1"}
+    user = {"PROA_USERNAME": "ann", "PROA_PASSWORD": PASSWORD, "PYTHONUNBUFFERED": "1", **user}
     command = [sys.executable, "-c", program, "--target", daemon, "port-forward", *arguments]
     with subprocess.Popen(
         command,
@@ -110,6 +112,28 @@ def test_port_forward_of_a_port_where_nobody_listens_says_so_and_goes_on(daemon,
         assert "nobody listens on port 1" in process.stderr.readline()
         assert process.stderr.readline() == "Reason: CONNECTION_FAILED\n"
         assert page(place(lines[1])) == PAGE
+
+
+def test_port_forward_of_more_connections_than_a_user_may_have_tells_the_setting(daemons):
+    own = daemons("--memory", PROA_USER_REQUEST_STREAMS="2")
+    with own.client() as client:
+        [*client.images.PullImage(v1.PullImageRequest(image="debian:12"))]
+        spec = v1.ContainerSpec(name="web", image="debian:12", command=["sleep", "600"])
+        client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+    user = {"PROA_USERNAME": "ada", "PROA_PASSWORD": OWN_PASSWORD}
+    with forwarding(own.address, "web", f":{ECHO}", **user) as process, ExitStack() as open:
+        address = place(process.stdout.readline())
+        for _ in range(2):
+            echo = open.enter_context(socket.create_connection(address, timeout=60))
+            echo.sendall(b"one")
+            assert echo.recv(100) == b"one"
+        one_more = open.enter_context(socket.create_connection(address, timeout=60))
+        with pytest.raises(ConnectionResetError):
+            one_more.recv(1)
+        assert "2 commands, consoles, connections" in process.stderr.readline()
+        assert process.stderr.readline() == "Reason: TOO_MANY_CALLS\n"
+        echo.sendall(b"two")
+        assert echo.recv(100) == b"two"
 
 
 def test_port_forward_connection_is_reset_when_the_resource_stops(ann, daemon, web):

@@ -368,3 +368,18 @@ def test_other_lists_yield_their_items(wire, rpc, listing, response, names):
     answer = wire.start(lambda: list(listing(client)))
     wire.answer(rpc, response)
     assert [getattr(item, "name", "") or item.id for item in answer.result()] == names
+
+
+def test_call_of_a_client_that_is_closed_raises_value_error():
+    # On a channel of gRPC itself, where such a call ends the process.
+    client = proa.connect("127.0.0.1:1", token="abc")
+    client.close()
+    with pytest.raises(ValueError, match="the client is closed"):
+        get(client)
+    with pytest.raises(ValueError, match="the client is closed"):
+        next(client.images.PullImage(v1.PullImageRequest(image="a")))
+    with (
+        pytest.raises(ValueError, match="the client is closed"),
+        client.exec("web", ["true"]),
+    ):
+        pytest.fail("it has begun")
