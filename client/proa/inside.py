@@ -85,12 +85,15 @@ class InsideCalls:
         start = exec_start(id, command, stdin, size, tty=tty, detach=detach)
         return Process(self._console.Exec, start, stdin)
 
-    def forward_port(self, id: str, port: int) -> PortConnection:
-        r"""Return a connection to a TCP port inside a resource, which stands while the block runs.
+    def forward_port(self, id: str, port: int = 0, *, socket_path: str = "") -> PortConnection:
+        r"""Return a connection to a port inside a resource, which stands while the block runs.
 
             with client.forward_port("web", 80) as connection:
                 connection.write(b"GET / HTTP/1.0\r\n\r\n")
                 print(b"".join(connection))
+
+            with client.forward_port("db", socket_path="/run/postgresql/.s.PGSQL.5432") as connection:
+                ...
 
         Of a container the port is that of its own loopback, where the daemon may enter its network;
         of a domain that of the address that libvirt leased to it. The token is renewed while the
@@ -98,13 +101,15 @@ class InsideCalls:
 
         Args:
             id: id of the resource, as in all calls.
-            port: the port inside, from 1 to 65535.
+            port: the TCP port inside, from 1 to 65535.
+            socket_path: in its place, the absolute path of a Unix socket inside a container.
 
         Raises:
             proa.Error: when the block begins: nobody listens there (CONNECTION_FAILED), or the call
                 was refused; later: the connection broke, or the call was ended.
         """
-        return PortConnection(self._console.ForwardPort, v1.ForwardPortStart(id=id, port=port))
+        start = v1.ForwardPortStart(id=id, port=port, socket_path=socket_path)
+        return PortConnection(self._console.ForwardPort, start)
 
     def attach(
         self,

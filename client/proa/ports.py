@@ -1,4 +1,4 @@
-"""Connections to ports inside resources, of the synchronous client."""
+"""Connections to ports and Unix sockets inside resources, of the synchronous client."""
 
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -10,7 +10,7 @@ from proa.request_stream import RequestStream
 
 
 class PortConnection(Iterator[bytes]):
-    """A TCP connection to a port inside a resource, which stands while the block runs.
+    """A connection to a port or a Unix socket inside a resource, which stands while the block runs.
 
     Iterate over it for what the peer sends, until that ends its side. What nobody reads is not sent:
     the peer waits. `write` and `end_input` may be called from another thread.
@@ -20,7 +20,7 @@ class PortConnection(Iterator[bytes]):
         start: what to connect to.
 
     Attributes:
-        address: the address and port that it leads to, for people.
+        address: the address and port, or the path, that it leads to, for people.
     """
 
     def __init__(self, forward_port: Callable[[Any], Any], start: v1.ForwardPortStart) -> None:

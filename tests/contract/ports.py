@@ -1,12 +1,13 @@
-"""Obligations of `PortForwarding`."""
+"""Obligations of `PortForwarding` and `SocketForwarding`."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from contract.commands import commands_of
-from contract.harness import DriverHarness
+from contract.harness import FORCE, DriverHarness
 from eventually import eventually
 from proad.errors import (
     ConnectionFailedError,
@@ -15,14 +16,20 @@ from proad.errors import (
     StateError,
 )
 from proad.model import CommandSpec, CommandStreams, Resource
-from proad.ports import PortConnection, PortForwarding
+from proad.ports import PortConnection, PortForwarding, SocketForwarding
 
 ECHO = 7
 NOBODY = 1
+SOCKET = "/run/echo.sock"
 
 
 def ports_of(harness: DriverHarness) -> PortForwarding:
     assert isinstance(harness.driver, PortForwarding)
+    return harness.driver
+
+
+def sockets_of(harness: DriverHarness) -> SocketForwarding:
+    assert isinstance(harness.driver, SocketForwarding)
     return harness.driver
 
 
@@ -118,4 +125,77 @@ class PortForwardingContract:
         await harness.driver.delete(gone.id)
         with pytest.raises(ResourceNotFoundError):
             async with ports_of(harness).connect_port(gone.id, ECHO):
+                pytest.fail("it is connected")
+
+
+class SocketForwardingContract:
+    @asynccontextmanager
+    async def echoing(self, harness: DriverHarness) -> AsyncIterator[Resource]:
+        """Give a resource that runs, in which a server echoes what comes to the socket SOCKET."""
+        yield await harness.running()
+
+    async def test_socket_passes_bytes_both_ways(self, harness: DriverHarness):
+        async with (
+            self.echoing(harness) as resource,
+            sockets_of(harness).connect_socket(resource.id, SOCKET) as connection,
+        ):
+            assert connection.address == SOCKET
+            await connection.write(b"one")
+            assert await connection.read() == b"one"
+            await connection.write(b"two")
+            connection.end_input()
+            assert await all_of(connection) == b"two"
+            assert await connection.read() == b""
+
+    async def test_socket_megabytes_come_back_whole(self, harness: DriverHarness):
+        data = bytes(range(256)) * (4 * 2**20 // 256)
+        async with (
+            self.echoing(harness) as resource,
+            sockets_of(harness).connect_socket(resource.id, SOCKET) as connection,
+        ):
+
+            async def write() -> None:
+                for start in range(0, len(data), 2**16):
+                    await connection.write(data[start : start + 2**16])
+                connection.end_input()
+
+            writing = asyncio.create_task(write())
+            assert await all_of(connection) == data
+            await writing
+
+    async def test_socket_that_is_not_there_is_refused(self, harness: DriverHarness):
+        resource = await harness.running()
+        with pytest.raises(ConnectionFailedError) as refused:
+            async with sockets_of(harness).connect_socket(resource.id, "/run/nobody.sock"):
+                pytest.fail("somebody listens")
+        assert refused.value.cause == "refused"
+        assert refused.value.metadata["socket_path"] == "/run/nobody.sock"
+
+    async def test_socket_of_what_does_not_run_is_refused(self, harness: DriverHarness):
+        stopped = await harness.make()
+        with pytest.raises(ResourceNotRunningError):
+            async with sockets_of(harness).connect_socket(stopped.id, SOCKET):
+                pytest.fail("it is connected")
+        await harness.driver.start(stopped.id)
+        await harness.driver.pause(stopped.id)
+        with pytest.raises(StateError):
+            async with sockets_of(harness).connect_socket(stopped.id, SOCKET):
+                pytest.fail("it is connected")
+
+    async def test_socket_ends_with_its_resource(self, harness: DriverHarness):
+        async with (
+            self.echoing(harness) as resource,
+            sockets_of(harness).connect_socket(resource.id, SOCKET) as connection,
+        ):
+            await harness.driver.stop(resource.id, FORCE)
+            with pytest.raises(ResourceNotRunningError):
+                await connection.stopped()
+            with pytest.raises(ResourceNotRunningError):
+                await all_of(connection)
+
+    async def test_socket_of_unknown_resource_is_refused(self, harness: DriverHarness):
+        gone = await harness.make()
+        await harness.driver.delete(gone.id)
+        with pytest.raises(ResourceNotFoundError):
+            async with sockets_of(harness).connect_socket(gone.id, SOCKET):
                 pytest.fail("it is connected")

@@ -2,7 +2,7 @@ import gc
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import docker
 import pytest
 from docker.errors import NotFound
 
+from container_sockets import echoing_at
 from contract.attachments import AttachmentsContract
 from contract.commands import CommandEndsContract, CommandsContract
 from contract.consoles import ConsolesContract, ContainerConsolesContract
@@ -25,7 +26,7 @@ from contract.harness import PREFIX, DriverHarness
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
 from contract.logs import ContainerLogsContract
-from contract.ports import PortForwardingContract
+from contract.ports import SOCKET, PortForwardingContract, SocketForwardingContract
 from contract.recovery import ContainerRecoveryContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
@@ -35,7 +36,13 @@ from eventually import eventually
 from guest.media import image_archive, import_image
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineUnreachableError
-from proad.model import ContainerResources, ContainerSpec, ResourceState, StateReason
+from proad.model import (
+    ContainerResources,
+    ContainerSpec,
+    Resource,
+    ResourceState,
+    StateReason,
+)
 
 pytestmark = pytest.mark.docker
 
@@ -137,6 +144,14 @@ class TestDockerCommands(OnDocker, CommandsContract, CommandEndsContract): ...
 
 
 class TestDockerPorts(OnDocker, PortForwardingContract): ...
+
+
+class TestDockerSockets(OnDocker, SocketForwardingContract):
+    @asynccontextmanager
+    async def echoing(self, harness: DriverHarness) -> AsyncIterator[Resource]:
+        resource = await harness.running()
+        async with echoing_at(resource, SOCKET):
+            yield resource
 
 
 class TestDockerGuestInfo(OnDocker, ContainerGuestInfoContract): ...

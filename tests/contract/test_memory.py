@@ -26,7 +26,7 @@ from contract.images import ImagesContract, PullsContract, images
 from contract.judged_xml import JudgedXmlContract
 from contract.lifecycle import LifecycleContract
 from contract.logs import ContainerLogsContract
-from contract.ports import PortForwardingContract
+from contract.ports import PortForwardingContract, SocketForwardingContract
 from contract.recovery import ContainerRecoveryContract, DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
@@ -186,6 +186,9 @@ class MemoryPorts(PortForwardingContract):
 
 
 class TestMemoryContainerPorts(OnMemoryContainers, MemoryPorts): ...
+
+
+class TestMemoryContainerSockets(OnMemoryContainers, SocketForwardingContract): ...
 
 
 class TestMemoryContainerLogs(OnMemoryContainers, ContainerLogsContract): ...

@@ -43,6 +43,34 @@ async def test_port_passes_bytes_both_ways(daemon, id):
     assert await session.next() is None
 
 
+async def test_socket_passes_bytes_both_ways_and_ends_with_its_resource(daemon):
+    session = PortSession(daemon, id="web", socket_path="/run/echo.sock")
+    name, connected = await session.next()
+    assert (name, connected.address) == ("connected", "/run/echo.sock")
+    session.say(data=b"one")
+    assert await session.next() == ("data", b"one")
+
+    await daemon.call("StopResource", id="web", mode="STOP_MODE_FORCE")
+    assert (await session.refused()).reason == "RESOURCE_NOT_RUNNING"
+
+
+async def test_socket_where_nobody_listens_is_refused_with_a_way_out(daemon):
+    refused = await PortSession(daemon, id="web", socket_path="/run/nobody.sock").refused()
+
+    assert (refused.code, refused.reason) == ("UNAVAILABLE", "CONNECTION_FAILED")
+    assert (refused.metadata["cause"], refused.metadata["socket_path"]) == (
+        "refused",
+        "/run/nobody.sock",
+    )
+    assert "nobody listens on /run/nobody.sock" in refused.message
+
+
+async def test_socket_of_a_domain_is_a_capability_that_is_missing(daemon):
+    refused = await PortSession(daemon, id="vm", socket_path="/run/echo.sock").refused()
+
+    assert (refused.code, refused.reason) == ("UNIMPLEMENTED", "CAPABILITY_MISSING")
+
+
 async def test_port_data_that_is_empty_is_nothing(daemon):
     session = await PortSession.connected(daemon, id="web", port=ECHO)
     session.say(data=b"")
@@ -95,6 +123,13 @@ WRONG = [
     ({"start": {"id": "web"}}, "start.port"),
     ({"start": {"id": "web", "port": -1}}, "start.port"),
     ({"start": {"id": "web", "port": 65536}}, "start.port"),
+    ({"start": {"id": "web", "port": 80, "socket_path": "/a"}}, "start.socket_path"),
+    ({"start": {"id": "web", "socket_path": "run/a"}}, "start.socket_path"),
+    ({"start": {"id": "web", "socket_path": "@abstract"}}, "start.socket_path"),
+    ({"start": {"id": "web", "socket_path": "\0abstract"}}, "start.socket_path"),
+    ({"start": {"id": "web", "socket_path": "/run/a\0b"}}, "start.socket_path"),
+    ({"start": {"id": "web", "socket_path": "/" + "a" * 4095}}, "start.socket_path"),
+    ({"start": {"id": "web", "socket_path": "/" + "\u00e4" * 4000}}, "start.socket_path"),
 ]
 
 
@@ -161,8 +196,9 @@ async def test_port_of_what_was_made_outside_is_denied(serve):
     await driver.create_container(ContainerSpec(image=IMAGE, name="old"), start=True)
     daemon = await serve(("local", driver), policy={"foreign": "lifecycle"})
 
-    denied = await PortSession(daemon, id="old", port=ECHO).refused()
-    assert (denied.reason, denied.metadata["setting"]) == ("POLICY_DENIED", "foreign")
+    for place in ({"port": ECHO}, {"socket_path": "/run/echo.sock"}):
+        denied = await PortSession(daemon, id="old", **place).refused()
+        assert (denied.reason, denied.metadata["setting"]) == ("POLICY_DENIED", "foreign")
 
 
 async def test_two_hundred_ports_at_a_time_and_no_more(daemon):

@@ -61,21 +61,22 @@ class AsyncInsideCalls:
         start = exec_start(id, command, stdin, size, tty=tty, detach=detach)
         return AsyncProcess(self._console.Exec, start, stdin)
 
-    def forward_port(self, id: str, port: int) -> AsyncPortConnection:
+    def forward_port(self, id: str, port: int = 0, *, socket_path: str = "") -> AsyncPortConnection:
         """Return a connection to a port inside a resource, as `proa.Client.forward_port` does.
 
         async with client.forward_port("db", 5432) as connection:
             await connection.write(b"…")
             print(await connection.read())
         """
-        start = v1.ForwardPortStart(id=id, port=port)
+        start = v1.ForwardPortStart(id=id, port=port, socket_path=socket_path)
         return AsyncPortConnection(self._console.ForwardPort, start)
 
     def listen_port(
         self,
         id: str,
-        port: int,
+        port: int = 0,
         *,
+        socket_path: str = "",
         address: str = "127.0.0.1",
         local_port: int = 0,
         on_error: Callable[[Error], object] = lambda _: None,
@@ -91,7 +92,8 @@ class AsyncInsideCalls:
 
         Args:
             id: id of the resource, as in all calls.
-            port: the port inside, from 1 to 65535.
+            port: the TCP port inside, from 1 to 65535.
+            socket_path: in its place, the absolute path of a Unix socket inside a container.
             address: address of this host to listen on.
             local_port: the port to listen on; 0: any that is free.
             on_error: called with the error of each connection that fails; the others go on.
@@ -99,7 +101,12 @@ class AsyncInsideCalls:
         Raises:
             OSError: when the block begins: the address is not of this host, or the port is taken.
         """
-        return PortListener(lambda: self.forward_port(id, port), address, local_port, on_error)
+        return PortListener(
+            lambda: self.forward_port(id, port, socket_path=socket_path),
+            address,
+            local_port,
+            on_error,
+        )
 
     def attach(
         self,

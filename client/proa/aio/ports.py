@@ -1,4 +1,4 @@
-"""Connections to ports inside resources, of the asyncio client."""
+"""Connections to ports and Unix sockets inside resources, of the asyncio client."""
 
 import asyncio
 import socket
@@ -19,10 +19,10 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class AsyncPortConnection(AsyncIterator[bytes]):
-    """A TCP connection to a port inside a resource; see `proa.ports.PortConnection`.
+    """A connection to a port or a Unix socket inside a resource; see `proa.ports.PortConnection`.
 
     Attributes:
-        address: the address and port that it leads to, for people.
+        address: the address and port, or the path, that it leads to, for people.
     """
 
     def __init__(self, forward_port: Callable[[Any], Any], start: v1.ForwardPortStart) -> None:
@@ -123,7 +123,7 @@ class PortListener:
     Each connection that comes is one call. One that cannot be made, or breaks, is reset.
 
     Args:
-        connect: returns the connection to the port inside, which the listener enters.
+        connect: returns the connection to the port or socket inside, which the listener enters.
         address: address of this host to listen on.
         local_port: the port to listen on; 0: any that is free.
         on_error: called with the error of a connection.

@@ -368,27 +368,39 @@ Global___ForwardPortRequest: _TypeAlias = ForwardPortRequest  # noqa: Y015
 
 @_typing.final
 class ForwardPortStart(_message.Message):
-    """The beginning of a ForwardPort."""
+    """The beginning of a ForwardPort: `port` or `socket_path`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     PORT_FIELD_NUMBER: _builtins.int
+    SOCKET_PATH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Where.
     At most 512 characters.
     """
     port: _builtins.int
     """The TCP port inside the resource, from 1 to 65535."""
+    socket_path: _builtins.str
+    """Absolute path of a Unix stream socket inside the container, such as "/run/app.sock"; abstract
+    sockets have none. It is looked up, and connected to, as user 0 of the container, whatever user its
+    processes have. Links are followed within the container: absolute ones and ".." lead no further
+    than its root. What is mounted in it is a part of it.
+    Those of /proc, such as /proc/1/root, are not followed. INVALID_ARGUMENT for what is no stream socket;
+    CONNECTION_FAILED where there is nothing, where user 0 may not connect, and when the peer sends
+    file descriptors.
+    At most 4095 characters.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         port: _builtins.int = ...,
+        socket_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "port", b"port"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "port", b"port", "socket_path", b"socket_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,7 +450,9 @@ class PortConnected(_message.Message):
 
     ADDRESS_FIELD_NUMBER: _builtins.int
     address: _builtins.str
-    """The address inside the resource, or in its network, that was connected to; for people."""
+    """The address inside the resource, or in its network, or the path of the Unix socket, that was
+    connected to; for people.
+    """
     def __init__(
         self,
         *,

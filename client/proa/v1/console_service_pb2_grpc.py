@@ -104,7 +104,8 @@ class ConsoleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ForwardPort(self, request_iterator, context):
-        """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+        """Connects to a TCP port, or to a Unix socket, inside a resource, and passes bytes both ways: one call
+        is one connection.
         The first message is `start`; the first response `connected`. Each side may close its writing side
         and go on reading; the call ends when both have. Legal from RUNNING; it ends with
         RESOURCE_NOT_RUNNING when the resource stops.
@@ -112,9 +113,11 @@ class ConsoleServiceServicer(object):
         namespace; otherwise its address in a bridge network of this host, so that its server must listen
         there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
         one that its guest agent tells, each only if the interface has it.
+        Unix sockets: of containers of this host, where the daemon may look into their files.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
-        that shares the network of its host, and for a resource without an address that the daemon may
-        connect to; POLICY_DENIED; TOO_MANY_CALLS.
+        that shares the network of its host, for a resource without an address that the daemon may
+        connect to, and for Unix sockets of domains, of engines on other hosts, and of containers whose
+        files the daemon may not look into; POLICY_DENIED; TOO_MANY_CALLS.
         A request has at most 1 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -58,7 +58,8 @@ class ConsoleServiceStub:
     A request has at most 1 MiB.
     """
     ForwardPort: _grpc.StreamStreamMultiCallable[_console_service_pb2.ForwardPortRequest, _console_service_pb2.ForwardPortResponse]
-    """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+    """Connects to a TCP port, or to a Unix socket, inside a resource, and passes bytes both ways: one call
+    is one connection.
     The first message is `start`; the first response `connected`. Each side may close its writing side
     and go on reading; the call ends when both have. Legal from RUNNING; it ends with
     RESOURCE_NOT_RUNNING when the resource stops.
@@ -66,9 +67,11 @@ class ConsoleServiceStub:
     namespace; otherwise its address in a bridge network of this host, so that its server must listen
     there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
     one that its guest agent tells, each only if the interface has it.
+    Unix sockets: of containers of this host, where the daemon may look into their files.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
-    that shares the network of its host, and for a resource without an address that the daemon may
-    connect to; POLICY_DENIED; TOO_MANY_CALLS.
+    that shares the network of its host, for a resource without an address that the daemon may
+    connect to, and for Unix sockets of domains, of engines on other hosts, and of containers whose
+    files the daemon may not look into; POLICY_DENIED; TOO_MANY_CALLS.
     A request has at most 1 MiB.
     """
     StreamLogs: _grpc.UnaryStreamMultiCallable[_console_service_pb2.StreamLogsRequest, _console_service_pb2.StreamLogsResponse]
@@ -130,7 +133,8 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     A request has at most 1 MiB.
     """
     ForwardPort: _aio.StreamStreamMultiCallable[_console_service_pb2.ForwardPortRequest, _console_service_pb2.ForwardPortResponse]  # type: ignore[assignment]
-    """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+    """Connects to a TCP port, or to a Unix socket, inside a resource, and passes bytes both ways: one call
+    is one connection.
     The first message is `start`; the first response `connected`. Each side may close its writing side
     and go on reading; the call ends when both have. Legal from RUNNING; it ends with
     RESOURCE_NOT_RUNNING when the resource stops.
@@ -138,9 +142,11 @@ class ConsoleServiceAsyncStub(ConsoleServiceStub):
     namespace; otherwise its address in a bridge network of this host, so that its server must listen
     there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
     one that its guest agent tells, each only if the interface has it.
+    Unix sockets: of containers of this host, where the daemon may look into their files.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
-    that shares the network of its host, and for a resource without an address that the daemon may
-    connect to; POLICY_DENIED; TOO_MANY_CALLS.
+    that shares the network of its host, for a resource without an address that the daemon may
+    connect to, and for Unix sockets of domains, of engines on other hosts, and of containers whose
+    files the daemon may not look into; POLICY_DENIED; TOO_MANY_CALLS.
     A request has at most 1 MiB.
     """
     StreamLogs: _aio.UnaryStreamMultiCallable[_console_service_pb2.StreamLogsRequest, _console_service_pb2.StreamLogsResponse]  # type: ignore[assignment]
@@ -217,7 +223,8 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_console_service_pb2.ForwardPortRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_console_service_pb2.ForwardPortResponse], _abc.AsyncIterator[_console_service_pb2.ForwardPortResponse]]:
-        """Connects to a TCP port inside a resource, and passes bytes both ways: one call is one connection.
+        """Connects to a TCP port, or to a Unix socket, inside a resource, and passes bytes both ways: one call
+        is one connection.
         The first message is `start`; the first response `connected`. Each side may close its writing side
         and go on reading; the call ends when both have. Legal from RUNNING; it ends with
         RESOURCE_NOT_RUNNING when the resource stops.
@@ -225,9 +232,11 @@ class ConsoleServiceServicer(metaclass=_abc_1.ABCMeta):
         namespace; otherwise its address in a bridge network of this host, so that its server must listen
         there. Domains: the address that a network of libvirt leased to one of its interfaces, or else
         one that its guest agent tells, each only if the interface has it.
+        Unix sockets: of containers of this host, where the daemon may look into their files.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE; CONNECTION_FAILED; CAPABILITY_MISSING for a container
-        that shares the network of its host, and for a resource without an address that the daemon may
-        connect to; POLICY_DENIED; TOO_MANY_CALLS.
+        that shares the network of its host, for a resource without an address that the daemon may
+        connect to, and for Unix sockets of domains, of engines on other hosts, and of containers whose
+        files the daemon may not look into; POLICY_DENIED; TOO_MANY_CALLS.
         A request has at most 1 MiB.
         """
 

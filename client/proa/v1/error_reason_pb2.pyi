@@ -261,8 +261,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: ReadFile of "/etc/motd" in a container that has none.
     """
     ERROR_REASON_CONNECTION_FAILED: _ErrorReason.ValueType  # 53
-    """UNAVAILABLE. The connection to the port inside the resource cannot be made, or broke: `cause` in the
-    metadata is "refused" where nobody listens on the port, "timed out", "unreachable" or "reset".
+    """UNAVAILABLE. The connection to the port, or to the Unix socket, inside the resource cannot be made,
+    or broke: `cause` in the metadata is "refused" where nobody listens there, "timed out",
+    "unreachable" or "reset"; of a Unix socket also "denied" where the container's user 0 may not
+    connect, and "descriptors received" when the peer sends file descriptors.
     Example: ForwardPort to port 80 of a container whose server has not begun to listen.
     """
     ERROR_REASON_CONSOLE_TAKEN: _ErrorReason.ValueType  # 56
@@ -520,8 +522,10 @@ ERROR_REASON_FILE_NOT_FOUND: ErrorReason.ValueType  # 52
 Example: ReadFile of "/etc/motd" in a container that has none.
 """
 ERROR_REASON_CONNECTION_FAILED: ErrorReason.ValueType  # 53
-"""UNAVAILABLE. The connection to the port inside the resource cannot be made, or broke: `cause` in the
-metadata is "refused" where nobody listens on the port, "timed out", "unreachable" or "reset".
+"""UNAVAILABLE. The connection to the port, or to the Unix socket, inside the resource cannot be made,
+or broke: `cause` in the metadata is "refused" where nobody listens there, "timed out",
+"unreachable" or "reset"; of a Unix socket also "denied" where the container's user 0 may not
+connect, and "descriptors received" when the peer sends file descriptors.
 Example: ForwardPort to port 80 of a container whose server has not begun to listen.
 """
 ERROR_REASON_CONSOLE_TAKEN: ErrorReason.ValueType  # 56

@@ -53,11 +53,13 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     CAPABILITY_FILES: _Capability.ValueType  # 11
     """FileService."""
     CAPABILITY_PORT_FORWARDING: _Capability.ValueType  # 12
-    """ForwardPort of ConsoleService."""
+    """ForwardPort of ConsoleService to ports."""
     CAPABILITY_LOGS: _Capability.ValueType  # 13
     """StreamLogs of ConsoleService."""
     CAPABILITY_CONSOLES: _Capability.ValueType  # 14
     """Attach of ConsoleService."""
+    CAPABILITY_SOCKET_FORWARDING: _Capability.ValueType  # 15
+    """ForwardPort of ConsoleService to Unix sockets."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -87,11 +89,13 @@ CAPABILITY_COMMANDS: Capability.ValueType  # 10
 CAPABILITY_FILES: Capability.ValueType  # 11
 """FileService."""
 CAPABILITY_PORT_FORWARDING: Capability.ValueType  # 12
-"""ForwardPort of ConsoleService."""
+"""ForwardPort of ConsoleService to ports."""
 CAPABILITY_LOGS: Capability.ValueType  # 13
 """StreamLogs of ConsoleService."""
 CAPABILITY_CONSOLES: Capability.ValueType  # 14
 """Attach of ConsoleService."""
+CAPABILITY_SOCKET_FORWARDING: Capability.ValueType  # 15
+"""ForwardPort of ConsoleService to Unix sockets."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:

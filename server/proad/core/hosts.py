@@ -18,6 +18,7 @@ from proad.ports import (
     PortForwarding,
     Recreation,
     Snapshots,
+    SocketForwarding,
     Stats,
     Updates,
     Volumes,
@@ -39,6 +40,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.PORT_FORWARDING: PortForwarding,
     Capability.LOGS: Logs,
     Capability.CONSOLES: Consoles,
+    Capability.SOCKET_FORWARDING: SocketForwarding,
 }
 
 

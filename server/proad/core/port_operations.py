@@ -1,15 +1,15 @@
-"""Connections to ports inside resources."""
+"""Connections to ports and Unix sockets inside resources."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proad.core.entrance import Entrance
 from proad.model import Action
-from proad.ports import PortConnection, PortForwarding
+from proad.ports import PortConnection, PortForwarding, SocketForwarding
 
 
 class PortOperations:
-    """Connects to ports inside resources.
+    """Connects to ports and Unix sockets inside resources.
 
     Errors are those of `Entrance.enter` and of the port.
 
@@ -28,5 +28,16 @@ class PortOperations:
                 ref, PortForwarding, Action.FORWARD_PORT, until_stopped=True
             ) as entered,
             entered.driver.connect_port(entered.id, port) as connection,
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def socket_connected(self, ref: str, path: str) -> AsyncIterator[PortConnection]:
+        """Connect to a Unix socket while the block runs; the resource's stop ends the block."""
+        async with (
+            self._entrance.enter(
+                ref, SocketForwarding, Action.FORWARD_PORT, until_stopped=True
+            ) as entered,
+            entered.driver.connect_socket(entered.id, path) as connection,
         ):
             yield connection

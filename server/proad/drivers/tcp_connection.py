@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from proad.drivers.peer_connection import PeerConnection
 from proad.errors import ConnectionFailedError, ProaError
 from proad.model import PIECE
 
 CONNECT_TIMEOUT = timedelta(seconds=15)
 """Of a connection: a peer that is busy takes up what came first, and drops the others for seconds."""
-
-# Seconds of silence after which what a peer has sent that is gone has come.
-_LAST_WORDS = 1.0
 
 # A peer that is silent is asked after 10 seconds, then every 5, and given up after 3 questions: one
 # that was reset, or whose host has gone, tells nothing by itself.
@@ -30,7 +28,7 @@ _UNREACHABLE = frozenset(
 )
 
 
-class TcpConnection:
+class TcpConnection(PeerConnection):
     """A connection; see `ports.PortConnection`.
 
     Args:
@@ -43,68 +41,25 @@ class TcpConnection:
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, address: str
     ) -> None:
-        self.address = address
+        super().__init__(address)
         self._reader = reader
         self._writer = writer
         self._port = port
-        self._failure: ProaError | None = None
-        self._reading: asyncio.Timeout | None = None
-        self._is_over = False
-        self._gone = asyncio.Event()
-
-    async def read(self) -> bytes:
-        """Return what the peer sends next."""
-        try:
-            async with asyncio.timeout(None) as self._reading:
-                if self._failure is not None:
-                    self._reading.reschedule(_last_words())
-                data = await self._reader.read(PIECE)
-        except TimeoutError:
-            data = b""
-        except OSError as error:
-            raise self._failure or failed(self._port, error) from None
-        finally:
-            self._reading = None
-        if not data:
-            self._is_over = True
-            if self._failure is not None:
-                raise self._failure
-        return data
-
-    async def write(self, data: bytes) -> None:
-        """Send to the peer."""
-        if self._failure is not None:
-            if self._is_over:
-                raise self._failure
-            return  # it is gone, and what it said last is still to be read
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except OSError as error:
-            raise self._failure or failed(self._port, error) from None
 
     def end_input(self) -> None:
         """End the own side."""
         if not self._writer.is_closing():
             self._writer.write_eof()
 
-    async def stopped(self) -> None:
-        """Wait until the peer has gone."""
-        await self._gone.wait()
-        if self._failure is not None:
-            raise self._failure
+    async def _receive(self) -> bytes:
+        return await self._reader.read(PIECE)
 
-    def fail(self, failure: ProaError) -> None:
-        """Note that the peer has gone: who has read what it said last gets `failure`."""
-        self._failure = failure
-        self._gone.set()
-        if self._reading is not None:
-            self._reading.reschedule(_last_words())
+    async def _send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
 
-
-def _last_words() -> float:
-    """Return until when something must come of a peer that has gone."""
-    return asyncio.get_running_loop().time() + _LAST_WORDS
+    def _failed(self, error: OSError) -> ProaError:
+        return failed(self._port, error)
 
 
 def tcp_socket(family: int) -> socket.socket:

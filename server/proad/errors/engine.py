@@ -28,17 +28,32 @@ class EngineConflictError(ProaError):
         )
 
 
-ConnectionCause = Literal["refused", "timed out", "unreachable", "reset"]
-"""Why there is no connection to a port."""
+ConnectionCause = Literal[
+    "refused", "timed out", "unreachable", "reset", "denied", "descriptors received"
+]
+"""Why there is no connection to a port or a Unix socket."""
 
 _CAUSES_OF_FAILURE = {
-    "refused": "nobody listens on port {port} inside the resource; start its server, or see with a "
+    "refused": "nobody listens on port {place} inside the resource; start its server, or see with a "
     "command inside, such as netstat -ltn, which port and address it listens on",
-    "timed out": "nothing answers on port {port} inside the resource in time; see whether its "
+    "timed out": "nothing answers on port {place} inside the resource in time; see whether its "
     "server runs, and whether a firewall inside drops connections",
-    "unreachable": "the network of the resource does not lead to port {port}; see whether its "
+    "unreachable": "the network of the resource does not lead to port {place}; see whether its "
     "interface is up",
-    "reset": "the connection to port {port} broke: the peer inside closed it; connect again",
+    "reset": "the connection to port {place} broke: the peer inside closed it; connect again",
+}
+_CAUSES_OF_SOCKETS = {
+    "refused": "nobody listens on {place} inside the resource; start its server, or see with a "
+    "command inside, such as netstat -lx, which socket it listens on",
+    "timed out": "the server of {place} inside the resource takes no connection in time; see "
+    "whether it is busy",
+    "unreachable": "{place} inside the resource cannot be looked at; see with a command inside, such "
+    "as ls -l, what it is",
+    "reset": "the connection to {place} broke: the peer inside closed it; connect again",
+    "denied": "user 0 of the resource may not connect to {place}; see with a command inside, such as "
+    "ls -l, whose socket it is",
+    "descriptors received": "the peer at {place} sent file descriptors, which cannot be passed on; "
+    "have it send bytes alone",
 }
 
 # Maximum length of all causes in one message.
@@ -160,19 +175,22 @@ class CapabilityMissingError(ProaError):
 
 
 class ConnectionFailedError(ProaError):
-    """A connection to a port inside a resource cannot be made, or broke.
+    """A connection to a port or a Unix socket inside a resource cannot be made, or broke.
 
     Args:
-        port: the port.
-        cause: "refused", "timed out", "unreachable" or "reset".
+        place: the port, or the path of the socket.
+        cause: "refused", "timed out", "unreachable" or "reset"; of a socket also "denied" or
+            "descriptors received".
     """
 
     reason = Reason.CONNECTION_FAILED
 
-    def __init__(self, port: int, cause: ConnectionCause) -> None:
+    def __init__(self, place: int | str, cause: ConnectionCause) -> None:
+        is_port = isinstance(place, int)
+        causes = _CAUSES_OF_FAILURE if is_port else _CAUSES_OF_SOCKETS
         super().__init__(
-            _CAUSES_OF_FAILURE[cause].format(port=port),
-            metadata={"port": str(port), "cause": cause},
+            causes[cause].format(place=place),
+            metadata={"port" if is_port else "socket_path": str(place), "cause": cause},
         )
         self.cause = cause
 

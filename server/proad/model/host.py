@@ -25,6 +25,7 @@ class Capability(StrEnum):
     PORT_FORWARDING = "PORT_FORWARDING"
     LOGS = "LOGS"
     CONSOLES = "CONSOLES"
+    SOCKET_FORWARDING = "SOCKET_FORWARDING"
 
 
 class EngineHealth(StrEnum):

@@ -61,7 +61,7 @@ from proad.ports.driver import Driver
 from proad.ports.files import FileReader, Files, FileWriter
 from proad.ports.guests import Guests
 from proad.ports.logs import Logs
-from proad.ports.port_forwarding import PortConnection, PortForwarding
+from proad.ports.port_forwarding import PortConnection, PortForwarding, SocketForwarding
 
 __all__ = [
     "AnnounceFootprint",
@@ -89,6 +89,7 @@ __all__ = [
     "Recreation",
     "RunningCommand",
     "Snapshots",
+    "SocketForwarding",
     "Stats",
     "Updates",
     "Volumes",

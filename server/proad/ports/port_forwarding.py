@@ -1,15 +1,15 @@
-"""The port of a driver that connects to ports inside resources."""
+"""The ports of a driver that connects to ports and Unix sockets inside resources."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 
 class PortConnection(Protocol):
-    """A TCP connection to a port inside a resource. Its methods are called on the event loop."""
+    """A connection to a port or a Unix socket inside a resource. Its methods are for the event loop."""
 
     @property
     def address(self) -> str:
-        """The address and port that it leads to, for people."""
+        """The address and port, or the path, that it leads to, for people."""
 
     async def read(self) -> bytes:
         """Return what the peer sends next, at most 64 KiB; nothing once it has ended its side.
@@ -54,4 +54,28 @@ class PortForwarding(Protocol):
             StateError: the resource is not RUNNING.
             ConnectionFailedError: nobody listens there, or nobody answers in time.
             CapabilityMissingError: there is no address that can be connected to.
+        """
+
+
+@runtime_checkable
+class SocketForwarding(Protocol):
+    """Connections to Unix sockets inside resources."""
+
+    def connect_socket(self, id: str, path: str) -> AbstractAsyncContextManager[PortConnection]:
+        """Connect to a Unix stream socket of a resource, for as long as the block runs.
+
+        The path is one inside the resource: whatever its links say, it leads to nothing that a
+        process of the resource could not reach. Nothing but a socket is opened, and no descriptor
+        that a peer sends is taken.
+
+        Args:
+            id: full id of the resource.
+            path: absolute path of the socket.
+
+        Raises:
+            StateError: the resource is not RUNNING.
+            ConnectionFailedError: nobody listens there, or nobody answers in time.
+            InvalidArgumentError: something else than a stream socket is there, or the path leads over
+                a link that is not followed.
+            CapabilityMissingError: this process may not look into the resource.
         """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import grpc
@@ -38,6 +39,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _MOST_OUTPUT = 2**20
 _DEFAULT_OUTPUT = 64 * 2**10
 _LAST_PORT = 2**16 - 1
+_LONGEST_PATH = 4096
 
 
 class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
@@ -136,10 +138,7 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
 
     async def ForwardPort(self, stream: RequestStream, context: _Context) -> None:  # type: ignore[override] # as above
         start: v1.ForwardPortStart = stream.opening("start")
-        id = required_text(start, "id")
-        if not 1 <= start.port <= _LAST_PORT:
-            raise InvalidArgumentError.of("start.port", f"must be from 1 to {_LAST_PORT}")
-        async with self._ports.connected(id, start.port) as connection:
+        async with self._connected(required_text(start, "id"), start) as connection:
             stands = v1.PortConnected(address=connection.address)
             await stream.send(v1.ForwardPortResponse(connected=stands))
             sent = asyncio.Event()
@@ -149,6 +148,18 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
                 await stream.send(v1.ForwardPortResponse(end_output=v1.EndOfOutput()))
                 async with beside(connection.stopped()):
                     await sent.wait()
+
+    def _connected(
+        self, id: str, start: v1.ForwardPortStart
+    ) -> AbstractAsyncContextManager[PortConnection]:
+        """Connect to what the first message of a ForwardPort names."""
+        if start.socket_path:
+            if start.port:
+                raise InvalidArgumentError.of("start.socket_path", "must be empty beside a port")
+            return self._ports.socket_connected(id, _socket_path(start.socket_path))
+        if not 1 <= start.port <= _LAST_PORT:
+            raise InvalidArgumentError.of("start.port", f"must be from 1 to {_LAST_PORT}")
+        return self._ports.connected(id, start.port)
 
     async def StreamLogs(self, request: v1.StreamLogsRequest, context: _Context) -> None:  # type: ignore[override] # writes by itself
         options = decode(LogOptions, request)
@@ -211,6 +222,20 @@ async def _send_on(stream: RequestStream, connection: PortConnection, sent: asyn
     sent.set()
     if await stream.next() is not None:
         raise InvalidArgumentError.of("message", "must not come after end_input, but for renew")
+
+
+def _socket_path(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise InvalidArgumentError.of(
+            "start.socket_path",
+            "must be an absolute path inside the resource, without NUL; there is no way to abstract "
+            "sockets",
+        )
+    if len(path.encode()) >= _LONGEST_PATH:
+        raise InvalidArgumentError.of(
+            "start.socket_path", f"must have less than {_LONGEST_PATH} bytes"
+        )
+    return path
 
 
 def _response(lines: Sequence[LogLine]) -> v1.StreamLogsResponse:

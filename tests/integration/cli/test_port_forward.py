@@ -149,7 +149,29 @@ def test_port_forward_connection_is_reset_when_the_resource_stops(ann, daemon, w
         assert json.loads(process.stderr.readline())["error"]["reason"] == "RESOURCE_NOT_RUNNING"
 
 
-@pytest.mark.parametrize("pair", ["", "x", "1:2:3", "0", "65536", "70000:80", "-1:80"])
+def test_port_forward_leads_to_a_unix_socket(daemon, web):
+    with forwarding(daemon, web, ":/run/http.sock", ":/run/nobody.sock") as process:
+        lines = [process.stdout.readline() for _ in range(2)]
+        assert lines[0].endswith(" -> /run/http.sock\n")
+        assert page(place(lines[0])) == PAGE
+        with (
+            socket.create_connection(place(lines[1]), timeout=60) as refused,
+            pytest.raises(ConnectionResetError),
+        ):
+            refused.recv(1)
+        assert "nobody listens on /run/nobody.sock" in process.stderr.readline()
+    with forwarding(daemon, "-o", "json", web, ":/run/http.sock") as process:
+        assert json.loads(process.stdout.readline())["forwarded_socket"] == "/run/http.sock"
+
+
+def test_port_forward_to_a_socket_without_a_local_port_says_what_is_missing(ann, web):
+    told = ann.fails(2, "port-forward", web, "/run/http.sock")
+    assert "needs a port of this machine: 8080:/run/http.sock" in " ".join(told.split())
+
+
+@pytest.mark.parametrize(
+    "pair", ["", "x", "1:2:3", "0", "65536", "70000:80", "-1:80", "70000:/run/a", "80:run/a"]
+)
 def test_port_forward_of_what_is_no_port_is_refused(ann, web, pair):
     assert "is not [[LOCAL]:]PORT" in ann.fails(2, "port-forward", "--", web, pair)
 
@@ -193,6 +215,10 @@ def test_client_passes_bytes_both_ways(daemon, web):
             assert b"".join(connection).endswith(PAGE)
         with client.forward_port(web, ENDLESS) as connection:
             assert not any(connection.read())
+        with client.forward_port(web, socket_path="/run/http.sock") as connection:
+            assert connection.address == "/run/http.sock"
+            connection.write(GET)
+            assert b"".join(connection).endswith(PAGE)
         with pytest.raises(proa.Unavailable) as refused, client.forward_port(web, NOBODY):
             pytest.fail("somebody listens")
         assert (refused.value.reason, refused.value.metadata["cause"]) == (
@@ -210,6 +236,9 @@ async def test_asyncio_client_passes_bytes_both_ways(daemon, web):
             assert [data async for data in connection] == []
         async with client.forward_port(web, ENDLESS) as connection:
             assert not any(await connection.read())
+        async with client.forward_port(web, socket_path="/run/echo.sock") as connection:
+            await connection.write(b"one")
+            assert await connection.read() == b"one"
         with pytest.raises(proa.Unavailable):
             async with client.forward_port(web, NOBODY):
                 pytest.fail("somebody listens")

@@ -20,7 +20,7 @@ from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE, LABEL, Make, runs_its_command
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
-from proad.drivers.docker.network_namespace import ContainerRun
+from proad.drivers.docker.network_namespace import NetworkNamespace
 from proad.model import (
     CommandExit,
     CommandSpec,
@@ -134,8 +134,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let the daemon enter namespaces, or not, as in the confined unit."""
     if request.param == "beside":
 
-        async def refuse(_: ContainerRun) -> list[socket.socket]:
+        async def refuse(_: NetworkNamespace) -> list[socket.socket]:
             raise PermissionError
 
-        monkeypatch.setattr(ContainerRun, "sockets", refuse)
+        monkeypatch.setattr(NetworkNamespace, "sockets", refuse)
     return str(request.param)

@@ -18,7 +18,8 @@ from eventually import eventually
 from integration.docker.workloads import Make
 from proad.drivers import neighbours
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.network_namespace import ContainerRun
+from proad.drivers.docker.container_run import ContainerRun
+from proad.drivers.docker.network_namespace import NetworkNamespace
 from proad.drivers.neighbours import Neighbour
 from proad.errors import (
     CapabilityMissingError,
@@ -108,14 +109,14 @@ async def test_container_without_a_network_is_reached_from_inside_alone(driver, 
             pytest.fail("it is connected")
 
 
-@pytest.mark.parametrize("name", ["of", "sockets"])
+@pytest.mark.parametrize(("cls", "name"), [(ContainerRun, "of"), (NetworkNamespace, "sockets")])
 async def test_daemon_without_descriptors_tells_so_and_takes_no_other_way(
-    driver: DockerDriver, web: Resource, monkeypatch: pytest.MonkeyPatch, name: str
+    driver: DockerDriver, web: Resource, monkeypatch: pytest.MonkeyPatch, cls: type, name: str
 ):
     def fail(*_: object, **_others: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(ContainerRun, name, fail)
+    monkeypatch.setattr(cls, name, fail)
     with pytest.raises(HostExhaustedError, match="Too many open files"):
         async with driver.connect_port(web.id, ECHO):
             pytest.fail("it is connected")

@@ -4,12 +4,14 @@ import ipaddress
 import os
 import threading
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from proad.drivers import neighbours
-from proad.drivers.docker.network_namespace import ContainerRun
+from proad.drivers.docker.container_run import ContainerRun
+from proad.drivers.docker.network_namespace import NetworkNamespace
 from proad.drivers.neighbours import Neighbour
 from proad.errors import HostExhaustedError
 from unit.docker.test_process_group import no_descriptor_left
@@ -25,14 +27,14 @@ def descriptors() -> list[str]:
 
 async def test_of_without_descriptors_raises_and_does_not_tell_the_process_ended():
     with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
-        ContainerRun.of(os.getpid(), _ANY, is_joined=False)
+        ContainerRun.of(os.getpid(), _ANY, partial(NetworkNamespace.of, is_joined=False))
 
 
 async def test_sockets_without_descriptors_raises():
-    run = ContainerRun(os.pidfd_open(os.getpid()), os.open(_NAMESPACE, os.O_RDONLY))
+    namespace = NetworkNamespace(os.open(_NAMESPACE, os.O_RDONLY))
     with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
-        await run.sockets()
-    run.close()
+        await namespace.sockets()
+    namespace.close()
 
 
 async def test_sockets_without_threads_raises_and_leaves_no_descriptor(
@@ -41,14 +43,14 @@ async def test_sockets_without_threads_raises_and_leaves_no_descriptor(
     def fail(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    run = ContainerRun(os.pidfd_open(os.getpid()), os.open(_NAMESPACE, os.O_RDONLY))
+    namespace = NetworkNamespace(os.open(_NAMESPACE, os.O_RDONLY))
     before = descriptors()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", fail)
         with pytest.raises(OSError, match="no thread"):
-            await run.sockets()
+            await namespace.sockets()
     assert descriptors() == before
-    run.close()
+    namespace.close()
 
 
 async def test_neighbour_without_descriptors_is_not_told_to_be_out_of_reach():

@@ -33,6 +33,7 @@ from proad.drivers.docker.stats import ContainerStatsCollector
 from proad.drivers.docker.stop import STOP_MODES, ContainerStopper
 from proad.drivers.docker.subscription import subscribed
 from proad.drivers.docker.timing import DockerTiming
+from proad.drivers.docker.unix_sockets import ContainerSockets
 from proad.drivers.docker.update import ContainerUpdater
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.drivers.tolerant import INT32
@@ -73,7 +74,6 @@ from proad.ports import (
     JudgeImage,
     OnEvent,
     OnStep,
-    PortConnection,
     RunningCommand,
     any_image,
     at_once,
@@ -99,7 +99,7 @@ class DockerDriver(DelegatedFiles):
             made = await docker.create_container(ContainerSpec(image="busybox"), start=True)
 
     The ports Driver, Containers, ContainerAttachments, Images, Recovery, Recreation, Stats, Updates,
-    Commands and PortForwarding say what each method does.
+    Commands, PortForwarding and SocketForwarding say what each method does.
 
     Args:
         url: unix://, tcp:// or ssh:// address; empty: DOCKER_HOST, or the local socket.
@@ -176,6 +176,9 @@ class DockerDriver(DelegatedFiles):
         self._ports = ContainerPorts(
             self._engine, self._reader, is_on_this_host=self.is_on_this_host
         )
+        self.connect_port = self._ports.connect
+        self._sockets = ContainerSockets(self._reader, is_on_this_host=self.is_on_this_host)
+        self.connect_socket = self._sockets.connect
         self._logs = ContainerLogs(self._engine, self._reader)
         self.attach = ContainerConsoles(self._engine, self._reader, timing.command).attach
         self._images = DockerImages(self._engine)
@@ -314,10 +317,6 @@ class DockerDriver(DelegatedFiles):
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """Start a command inside a container."""
         return self._commands.start(id, spec, streams)
-
-    def connect_port(self, id: str, port: int) -> AbstractAsyncContextManager[PortConnection]:
-        """Connect to a port inside a container."""
-        return self._ports.connect(id, port)
 
     def read_log(
         self, id: str, options: LogOptions

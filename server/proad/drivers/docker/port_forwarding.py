@@ -6,11 +6,13 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 
 from proad.drivers import neighbours
+from proad.drivers.docker.container_run import ContainerRun
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.network_namespace import ContainerRun, HostNetworkError
+from proad.drivers.docker.network_namespace import HostNetworkError, NetworkNamespace
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.exhausted import exhausted, is_exhausted
 from proad.drivers.neighbours import Neighbour
@@ -79,14 +81,15 @@ class ContainerPorts:
             if run is not None:
                 run.close()
 
-    def _run_of(self, resource: Resource) -> ContainerRun | None:
+    def _run_of(self, resource: Resource) -> ContainerRun[NetworkNamespace] | None:
         pid = resource.container.pid if resource.container else 0
         networks = resource.container.networks if resource.container else ()
         is_joined = any(each.network.startswith(NETWORK_OF) for each in networks)
         try:
             if any(each.network == _HOST for each in networks):
                 raise HostNetworkError  # noqa: TRY301 - as a look at the namespace would
-            return ContainerRun.of(pid, resource.id, is_joined=is_joined) if pid else None
+            hold = partial(NetworkNamespace.of, is_joined=is_joined)
+            return ContainerRun.of(pid, resource.id, hold) if pid else None
         except HostNetworkError:
             raise CapabilityMissingError(
                 "connections to ports of a container that shares the network of its host",
@@ -97,11 +100,13 @@ class ContainerPorts:
         except OSError as error:
             raise exhausted(ENGINE, error) from None
 
-    async def _sockets(self, run: ContainerRun) -> list[socket.socket]:
+    async def _sockets(self, run: ContainerRun[NetworkNamespace]) -> list[socket.socket]:
         """Return sockets in the network of a container; none if this process may not enter it."""
+        if run.held is None:
+            return []
         async with self._entering:
             try:
-                return await run.sockets()
+                return await run.held.sockets()
             except OSError as error:
                 if is_exhausted(error):
                     raise exhausted(ENGINE, error) from None

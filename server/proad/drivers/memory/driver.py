@@ -115,7 +115,9 @@ class MemoryDriver(DelegatedFiles):
         self.subscribe = self._engine.connection.subscribe
         self.start_command = self.commands.start
         self.files = MemoryFiles(self._engine)
-        self.connect_port = MemoryPorts(self._engine).connect
+        memory_ports = MemoryPorts(self._engine)
+        self.connect_port = memory_ports.connect
+        self.connect_socket = memory_ports.connect_socket
         self.read_log = MemoryLogs(self._engine, self.commands).read
         self.attach = MemoryConsoles(self._engine).attach
         self.ask_guest = MemoryGuests(self._engine).ask_guest

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from proad.drivers.memory.commands import PIECES
+from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.workload import Workload
-from proad.errors import ConnectionFailedError, ProaError
-from proad.model import PIECE
+from proad.errors import CapabilityMissingError, ConnectionFailedError, ProaError
+from proad.model import PIECE, ResourceKind
 from proad.model.verbs import entering_refusal, run_over
 
 _PAGE = b"hello from the imitated workload\n"
@@ -23,11 +24,11 @@ class MemoryPortConnection:
     """A connection to an imitated workload; see `ports.PortConnection`. This one echoes.
 
     Args:
-        port: the port.
+        address: what it leads to, for people.
     """
 
-    def __init__(self, port: int) -> None:
-        self.address = f"127.0.0.1:{port}"
+    def __init__(self, address: str) -> None:
+        self.address = address
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(PIECES)
         self._is_over = False
         self._gone: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -94,8 +95,8 @@ class _Zeros(MemoryPortConnection):
 class _Page(MemoryPortConnection):
     """Answers any request with a page."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port)
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
         self._request = b""
 
     async def write(self, data: bytes) -> None:
@@ -108,16 +109,27 @@ class _Page(MemoryPortConnection):
 
 
 _ZEROS = bytes(PIECE)
-_SERVICES: Mapping[int, Callable[[int], MemoryPortConnection]] = {
+_Service = Callable[[str], MemoryPortConnection]
+_SERVICES: Mapping[int, _Service] = {
     7: MemoryPortConnection,
     9: _Discard,
     19: _Zeros,
     80: _Page,
 }
+_SOCKETS: Mapping[str, _Service] = {
+    "/run/echo.sock": MemoryPortConnection,
+    "/run/discard.sock": _Discard,
+    "/run/chargen.sock": _Zeros,
+    "/run/http.sock": _Page,
+}
 
 
 class MemoryPorts:
-    """Connects to ports of imitated workloads: 7 echoes, 9 discards, 19 sends, 80 is a web server."""
+    """Connects to ports of imitated workloads: 7 echoes, 9 discards, 19 sends, 80 is a web server.
+
+    Containers have the same servers at Unix sockets of /run: echo.sock, discard.sock, chargen.sock and
+    http.sock.
+    """
 
     def __init__(self, engine: ImitatedEngine) -> None:
         self._engine = engine
@@ -125,17 +137,44 @@ class MemoryPorts:
     @asynccontextmanager
     async def connect(self, id: str, port: int) -> AsyncIterator[MemoryPortConnection]:
         """Connect to a port; see `ports.PortForwarding`."""
+        workload = self._running(id)
+        service = _SERVICES.get(port)
+        async with _connected(workload, service, port, f"127.0.0.1:{port}") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def connect_socket(self, id: str, path: str) -> AsyncIterator[MemoryPortConnection]:
+        """Connect to a Unix socket; see `ports.SocketForwarding`."""
+        workload = self._running(id)
+        if workload.resource.kind is not ResourceKind.CONTAINER:
+            raise CapabilityMissingError("connections to Unix sockets of a domain", driver=NAME)
+        async with _connected(workload, _SOCKETS.get(path), path, path) as connection:
+            yield connection
+
+    def _running(self, id: str) -> Workload:
         workload = self._engine.workload(id)
         if error := entering_refusal(workload.resource):
             raise error
-        if (service := _SERVICES.get(port)) is None:
-            raise ConnectionFailedError(port, "refused")
-        connection = service(port)
-        watching = asyncio.create_task(_end_with(workload, connection))
-        try:
-            yield connection
-        finally:
-            watching.cancel()
+        return workload
+
+
+@asynccontextmanager
+async def _connected(
+    workload: Workload, service: _Service | None, place: int | str, address: str
+) -> AsyncIterator[MemoryPortConnection]:
+    """Connect to a service of a workload, until that ends.
+
+    Raises:
+        ConnectionFailedError: there is none.
+    """
+    if service is None:
+        raise ConnectionFailedError(place, "refused")
+    connection = service(address)
+    watching = asyncio.create_task(_end_with(workload, connection))
+    try:
+        yield connection
+    finally:
+        watching.cancel()
 
 
 async def _end_with(workload: Workload, connection: MemoryPortConnection) -> None:

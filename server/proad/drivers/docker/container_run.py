@@ -1,0 +1,88 @@
+"""Runs of containers, and what of them is worked with past the engine."""
+
+import asyncio
+import os
+import select
+from collections.abc import Callable
+from typing import Generic, Protocol, Self, TypeVar
+
+from proad.drivers.docker.process_group import is_of_container
+from proad.drivers.exhausted import is_exhausted
+
+
+class Held(Protocol):
+    """What is held of a process."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+
+H = TypeVar("H", bound=Held)
+
+
+class ContainerRun(Generic[H]):
+    """A run of a container, as its main process, held so that no other process is ever meant.
+
+    Args:
+        fd: the main process.
+
+    Attributes:
+        held: what is held of it; None: that is out of reach.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.held: H | None = None
+        self._fd = fd
+        self._loop = asyncio.get_running_loop()
+
+    @classmethod
+    def of(cls, pid: int, container: str, hold: Callable[[int], H | None]) -> Self | None:
+        """Return the run of a container by its main process; None: that is out of sight, or over.
+
+        Args:
+            pid: number of the main process.
+            container: id of the container.
+            hold: returns what is to be held of the process of that number; raises what this raises.
+
+        Raises:
+            OSError: there is no descriptor or no memory left to see that.
+        """
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError as error:
+            if is_exhausted(error):
+                raise
+            return None
+        run = cls(fd)
+        try:
+            if is_of_container(pid, container):
+                run.held = hold(pid)
+                # All of it is told of this process, if that is still there now.
+                if not select.select([fd], [], [], 0)[0]:
+                    return run
+        except BaseException:
+            run.close()
+            raise
+        run.close()
+        return None
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Call `call` once, when the main process has ended."""
+
+        def ended() -> None:
+            self._loop.remove_reader(self._fd)
+            call()
+
+        self._loop.add_reader(self._fd, ended)
+
+    def let_go(self) -> None:
+        """Let go of what is held, and hold on to the process."""
+        if self.held is not None:
+            self.held.close()
+            self.held = None
+
+    def close(self) -> None:
+        """Let all of it go."""
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+        self.let_go()

@@ -1,0 +1,58 @@
+"""Unix sockets in running containers, whose servers are tests: hostile ones, too."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from proad.model import Resource
+from requirements import skip_or_fail
+
+
+def inside(resource: Resource, path: str) -> str:
+    """Return how this host names a path in a container."""
+    pid = resource.container.pid if resource.container else 0
+    root = f"/proc/{pid}/root"
+    if os.geteuid() != 0 or not Path(root).is_dir():
+        skip_or_fail("it takes root on the host of the containers to reach into them")
+    return root + path
+
+
+@contextmanager
+def bound(where: str, sort: int = socket.SOCK_STREAM) -> Iterator[socket.socket]:
+    """Bind a socket to a path."""
+    with socket.socket(socket.AF_UNIX, sort) as server:
+        Path(where).parent.mkdir(parents=True, exist_ok=True)
+        server.bind(where)
+        yield server
+
+
+@contextmanager
+def listening_at(resource: Resource, path: str, *, backlog: int = 100) -> Iterator[socket.socket]:
+    """Listen on a socket in a container."""
+    with bound(inside(resource, path)) as server:
+        server.listen(backlog)
+        server.settimeout(30)
+        yield server
+
+
+@asynccontextmanager
+async def echoing_at(resource: Resource, path: str) -> AsyncIterator[None]:
+    """Echo what comes to a socket in a container."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(2**16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    with bound(inside(resource, path)) as listener:
+        listener.listen(200)
+        server = await asyncio.start_unix_server(echo, sock=listener.dup())
+        try:
+            yield
+        finally:
+            server.close()

@@ -1,0 +1,165 @@
+"""Servers at Unix sockets of containers that send file descriptors, whose close would stop the daemon."""
+
+import array
+import asyncio
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from container_sockets import listening_at
+from eventually import eventually
+from integration.docker.workloads import Make
+from proad.drivers.docker import DockerDriver, unix_sockets
+from proad.errors import ConnectionFailedError
+from proad.model import Resource
+
+pytestmark = pytest.mark.docker
+
+APP = "/run/app.sock"
+LINGERS = 20
+SOON = 5.0
+
+
+@pytest.fixture
+async def box(make: Make) -> Resource:
+    return await make("sleep", "1000")
+
+
+@contextmanager
+def connection_that_lingers(seconds: int = LINGERS) -> Iterator[int]:
+    """Give the only descriptor of a connection whose close waits for a peer that does not read."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        carrier = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        carrier.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+        carrier.setblocking(False)
+        try:
+            while True:
+                carrier.send(bytes(65536))
+        except BlockingIOError:
+            pass
+        with accepted:
+            yield carrier.detach()
+
+
+@pytest.fixture
+def lingering() -> Iterator[int]:
+    with connection_that_lingers() as descriptor:
+        yield descriptor
+
+
+def send(peer: socket.socket, descriptor: int, flags: int) -> None:
+    """Send a byte and a descriptor, and leave that one to the receiver."""
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
+    peer.sendmsg([b"x"], [rights], flags)
+    os.close(descriptor)
+
+
+@asynccontextmanager
+async def quick() -> AsyncIterator[None]:
+    """Fail if the event loop, or the block, takes long."""
+    begun = time.monotonic()
+    yield
+    await asyncio.sleep(0)
+    assert time.monotonic() - begun < SOON
+
+
+@pytest.mark.parametrize("flags", [0, socket.MSG_OOB], ids=["in-band", "out-of-band"])
+async def test_descriptors_end_the_connection_and_hold_up_nobody(
+    driver: DockerDriver, box: Resource, lingering: int, flags: int
+):
+    with listening_at(box, APP) as server:
+        async with quick(), driver.connect_socket(box.id, APP) as connection:
+            peer, _ = server.accept()
+            peer.sendall(b"before")
+            assert await connection.read() == b"before"
+            send(peer, lingering, flags)
+            peer.sendall(b"after")
+            with pytest.raises(ConnectionFailedError) as told:
+                await connection.read()
+            assert told.value.cause == "descriptors received"
+        peer.close()
+
+
+@pytest.mark.parametrize("flags", [0, socket.MSG_OOB], ids=["in-band", "out-of-band"])
+async def test_descriptors_that_nobody_has_read_hold_up_nobody(
+    driver: DockerDriver, box: Resource, lingering: int, flags: int
+):
+    with listening_at(box, APP) as server:
+        async with quick(), driver.connect_socket(box.id, APP):
+            peer, _ = server.accept()
+            send(peer, lingering, flags)
+        peer.close()
+
+
+async def test_descriptors_are_never_had(driver: DockerDriver, box: Resource, tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    with listening_at(box, APP) as server:
+        async with driver.connect_socket(box.id, APP) as connection:
+            peer, _ = server.accept()
+            with peer:
+                send(peer, os.open(secret, os.O_RDONLY), 0)
+                with pytest.raises(ConnectionFailedError):
+                    await connection.read()
+                assert not has_open(secret)  # it is the socket's alone
+    await eventually(lambda: not has_open(secret))
+
+
+def has_open(path: Path) -> bool:
+    files = Path("/proc/self/fd").iterdir()
+    return any(os.path.realpath(each) == str(path) for each in files)
+
+
+async def test_container_that_holds_sockets_up_holds_up_itself_alone(
+    driver: DockerDriver, box: Resource, make: Make
+):
+    other = await make("sleep", "1000")
+    threads = threading.active_count()
+    with ExitStack() as open, listening_at(box, APP) as server:
+        async with AsyncExitStack() as connections:
+            for _ in range(unix_sockets._THREADS + 4):
+                descriptor = open.enter_context(connection_that_lingers(60))
+                await connections.enter_async_context(driver.connect_socket(box.id, APP))
+                peer, _ = server.accept()
+                with peer:
+                    send(peer, descriptor, 0)
+        await eventually(lambda: threading.active_count() >= threads + unix_sockets._THREADS)
+        assert threading.active_count() <= threads + unix_sockets._THREADS
+        driver._sockets._limit = timedelta(seconds=1)
+        with pytest.raises(ConnectionFailedError, match="in time"):
+            async with driver.connect_socket(box.id, APP):
+                pytest.fail("it is connected")
+    driver._sockets._limit = timedelta(seconds=15)
+    # Those who did not read have gone, so that nothing lingers any more.
+    await eventually(lambda: threading.active_count() <= threads)
+    with listening_at(other, APP) as server:
+        async with quick(), driver.connect_socket(other.id, APP) as connection:
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"all")
+                assert await connection.read() == b"all"
+
+
+async def test_what_a_peer_says_before_it_closes_is_read_though_it_reads_no_more(
+    driver: DockerDriver, box: Resource
+):
+    with listening_at(box, APP) as server:
+        async with driver.connect_socket(box.id, APP) as connection:
+            peer, _ = server.accept()
+            await connection.write(b"GET /")
+            peer.sendall(b"no")
+            peer.close()
+            writing = asyncio.create_task(connection.write(b"more"))
+            assert await connection.read() == b"no"
+            read = asyncio.create_task(connection.read())
+            done = await asyncio.gather(writing, read, return_exceptions=True)
+            assert any(isinstance(each, ConnectionFailedError) for each in done)
