@@ -240,6 +240,29 @@ async def test_agent_that_hangs_under_way_ends_the_commands(driver: LibvirtDrive
     await eventually(answers)
 
 
+async def test_guest_that_is_reset_ends_the_commands(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot()
+    async with begin(driver, guest.id, "sleep", "1000") as command:
+        guests.raw.lookupByUUIDString(guest.id).reset()
+        with pytest.raises((EngineConflictError, EngineTimedOutError)):
+            await result_of(command)
+    await guests.ready(guest.id)
+
+
+async def test_command_of_a_guest_that_was_reverted_kills_nobody_else(
+    driver: LibvirtDriver, guests: Guests
+):
+    guest = await guests.boot()
+    other = await sh(driver, guest.id, "setsid sleep 1000 >/dev/null 2>&1 & echo $!")
+    async with begin(driver, guest.id, "sleep", "1000") as command:
+        # As in the state before the command, in which the agent knows nothing of it.
+        await sh(driver, guest.id, f"rm -r {command.folder}")
+        command.pid = int(other)
+        with pytest.raises(EngineConflictError, match="forgotten"):
+            await result_of(command)
+    await sh(driver, guest.id, f"kill -0 {int(other)}")
+
+
 async def test_guest_that_is_stopped_ends_the_commands(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     async with begin(driver, guest.id, "sleep", "1000") as command:

@@ -115,16 +115,27 @@ def test_input_in_the_folder_is_read(shell: tuple[str, ...], folder: Path):
     assert (folder / "1").read_bytes() == b"whole"
 
 
-def test_end_kills_and_removes(shell: tuple[str, ...], folder: Path):
+@pytest.mark.parametrize("doubt", ["", "doubtful"])
+def test_end_kills_and_removes(shell: tuple[str, ...], folder: Path, doubt: str):
     script = scripts.run(session=True, input=False)
     words = [*shell, "-c", script, "sh", str(folder), SETSID, "sh", "-c", "sleep 100 & sleep 100"]
     with subprocess.Popen(words) as process:
-        run(shell, scripts.END, folder, process.pid)
+        wait_until((folder / "1").exists)
+        run(shell, scripts.END, folder, process.pid, doubt)
         assert process.wait() == -signal.SIGKILL
     wait_until(lambda: not is_group(process.pid))
     assert run(shell, scripts.END, "", "").returncode == 0
     run(shell, scripts.END, folder, "")
     assert not folder.exists()
+
+
+def test_end_in_doubt_kills_nothing_that_has_no_folder(shell: tuple[str, ...], folder: Path):
+    with subprocess.Popen([SETSID, "sleep", "100"]) as process:
+        try:
+            done = run(shell, scripts.END, folder, process.pid, "doubtful")
+            assert (done.returncode, process.poll()) == (0, None)
+        finally:
+            process.kill()
 
 
 def test_detached_command_goes_on(shell: tuple[str, ...]):

@@ -16,7 +16,7 @@ from proad.drivers.libvirt.agent.filed_command import FiledCommand, unfit_progra
 from proad.drivers.libvirt.agent.guest_file import GuestFile
 from proad.drivers.libvirt.agent.programs import GuestPrograms
 from proad.drivers.libvirt.agent.running_command import DomainCommand
-from proad.drivers.libvirt.agent.talk import AgentRefusedError, Talk
+from proad.drivers.libvirt.agent.talk import AgentRefusedError, GuestPausedError, Talk
 from proad.drivers.libvirt.agent.tools import GuestTools, KnownTools
 from proad.drivers.libvirt.errors import ENGINE
 from proad.errors import (
@@ -188,16 +188,23 @@ class DomainCommands:
         # What one that is left alone still writes goes to files without a name.
         ends = command.status is None and not command.is_detached
         kill = command.pid and ends and command.can_signal
+        is_doubtful = command.has_failed  # it may be another guest, or an earlier state of this one
 
         def say(talk: Talk) -> int:
             for handle in command.handles:
                 with suppress(AgentRefusedError):
                     talk.close(handle)
             pid = str(command.pid) if kill else ""
-            return talk.execute(scripts.SHELL, ["-c", scripts.END, "sh", command.folder, pid])
+            arguments = (command.folder, pid, "doubtful" if is_doubtful else "")
+            return talk.execute(scripts.SHELL, ["-c", scripts.END, "sh", *arguments])
 
         async def end() -> None:
-            await self._programs.end_of(id, await self._agents.talk(id, say))
+            nonlocal is_doubtful
+            try:
+                await self._programs.end_of(id, await self._agents.talk(id, say))
+            except GuestPausedError:
+                is_doubtful = True
+                raise
 
         try:
             await self._endings.once_resumed(end)

@@ -7,7 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proad.drivers.libvirt.agent.agent import GuestAgents
-from proad.drivers.libvirt.agent.talk import AgentRefusedError, GuestPausedError, Talk
+from proad.drivers.libvirt.agent.talk import (
+    AgentGoneError,
+    AgentRefusedError,
+    GuestPausedError,
+    Talk,
+)
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import GuestInfo
 
@@ -46,7 +51,7 @@ class DomainGuests:
                 told[field] = question(talk)
             except AgentRefusedError:
                 continue  # it has no such command, or may not use it
-            except GuestPausedError:
+            except (GuestPausedError, AgentGoneError):
                 raise  # nobody was asked
             except EngineTimedOutError:
                 answered = False

@@ -6,9 +6,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from proad.drivers.libvirt.agent.agent import GuestAgents
-from proad.drivers.libvirt.agent.talk import Ended, GuestPausedError, Talk
+from proad.drivers.libvirt.agent.talk import AgentGoneError, Ended, GuestPausedError, Talk
 from proad.errors import (
-    CapabilityMissingError,
     EngineTimedOutError,
     EngineUnreachableError,
     ProaError,
@@ -19,7 +18,7 @@ from proad.errors import (
 _OF_ALL = (
     EngineUnreachableError,
     EngineTimedOutError,
-    CapabilityMissingError,
+    AgentGoneError,
     ResourceNotFoundError,
 )
 

@@ -46,6 +46,11 @@ class DomainCommand:
         """Whether it has ended, and all its output is here or lost."""
         return self._is_over or self._failure is not None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether nobody can tell any more how it does."""
+        return self._failure is not None
+
     def follow(
         self, pid: int, send_signal: SendSignal | None, on_room: Callable[[], None] | None = None
     ) -> None:

@@ -69,10 +69,15 @@ exec "$@"
 """
 
 END = r"""
-[ -z "$2" ] || kill -KILL "-$2" 2>/dev/null || kill -KILL "$2" 2>/dev/null
+if [ "$2" ] && { [ -z "$3" ] || [ -d "$1" ]; }; then
+    kill -KILL "-$2" 2>/dev/null || kill -KILL "$2" 2>/dev/null
+fi
 [ -z "$1" ] || rm -rf "$1"
 """
-"""Kill the process $2 with its group, and remove the folder $1; either may be empty."""
+"""Kill the process $2 with its group, and remove the folder $1; either may be empty.
+
+With $3, kill it only if the folder is there: in a guest that was reverted, another may have its number.
+"""
 
 SIGNAL = r"""
 kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"

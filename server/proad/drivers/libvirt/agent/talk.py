@@ -64,6 +64,18 @@ class GuestPausedError(EngineConflictError):
         super().__init__(ENGINE, "the guest is paused", hint="resume it first")
 
 
+class AgentGoneError(EngineConflictError):
+    """The agent was there when the call began, and is not any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ENGINE,
+            "the guest agent is gone, as when its guest is started anew, and what became of the call "
+            "is not known",
+            hint="wait until the guest is ready, and look",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a program in a guest ended.
@@ -89,7 +101,7 @@ class Talk:
     Every method raises:
         AgentRefusedError: the agent refuses.
         GuestPausedError: the guest is paused.
-        CapabilityMissingError: no agent is connected any more.
+        AgentGoneError: no agent is connected any more.
         EngineTimedOutError: the agent does not answer.
         EngineConflictError: the domain does not run, or the answer is of another form.
 
@@ -277,7 +289,7 @@ class Talk:
                 ENGINE, "the domain does not run any more, and how the command ended is not known"
             ) from None
         if not agent_connected(parse(self._domain.XMLDesc())):
-            raise agent_missing() from None
+            raise AgentGoneError from None
         raise EngineTimedOutError(
             ENGINE, f"a request to the guest agent ({text_of(error)})"
         ) from None
