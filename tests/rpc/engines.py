@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from proad import ports
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineTimedOutError, EngineUnreachableError
-from proad.model import ResourceKind, StopMode
+from proad.model import Capability, ResourceKind, StopMode
 
 
 class Engine:
@@ -18,6 +18,7 @@ class Engine:
     """
 
     full_view_age = None
+    lacks: frozenset[Capability] = frozenset()
 
     def __init__(self, name, *kinds, stop_modes=frozenset(StopMode)):
         self.name = name

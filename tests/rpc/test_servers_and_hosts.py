@@ -7,6 +7,7 @@ import pytest
 
 from proa import v1
 from proad.drivers.memory import MemoryDriver
+from proad.model import Capability
 from rpc.daemon import RPCS, refusal
 
 HOSTS = ("b", "a", "c")
@@ -28,6 +29,20 @@ async def test_server_info_has_version_epoch_and_limits(daemon):
     assert server.limits.max_request_bytes == max(rpc.max_request_bytes for rpc in RPCS.values())
     assert server.limits.token_lifetime.ToTimedelta() == daemon.settings.token_lifetime
     assert server.limits.request_retention.ToTimedelta() == timedelta(hours=24)
+
+
+async def test_host_tells_no_capability_that_its_engine_lacks(serve):
+    far = MemoryDriver()
+    far.lacks = frozenset({Capability.PORT_FORWARDING})
+    daemon = await serve(("near", MemoryDriver()), ("far", far))
+
+    told = {}
+    for host in ("near", "far"):
+        (engine,) = (await daemon.call("GetHost", host=host)).host.engines
+        told[host] = set(engine.capabilities)
+    assert told["near"] - told["far"] == {v1.CAPABILITY_PORT_FORWARDING}
+    listed = (await daemon.call("ListHosts")).hosts
+    assert {host.name: set(host.engines[0].capabilities) for host in listed} == told
 
 
 @pytest.mark.parametrize("scopes", [("basic",), ("advanced",)])

@@ -46,7 +46,11 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
 
 def capabilities(driver: Driver) -> tuple[Capability, ...]:
     """Return what a driver can do beyond the lifecycle."""
-    found = [name for name, protocol in _PROTOCOLS.items() if isinstance(driver, protocol)]
+    found = [
+        name
+        for name, protocol in _PROTOCOLS.items()
+        if isinstance(driver, protocol) and name not in driver.lacks
+    ]
     if StopMode.SAVE in driver.stop_modes:
         found.append(Capability.SAVE)
     return tuple(found)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Never, Protocol, Self, runtime_checkable
 
 from proad.model import (
+    Capability,
     DeleteOptions,
     EngineInfo,
     Resource,
@@ -40,6 +41,13 @@ class Driver(Protocol):
     @property
     def stop_modes(self) -> frozenset[StopMode]:
         """Modes that `stop` supports. Any other mode raises CapabilityMissingError."""
+
+    @property
+    def lacks(self) -> frozenset[Capability]:
+        """Capabilities whose protocols its class has, but which this engine can never offer.
+
+        Such as where it is on another host. Their methods raise CapabilityMissingError.
+        """
 
     @property
     def full_view_age(self) -> timedelta | None:

@@ -77,6 +77,10 @@ def echoes(client: proa.Client, id: str) -> bool:
         return False
 
 
+def engines(client: proa.Client) -> list[v1.Engine]:
+    return [*client.hosts.GetHost(v1.GetHostRequest()).host.engines]
+
+
 @pytest.mark.docker
 @pytest.mark.libvirt
 def test_confined_daemon_serves_both_engines(
@@ -134,6 +138,14 @@ def test_confined_daemon_serves_both_engines(
         )
     ).resource
     wait_until(lambda: echoes(client, web.id))
+    with (
+        pytest.raises(proa.Unimplemented, match="CAP_SYS_PTRACE"),
+        client.forward_port(web.id, socket_path="/run/app.sock"),
+    ):
+        pytest.fail("it is connected")
+    told = {each.ref.driver: {*each.capabilities} for each in engines(client)}
+    ways = {v1.CAPABILITY_PORT_FORWARDING, v1.CAPABILITY_SOCKET_FORWARDING}
+    assert told["docker"] & ways == {v1.CAPABILITY_PORT_FORWARDING}
     client.resources.DeleteResource(v1.DeleteResourceRequest(id=web.id, force=True))
     confined.process.send_signal(signal.SIGHUP)
     wait_until(lambda: any(event["event"] == "reloaded" for event in confined.log()))

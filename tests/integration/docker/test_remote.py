@@ -22,6 +22,7 @@ from integration.docker.inside_containers import (
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.remote_engines import SshServer, TlsEngine, with_path
 from integration.docker.workloads import IMAGE
+from proad.core.hosts import capabilities
 from proad.drivers.docker import DockerDriver, Room
 from proad.errors import (
     CapabilityMissingError,
@@ -31,6 +32,7 @@ from proad.errors import (
     ProaError,
 )
 from proad.model import (
+    Capability,
     CommandSpec,
     CommandStreams,
     ConsoleOptions,
@@ -167,7 +169,9 @@ async def test_input_that_nobody_reads_waits(driver: DockerDriver, box: Resource
         writing.cancel()
 
 
-async def test_command_has_no_signals_and_no_port(driver: DockerDriver, box: Resource):
+async def test_command_has_no_signals_and_its_container_neither_ports_nor_sockets(
+    driver: DockerDriver, box: Resource
+):
     async with driver.start_command(box.id, CommandSpec(argv=("true",)), CommandStreams()) as true:
         assert not true.can_signal
         with pytest.raises(CapabilityMissingError):
@@ -176,6 +180,10 @@ async def test_command_has_no_signals_and_no_port(driver: DockerDriver, box: Res
     with pytest.raises(CapabilityMissingError):
         async with driver.connect_port(box.id, 80):
             pass
+    with pytest.raises(CapabilityMissingError, match="another host"):
+        async with driver.connect_socket(box.id, "/run/app.sock"):
+            pass
+    assert not {Capability.PORT_FORWARDING, Capability.SOCKET_FORWARDING} & {*capabilities(driver)}
 
 
 async def test_streams_at_once_take_no_thread_each(

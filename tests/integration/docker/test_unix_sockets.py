@@ -258,7 +258,7 @@ async def test_connection_ends_with_the_container_that_is_restarted(driver, raw,
 @pytest.mark.parametrize("why", ["another host", "may not look"])
 async def test_daemon_that_cannot_look_into_it_lacks_the_capability(driver, box, monkeypatch, why):
     if why == "another host":
-        driver._sockets._is_on_this_host = False
+        driver._sockets.obstacle = "its engine is on another host"
     else:
         monkeypatch.setattr(ContainerRoot, "of", lambda _: None)
     with listening_at(box, APP):

@@ -21,7 +21,7 @@ _NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
 _SET_USER = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}
 # https://man7.org/linux/man-pages/man2/capset.2.html
 _CAPABILITIES = 0x20080522
-_DAC_OVERRIDE = 1 << 1
+_DAC_OVERRIDE, _SYS_PTRACE = 1 << 1, 1 << 19
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EPERM})
 
 
@@ -83,7 +83,7 @@ class ContainerRoot:
             process = Path(f"/proc/{pid}")
             if _is_of_host(process):
                 raise HostFilesError
-            bounds = _bounding_set(process)
+            bounds = _capabilities(process, "CapBnd")
             # After it: the set of a process in another user namespace is one of that alone.
             is_ours = (process / "ns/user").samefile("/proc/self/ns/user")
             user, group = _outside(process / "uid_map"), _outside(process / "gid_map")
@@ -152,11 +152,19 @@ def _is_of_host(process: Path) -> bool:
         return False  # the host's is not shown, and no engine gives it to a container
 
 
-def _bounding_set(process: Path) -> int:
-    """Return the capabilities that a process can ever have."""
+def may_trace() -> bool:
+    """Return whether this process has the right to look into others, whatever these have."""
+    try:
+        return bool(_capabilities(Path("/proc/self"), "CapEff") & _SYS_PTRACE)
+    except OSError:
+        return False
+
+
+def _capabilities(process: Path, which: str) -> int:
+    """Return a set of capabilities of a process."""
     for line in (process / "status").read_text(errors="replace").splitlines():
         name, _, value = line.partition(":")
-        if name == "CapBnd":
+        if name == which:
             return int(value, 16)
     return 0
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -40,6 +40,7 @@ from proad.drivers.tolerant import INT32
 from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import (
+    Capability,
     CommandSpec,
     CommandStreams,
     ContainerNetwork,
@@ -53,8 +54,6 @@ from proad.model import (
     Found,
     Image,
     ImageFilter,
-    LogLine,
-    LogOptions,
     PullProgress,
     RegistryCredentials,
     Resource,
@@ -179,12 +178,19 @@ class DockerDriver(DelegatedFiles):
         self.connect_port = self._ports.connect
         self._sockets = ContainerSockets(self._reader, is_on_this_host=self.is_on_this_host)
         self.connect_socket = self._sockets.connect
-        self._logs = ContainerLogs(self._engine, self._reader)
+        self.lacks = self._lacking()
+        self.read_log = ContainerLogs(self._engine, self._reader).read
         self.attach = ContainerConsoles(self._engine, self._reader, timing.command).attach
         self._images = DockerImages(self._engine)
         self._registries = Registries(self._engine, self._images, timing.pull_silence)
         self._info: EngineInfo | None = None
         self._open = AsyncExitStack()
+
+    def _lacking(self) -> frozenset[Capability]:
+        """Return what can never be done with an engine that is reached so, by this process."""
+        if not self.is_on_this_host:
+            return frozenset({Capability.PORT_FORWARDING, Capability.SOCKET_FORWARDING})
+        return frozenset({Capability.SOCKET_FORWARDING} if self._sockets.obstacle else ())
 
     async def __aenter__(self) -> Self:
         self._open.enter_context(self._engine)
@@ -317,12 +323,6 @@ class DockerDriver(DelegatedFiles):
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """Start a command inside a container."""
         return self._commands.start(id, spec, streams)
-
-    def read_log(
-        self, id: str, options: LogOptions
-    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[LogLine]]]:
-        """Read the log of a container."""
-        return self._logs.read(id, options)
 
     async def create_container(
         self,

@@ -15,6 +15,7 @@ from proad.drivers.docker.container_root import (
     ContainerRoot,
     HostFilesError,
     UnsupportedHostError,
+    may_trace,
 )
 from proad.drivers.docker.container_run import ContainerRun
 from proad.drivers.docker.errors import ENGINE
@@ -43,6 +44,9 @@ class ContainerSockets:
         reader: reads the containers.
         is_on_this_host: whether the engine's containers are on this host.
         limit: of a connection.
+
+    Attributes:
+        obstacle: why there are none at all; empty: there may be some.
     """
 
     def __init__(
@@ -53,7 +57,11 @@ class ContainerSockets:
         limit: timedelta = CONNECT_TIMEOUT,
     ) -> None:
         self._reader = reader
-        self._is_on_this_host = is_on_this_host
+        self.obstacle = ""
+        if not is_on_this_host:
+            self.obstacle = "its engine is on another host"
+        elif not may_trace():
+            self.obstacle = "this daemon lacks CAP_SYS_PTRACE"
         self._limit = limit
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._closing: set[asyncio.Task[None]] = set()
@@ -82,8 +90,8 @@ class ContainerSockets:
                 run.close()
 
     def _run_of(self, resource: Resource) -> ContainerRun[ContainerRoot] | None:
-        if not self._is_on_this_host:
-            raise _missing("its engine is on another host")
+        if self.obstacle:
+            raise _missing(self.obstacle)
         pid = resource.container.pid if resource.container else 0
         try:
             return ContainerRun.of(pid, resource.id, ContainerRoot.of) if pid else None

@@ -11,7 +11,7 @@ from proad.drivers.delegated_files import DelegatedFiles
 from proad.drivers.libvirt.components import LibvirtComponents
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.errors import ENGINE
-from proad.drivers.libvirt.host.virt import VirtChoice
+from proad.drivers.libvirt.host.virt import VirtChoice, lacking
 from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.drivers.records import LocalVolumeRecords
 from proad.errors import redacted
@@ -107,6 +107,7 @@ class LibvirtDriver(DelegatedFiles):
         timing: LibvirtTiming = LibvirtTiming(),
     ) -> None:
         self.endpoint = redacted(uri)
+        self.lacks = lacking(uri)
         self._parts = LibvirtComponents(
             uri,
             virt_type=virt_type,

@@ -28,6 +28,7 @@ from proad.drivers.memory.timing import MemoryTiming
 from proad.drivers.memory.update import MemoryUpdater
 from proad.drivers.memory.volumes import MemoryVolumes
 from proad.model import (
+    Capability,
     ContainerNetwork,
     ContainerSpec,
     ContainerVolume,
@@ -92,6 +93,7 @@ class MemoryDriver(DelegatedFiles):
     endpoint: str = "memory:"
     kinds: tuple[ResourceKind, ...] = (ResourceKind.CONTAINER, ResourceKind.DOMAIN)
     stop_modes: frozenset[StopMode] = frozenset(StopMode)
+    lacks: frozenset[Capability] = frozenset()
     full_view_age: timedelta | None = None
     is_on_this_host: bool = True
     default_log_driver: str = "json-file"

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proad.errors import EngineConflictError, EngineUnreachableError, ResourceNotFoundError
-from proad.model import EngineEvent, EngineInfo, ResourceKind, ResourceView, StopMode
+from proad.model import (
+    Capability,
+    EngineEvent,
+    EngineInfo,
+    ResourceKind,
+    ResourceView,
+    StopMode,
+)
 from unit.core.inventory.scripted import box
 
 
@@ -41,6 +48,7 @@ class ReorderingEngine:
     endpoint = "late:"
     kinds = (ResourceKind.CONTAINER,)
     stop_modes = frozenset(StopMode)
+    lacks: frozenset[Capability] = frozenset()
     full_view_age = None
 
     def __init__(self):

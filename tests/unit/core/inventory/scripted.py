@@ -8,6 +8,7 @@ from dataclasses import replace
 from proad.core.engine_connection import EngineConnection
 from proad.errors import EngineUnreachableError, ResourceNotFoundError
 from proad.model import (
+    Capability,
     Container,
     ContainerSpec,
     EngineEvent,
@@ -42,6 +43,7 @@ class Scripted:
     endpoint = "scripted:"
     kinds = (ResourceKind.CONTAINER,)
     stop_modes = frozenset(StopMode)
+    lacks: frozenset[Capability] = frozenset()
 
     def __init__(self, *resources):
         self.there = {resource.id: resource for resource in resources}

@@ -14,7 +14,7 @@ import structlog
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.xml.parser import parse
 from proad.drivers.tolerant import MOST, Omissions, Value
-from proad.model import VirtType
+from proad.model import Capability, VirtType
 
 VirtChoice = Literal["auto", "kvm", "qemu"]
 
@@ -98,6 +98,16 @@ class HostFacts:
 def is_test(connection: libvirt.virConnect) -> bool:
     """Return whether this is libvirt's own test hypervisor."""
     return bool(connection.getType() == "TEST")
+
+
+def lacking(uri: str) -> frozenset[Capability]:
+    """Return what can never be done with a libvirt that is reached by this address."""
+    parts = urlsplit(uri)
+    is_here = not parts.netloc and not parts.scheme.startswith("test")
+    lacks = set() if is_here else {Capability.PORT_FORWARDING}
+    if not is_here or parts.path != "/system":
+        lacks.add(Capability.LOGS)  # the system's own libvirtd keeps them
+    return frozenset(lacks)
 
 
 def is_local(connection: libvirt.virConnect) -> bool:

@@ -1,0 +1,50 @@
+"""What drivers say that their engines lack, by the address alone."""
+
+from pathlib import Path
+
+import pytest
+
+from proad.core.hosts import capabilities
+from proad.drivers.docker import DockerDriver, unix_sockets
+from proad.drivers.libvirt import LibvirtDriver
+from proad.model import Capability
+
+PORTS, SOCKETS, LOGS = (
+    Capability.PORT_FORWARDING,
+    Capability.SOCKET_FORWARDING,
+    Capability.LOGS,
+)
+
+
+@pytest.mark.parametrize("url", ["tcp://192.0.2.1:2376", "ssh://host"])
+def test_engine_of_another_host_has_neither_ports_nor_sockets(url: str, tmp_path: Path):
+    driver = DockerDriver(url, cert_path=None)
+    assert {PORTS, SOCKETS} == driver.lacks
+    assert not {PORTS, SOCKETS} & {*capabilities(driver)}
+    assert {LOGS, Capability.COMMANDS, Capability.FILES} < {*capabilities(driver)}
+
+
+@pytest.mark.parametrize("right", [{SOCKETS}, set()])
+def test_engine_of_this_host_has_sockets_for_a_daemon_with_the_right(
+    monkeypatch: pytest.MonkeyPatch, right: set[Capability]
+):
+    monkeypatch.setattr(unix_sockets, "may_trace", lambda: bool(right))
+    found = {*capabilities(DockerDriver("unix:///var/run/docker.sock"))}
+    assert found & {PORTS, SOCKETS} == {PORTS, *right}
+
+
+@pytest.mark.parametrize(
+    ("uri", "lacks"),
+    [
+        ("qemu:///system", set()),
+        ("qemu+unix:///system?socket=/run/libvirt.sock", set()),
+        ("qemu:///session", {LOGS}),
+        ("qemu+ssh://root@host/system", {PORTS, LOGS}),
+        ("qemu+tls://host/system", {PORTS, LOGS}),
+        ("test:///default", {PORTS, LOGS}),
+    ],
+)
+def test_libvirt_has_ports_and_logs_where_it_is_that_of_this_host(uri: str, lacks: set[Capability]):
+    found = {*capabilities(LibvirtDriver(uri))}
+    assert {PORTS, LOGS} - found == lacks
+    assert SOCKETS not in found
