@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -112,6 +113,23 @@ def test_port_forward_of_a_port_where_nobody_listens_says_so_and_goes_on(daemon,
         assert "nobody listens on port 1" in process.stderr.readline()
         assert process.stderr.readline() == "Reason: CONNECTION_FAILED\n"
         assert page(place(lines[1])) == PAGE
+
+
+def test_connections_that_are_reset_here_end_no_other(daemon, web):
+    with forwarding(daemon, web, f":{ENDLESS}", ":80", f":{ECHO}") as process:
+        endless, pages, echoes = (place(process.stdout.readline()) for _ in range(3))
+        with socket.create_connection(echoes, timeout=60) as echo:
+            for _ in range(5):
+                carrier = socket.create_connection(endless, timeout=60)
+                assert carrier.recv(1000)
+                carrier.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                carrier.close()
+            assert page(pages) == PAGE
+            echo.sendall(b"still")
+            assert echo.recv(100) == b"still"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == ""
 
 
 def test_port_forward_of_more_connections_than_a_user_may_have_tells_the_setting(daemons):
