@@ -186,6 +186,14 @@ async def test_command_has_no_signals_and_its_container_neither_ports_nor_socket
     assert not {Capability.PORT_FORWARDING, Capability.SOCKET_FORWARDING} & {*capabilities(driver)}
 
 
+async def test_engine_by_tls_that_is_spoken_to_plainly_tells_the_way_out(far: Remote):
+    async with DockerDriver(far.engine.tcp_url) as driver:
+        for call in (driver.probe, driver.list_resources):
+            with pytest.raises(EngineUnreachableError, match="docker_tls_dir") as told:
+                await call()
+            assert "HTTPS server" in str(told.value)  # in Docker's own words, too
+
+
 async def test_streams_at_once_take_no_thread_each(
     far: Remote, driver: DockerDriver, box: Resource
 ):

@@ -23,12 +23,14 @@ pytestmark = pytest.mark.docker
 
 
 @asynccontextmanager
-async def tls_door(folder: Path) -> AsyncIterator[str]:
-    """A TLS port in front of the engine that requires a client certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
-    context.load_verify_locations(folder / "ca.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
+async def tls_door(folder: Path | None) -> AsyncIterator[str]:
+    """A TLS port in front of the engine that requires a client certificate; None: a plain one."""
+    context = None
+    if folder is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
+        context.load_verify_locations(folder / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -79,3 +81,15 @@ async def test_driver_with_client_certificate_connects(make: Make, tmp_path: Pat
             async with DockerDriver(url, cert_path=folder) as driver:
                 with pytest.raises(EngineUnreachableError):
                     await driver.probe()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+async def test_plain_engine_that_is_spoken_to_by_tls_tells_the_way_out(tmp_path: Path):
+    certificates = authority(tmp_path / "tls")
+    async with tls_door(None) as url, DockerDriver(url, cert_path=certificates) as driver:
+        for call in (driver.probe, driver.list_resources):
+            with pytest.raises(EngineUnreachableError, match="answers without TLS") as told:
+                await call()
+            assert "docker_tls_dir" in str(told.value)
+    async with tls_door(None) as url, DockerDriver(url) as driver:
+        assert (await driver.probe()).version

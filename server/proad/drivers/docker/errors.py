@@ -1,6 +1,8 @@
 """The one place where failures of the Docker Engine become domain errors."""
 
 import re
+import ssl
+from collections.abc import Iterator
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -29,12 +31,20 @@ from proad.errors import (
 ENGINE = "docker"
 
 _SOON = timedelta(seconds=1)
+# What OpenSSL says of a peer that answers in plain text, by its version.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
 # At a start no field of the request is to blame.
 _MADE_WITH_IT = "it was made with that: put right what it needs, or create it anew without"
 
 
 def broken_connection(error: Exception, endpoint: str) -> ProaError:
     """Translate what the HTTP client raised: no answer at all, or none in time."""
+    if any(isinstance(it, ssl.SSLError) and it.reason in _NO_TLS for it in _causes(error)):
+        return EngineUnreachableError(
+            ENGINE,
+            f"{endpoint}: it answers without TLS; take docker_tls_dir out of its [[host]] (and "
+            "DOCKER_CERT_PATH out of the environment), or name the port at which it speaks TLS",
+        )
     if isinstance(error, urllib3.exceptions.NewConnectionError):  # counted as a time-out, too
         return EngineUnreachableError(ENGINE, f"{endpoint}: {_innermost(error)}")
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
@@ -42,6 +52,15 @@ def broken_connection(error: Exception, endpoint: str) -> ProaError:
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
         return EngineTimedOutError(ENGINE)
     return EngineUnreachableError(ENGINE, f"{endpoint}: {_innermost(error)}")
+
+
+def without_tls(endpoint: str, text: str) -> EngineUnreachableError:
+    """Return the error of an engine that takes no request without TLS, in its own words."""
+    return EngineUnreachableError(
+        ENGINE,
+        f"{endpoint}: {text}; if it speaks TLS, name the folder of its certificates, ca.pem, cert.pem "
+        "and key.pem, by docker_tls_dir in its [[host]] (or by DOCKER_CERT_PATH beside DOCKER_HOST)",
+    )
 
 
 def refused(status: int, text: str, wish: Wish | None = None) -> ProaError:
@@ -103,9 +122,13 @@ def registry_refused(registry: str, image: str, status: int, text: str) -> ProaE
 
 def _innermost(error: BaseException) -> str:
     """Return the operating system's words, out of the layers that the client wraps them in."""
+    words = (each.strerror for each in _causes(error) if isinstance(each, OSError))
+    return next(filter(None, words), None) or str(error) or type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return str(error) or type(error).__name__

@@ -20,7 +20,7 @@ import requests
 import urllib3
 from docker.errors import DockerException
 
-from proad.drivers.docker.errors import ENGINE, broken_connection, refused
+from proad.drivers.docker.errors import ENGINE, broken_connection, refused, without_tls
 from proad.drivers.docker.http.api_version import ApiVersion, spoken_with
 from proad.drivers.docker.http.transport import Transport
 from proad.drivers.tolerant import Omissions, Value, parse_json
@@ -106,6 +106,7 @@ class Api:
         connect_timeout: timedelta,
     ) -> None:
         self.endpoint = redacted(url)
+        self._is_plain = url.startswith("tcp:") and cert_path is None
         self.version: ApiVersion | None = None
         self.omissions = Omissions(ENGINE)
         self.transport = Transport(
@@ -157,8 +158,12 @@ class Api:
             reply = self.transport.exchange(
                 "GET", "/version", body=None, headers={}, limit=min(limit, self.timeout)
             )
+            answer = Answer(*reply, omissions=self.omissions)
             try:
-                versions = Answer(*reply, omissions=self.omissions).value()
+                if answer.status == HTTPStatus.BAD_REQUEST and self._is_plain:
+                    # There is nothing else that could be wrong with this question.
+                    raise without_tls(self.endpoint, answer.text)
+                versions = answer.value()
                 self.version = spoken_with(versions)
             except EngineUnreachableError:
                 self.version = None  # what was settled on was with another engine
