@@ -9,11 +9,12 @@ from pathlib import Path
 
 from proad.model import Resource
 from requirements import skip_or_fail
+from resource_details import container_of
 
 
-def inside(resource: Resource, path: str) -> str:
-    """Return how this host names a path in a container."""
-    pid = resource.container.pid if resource.container else 0
+def inside(of: Resource | int, path: str) -> str:
+    """Return how this host names a path in a container; that, or its main process, is `of`."""
+    pid = of if isinstance(of, int) else container_of(of).pid
     root = f"/proc/{pid}/root"
     if os.geteuid() != 0 or not Path(root).is_dir():
         skip_or_fail("it takes root on the host of the containers to reach into them")
@@ -30,9 +31,9 @@ def bound(where: str, sort: int = socket.SOCK_STREAM) -> Iterator[socket.socket]
 
 
 @contextmanager
-def listening_at(resource: Resource, path: str, *, backlog: int = 100) -> Iterator[socket.socket]:
+def listening_at(of: Resource | int, path: str, *, backlog: int = 100) -> Iterator[socket.socket]:
     """Listen on a socket in a container."""
-    with bound(inside(resource, path)) as server:
+    with bound(inside(of, path)) as server:
         server.listen(backlog)
         server.settimeout(30)
         yield server

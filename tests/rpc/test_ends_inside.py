@@ -139,6 +139,7 @@ WAYS = {
     ),
     "ForwardPort": Way("ForwardPort", _start(port=9)),
     "ForwardPort that nobody reads": Way("ForwardPort", _start(port=19), is_read=False),
+    "ForwardPort to a socket": Way("ForwardPort", _start(socket_path="/run/discard.sock")),
     "ReadFile": Way("ReadFile", _alone(id="web", path="/stalled")),
     "ReadFile that nobody reads": Way("ReadFile", _alone(id="web", path="/large"), is_read=False),
     "WriteFile": Way("WriteFile", _start(path="/etc/file", size_bytes=4)),

@@ -7,12 +7,13 @@ import socket
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 import proa
+from container_sockets import listening_at
 from eventually import settled, wait_until
 from integration.daemon.conftest import BIN, PASSWORD, Daemon
 from proa import v1
@@ -70,6 +71,45 @@ def test_stalled_connections_cost_bounded_memory_and_go_with_their_caller(
 
         with ThreadPoolExecutor(4) as pool:
             assert len([*pool.map(begun, range(MANY))]) == MANY
+        asyncio.run(_still(daemon))
+        assert memory_of(daemon) - memory < MANY * MIB
+        assert files_of(daemon) >= before + MANY
+        assert threads_of(daemon) < threads + MANY // 4
+
+        cli.kill()
+        wait_until(lambda: files_of(daemon) < before + MANY // 2, within=10)
+
+
+def test_stalled_connections_to_a_socket_cost_bounded_memory_and_go_with_their_caller(
+    start_daemon: Callable[..., Daemon], token: str, swept: Callable[[proa.Client], None]
+):
+    daemon = start_daemon()
+    client = daemon.client()
+    swept(client)
+    spec = v1.ContainerSpec(image="proa-test/busybox:1", name=token, command=["sleep", "600"])
+    client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+    box = client.resources.GetResource(
+        v1.GetResourceRequest(id=token, view=v1.RESOURCE_VIEW_FULL)
+    ).resource
+    before, memory, threads = files_of(daemon), memory_of(daemon), threads_of(daemon)
+
+    user = {"PROA_USERNAME": "ada", "PROA_PASSWORD": PASSWORD, "PROA_TARGET": daemon.address}
+    command = [str(BIN / "proa"), "port-forward", token, ":/run/app.sock"]
+    with (
+        listening_at(box.container.pid, "/run/app.sock") as server,
+        subprocess.Popen(command, env=os.environ | user, stdout=subprocess.PIPE, text=True) as cli,
+        ExitStack() as open,
+    ):
+        assert cli.stdout is not None
+        host, _, port = cli.stdout.readline().split()[2].rpartition(":")
+        for _ in range(MANY):
+            open.enter_context(socket.create_connection((host, int(port)), timeout=60))
+            peer, _ = server.accept()
+            open.enter_context(peer)
+            peer.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    peer.send(bytes(65536))
         asyncio.run(_still(daemon))
         assert memory_of(daemon) - memory < MANY * MIB
         assert files_of(daemon) >= before + MANY

@@ -1,6 +1,7 @@
 """Connections to Unix sockets of containers on a real engine, and where they must not lead."""
 
 import asyncio
+import errno
 import os
 import socket
 import struct
@@ -17,9 +18,11 @@ from eventually import eventually
 from integration.docker.workloads import Make, says
 from proad.drivers.docker import DockerDriver, unix_sockets
 from proad.drivers.docker.container_root import ContainerRoot
+from proad.drivers.docker.container_run import ContainerRun
 from proad.errors import (
     CapabilityMissingError,
     ConnectionFailedError,
+    HostExhaustedError,
     InvalidArgumentError,
     ProaError,
     ResourceNotRunningError,
@@ -253,6 +256,21 @@ async def test_connection_ends_with_the_container_that_is_restarted(driver, raw,
                 assert await connection.read() == b"last words"
                 with pytest.raises(ResourceNotRunningError, match="started anew"):
                     await asyncio.wait_for(connection.read(), 30)
+
+
+@pytest.mark.parametrize(("cls", "name"), [(ContainerRun, "of"), (ContainerRoot, "copy")])
+async def test_daemon_without_descriptors_tells_so(
+    driver: DockerDriver, box: Resource, monkeypatch: pytest.MonkeyPatch, cls: type, name: str
+):
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async with echoing_at(box, APP):
+        with monkeypatch.context() as patched:
+            patched.setattr(cls, name, fail)
+            error = await refused(driver, box.id, APP)
+        assert isinstance(error, HostExhaustedError)
+        assert await echo(driver, box.id, APP) == b"ping"
 
 
 @pytest.mark.parametrize("why", ["another host", "may not look"])

@@ -33,7 +33,7 @@ _HINT = "only a daemon with CAP_SYS_PTRACE on the host of the containers may loo
 # Threads of a container at a time: a file system of its may let one wait for ever, and what its
 # servers send another.
 _THREADS = 8
-_AGAIN = 0.05  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 
 
@@ -104,13 +104,15 @@ class ContainerSockets:
         self, root: ContainerRoot, path: str, turns: asyncio.Semaphore
     ) -> socket.socket:
         """Return a socket that is connected to one of a container."""
+        pause = _FIRST_PAUSE
         try:
             async with asyncio.timeout(self._limit.total_seconds()):
                 while True:
                     try:
                         return await self._attempt(root, path, turns)
                     except BlockingIOError:  # its queue is full, or names were changed meanwhile
-                        await asyncio.sleep(_AGAIN)
+                        await asyncio.sleep(pause)
+                        pause = min(2 * pause, _LONGEST_PAUSE)
         except TimeoutError:
             raise ConnectionFailedError(path, "timed out") from None
         except UnsupportedHostError:
@@ -156,7 +158,7 @@ async def _close_apart(carrier: int, turns: asyncio.Semaphore) -> None:
                 partial(os.close, carrier), name="docker-socket-close", ended=turns.release
             )
         except OSError:  # there is no thread left
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(_LONGEST_PAUSE)
 
 
 def _connect(root: ContainerRoot, path: str) -> socket.socket:
