@@ -87,7 +87,10 @@ def _forwarded(method):
         async with getattr(self._inner, method)(*args, **kwargs) as inner:
             yield inner
 
-    names = ("start_command", "attach", "connect_port", "read_file", "read_log", "write_file")
+    names = (
+        *("start_command", "attach", "connect_port", "connect_socket"),
+        *("read_file", "read_log", "write_file"),
+    )
     blocks = dict.fromkeys(names, block)
     return {"pull_image": stream, "list_files": stream, **blocks}.get(method, call)
 

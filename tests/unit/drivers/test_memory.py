@@ -63,6 +63,11 @@ async def _enter_port(driver: MemoryDriver, id: str) -> None:
         pass
 
 
+async def _enter_socket(driver: MemoryDriver, id: str) -> None:
+    async with driver.connect_socket(id, "/run/echo.sock"):
+        pass
+
+
 async def _enter_console(driver: MemoryDriver, id: str) -> None:
     async with driver.attach(id):
         pass
@@ -113,6 +118,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "make_directory": lambda d, id: d.make_directory(id, DirectoryMake(path="/a")),
     "remove_file": lambda d, id: d.remove_file(id, FileRemoval(path="/etc")),
     "connect_port": _enter_port,
+    "connect_socket": _enter_socket,
     "ask_guest": lambda d, id: d.ask_guest(id),
     "attach": _enter_console,
     "read_log": _enter_log,
