@@ -10,6 +10,7 @@ import pytest
 
 import proad
 from proa import v1
+from proad.config.hosts import HostSettings
 from proad.config.settings import Settings
 
 ROOT = Path(proad.__path__[0])
@@ -26,6 +27,7 @@ OTHERS = {
     "AuthService",  # a service, which is named together with a call
     "on_poweroff",  # an element of a domain's XML
     "DOCKER_MIN_API_VERSION",  # read by dockerd
+    *("DOCKER_HOST", "DOCKER_CERT_PATH"),  # read by Docker's own clients
     *("CAP_SYS_ADMIN", "CAP_SYS_PTRACE"),  # of the kernel
 }
 
@@ -58,7 +60,7 @@ def messages() -> Iterator[Any]:
 
 SETTINGS = {
     spelt
-    for name, field in Settings.model_fields.items()
+    for name, field in (Settings.model_fields | HostSettings.model_fields).items()
     for spelt in (name, field.alias)  # which is what the file has
     if spelt
 }
