@@ -68,6 +68,10 @@ def _was_refused(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("cause") == "refused"
 
 
+def _was_refused_at_a_socket(invocation: Invocation, error: proa.Error) -> bool:
+    return _was_refused(invocation, error) and "socket_path" in error.metadata
+
+
 def _is_of_a_path(invocation: Invocation, error: proa.Error) -> bool:
     fields = {violation.field for violation in error.violations}
     return "path" in fields and not invocation.given.get("recursive")
@@ -147,7 +151,12 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "AUDIT_UNAVAILABLE": [Rule("make room on the disk of the daemon, whose log says why")],
     "REGISTRY_UNREACHABLE": [Rule("it is the daemon's host that has to reach the registry")],
     "CONNECTION_FAILED": [
-        Rule("{} shows what listens inside", ("exec {name} netstat -ltn",), when=_was_refused)
+        Rule(
+            "{} shows what listens inside",
+            ("exec {name} netstat -lx",),
+            when=_was_refused_at_a_socket,
+        ),
+        Rule("{} shows what listens inside", ("exec {name} netstat -ltn",), when=_was_refused),
     ],
     "ENGINE_TIMED_OUT": [
         Rule("{} shows what became of it", ("images",), on=("rmi", "pull")),

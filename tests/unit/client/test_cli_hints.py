@@ -330,3 +330,12 @@ def test_hint_about_a_guest_without_its_agent_is_to_wait_for_it():
 def test_hint_to_wait_rounds_the_time_up():
     wait = hint("TOO_MANY_ATTEMPTS", "login", "ada", retry_after=timedelta(seconds=1.4))
     assert wait == "wait 2 s"
+
+
+@pytest.mark.parametrize(
+    ("place", "option"), [({"port": "80"}, "-ltn"), ({"socket_path": "/run/app.sock"}, "-lx")]
+)
+def test_hint_where_nobody_listens_lists_what_was_asked_for(place, option):
+    told = {"cause": "refused", **place}
+    found = hint("CONNECTION_FAILED", "port-forward", "web", ":80", metadata=told)
+    assert found == f"proa exec web netstat {option} shows what listens inside"
