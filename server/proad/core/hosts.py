@@ -1,5 +1,6 @@
 """The host connections, their engines, and what each engine can do."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +26,8 @@ from proad.ports import (
 )
 
 P = TypeVar("P")
+
+_NEXT_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.CONTAINERS: Containers,
@@ -63,7 +66,7 @@ def require(driver: Driver, capability: type[P]) -> P:
         CapabilityMissingError: the driver lacks the capability.
     """
     if not isinstance(driver, capability):
-        raise CapabilityMissingError(capability.__name__.lower(), driver=driver.name)
+        raise CapabilityMissingError(_name(capability), driver=driver.name)
     return driver
 
 
@@ -117,7 +120,7 @@ class Hosts:
         for connection in self.connections:
             if connection.ref.host == name and isinstance(connection.driver, capability):
                 return connection, connection.driver
-        raise CapabilityMissingError(capability.__name__.lower(), driver=f"host {name!r}")
+        raise CapabilityMissingError(_name(capability), driver=f"host {name!r}")
 
     def describe(self, host: str) -> Host:
         """Return what is known of a host, without a call to an engine.
@@ -143,6 +146,11 @@ class Hosts:
         if host not in self.names:
             raise HostNotFoundError(host)
         return host
+
+
+def _name(capability: type[object]) -> str:
+    """Return what a capability is called, for people: the words of its protocol."""
+    return _NEXT_WORD.sub(" ", capability.__name__).lower()
 
 
 def _engine(connection: EngineConnection) -> Engine:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from proad.core.hosts import capabilities
+from proad.core.hosts import capabilities, require
 from proad.drivers.docker import DockerDriver, unix_sockets
 from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import CapabilityMissingError
 from proad.model import Capability
+from proad.ports import Images, SocketForwarding
 
 PORTS, SOCKETS, LOGS = (
     Capability.PORT_FORWARDING,
@@ -48,3 +50,12 @@ def test_libvirt_has_ports_and_logs_where_it_is_that_of_this_host(uri: str, lack
     found = {*capabilities(LibvirtDriver(uri))}
     assert {PORTS, LOGS} - found == lacks
     assert SOCKETS not in found
+
+
+@pytest.mark.parametrize(
+    ("port", "name"), [(SocketForwarding, "socket forwarding"), (Images, "images")]
+)
+def test_capability_that_is_missing_is_told_in_words(port: type[object], name: str):
+    with pytest.raises(CapabilityMissingError, match=f"cannot do this: {name};") as missing:
+        require(LibvirtDriver("qemu:///system"), port)
+    assert missing.value.metadata["capability"] == name
