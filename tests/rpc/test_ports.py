@@ -142,6 +142,12 @@ async def test_port_wrong_first_message_is_refused_with_its_field(daemon, first,
     assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
+async def test_port_beginning_without_a_place_names_both_that_there_are(daemon):
+    refused = await PortSession(daemon, id="web").refused()
+
+    assert "from 1 to 65535, or there be a socket_path" in refused.message
+
+
 @pytest.mark.parametrize(
     ("later", "field"),
     [

@@ -158,7 +158,9 @@ class ConsoleService(console_service_pb2_grpc.ConsoleServiceServicer):
                 raise InvalidArgumentError.of("start.socket_path", "must be empty beside a port")
             return self._ports.socket_connected(id, _socket_path(start.socket_path))
         if not 1 <= start.port <= _LAST_PORT:
-            raise InvalidArgumentError.of("start.port", f"must be from 1 to {_LAST_PORT}")
+            raise InvalidArgumentError.of(
+                "start.port", f"must be from 1 to {_LAST_PORT}, or there be a socket_path instead"
+            )
         return self._ports.connected(id, start.port)
 
     async def StreamLogs(self, request: v1.StreamLogsRequest, context: _Context) -> None:  # type: ignore[override] # writes by itself

@@ -161,6 +161,12 @@ async def test_what_is_no_socket_is_an_invalid_argument(driver, raw, box, path, 
     assert isinstance(await refused(driver, box.id, path), InvalidArgumentError)
 
 
+async def test_path_of_something_else_says_so(driver, box):
+    error = await refused(driver, box.id, "/etc/hosts")
+    assert isinstance(error, InvalidArgumentError)
+    assert "something else is there" in str(error)
+
+
 @pytest.mark.parametrize("sort", [socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
 async def test_socket_without_a_stream_is_an_invalid_argument(driver, box, sort):
     with bound(inside(box, APP), sort) as server:

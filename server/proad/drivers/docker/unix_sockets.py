@@ -182,7 +182,9 @@ def _connect(root: ContainerRoot, path: str) -> socket.socket:
         raise
     try:
         if not stat.S_ISSOCK(os.fstat(found).st_mode):
-            raise InvalidArgumentError.of(_FIELD, "must be that of a socket, which is none")
+            raise InvalidArgumentError.of(
+                _FIELD, "must be a Unix socket, and something else is there"
+            )
         made = unix_socket()
         try:
             made.connect(f"/proc/self/fd/{found}")  # what was looked at, and not its name again
@@ -202,7 +204,9 @@ def _failure(error: OSError, path: str) -> Exception:
     if error.errno == errno.EACCES:
         return ConnectionFailedError(path, "denied")
     if error.errno == errno.EPROTOTYPE:
-        return InvalidArgumentError.of(_FIELD, "must be that of a stream socket")
+        return InvalidArgumentError.of(
+            _FIELD, "must be a stream socket, and one of another type is there"
+        )
     return ConnectionFailedError(path, "unreachable")
 
 
