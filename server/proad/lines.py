@@ -8,6 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from proad.unix_streams import DescriptorsError, hang_up, prepare, ready, receive
+
+# Seconds after which a caller is accepted where none could be.
+_PAUSE = 1.0
 # Of asm-generic/socket.h; the module socket has no name for it.
 _SO_PEERGROUPS = 59
 _CREDENTIALS = struct.Struct("3i")
@@ -77,36 +81,70 @@ async def answering(
     slots = _Slots(limits)
     serving: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:  # a stream's callback runs in one
-            serving.add(task)
-            task.add_done_callback(serving.discard)
+    loop = asyncio.get_running_loop()
+
+    async def serve(caller: socket.socket) -> None:
         try:
-            peer = Peer.of(writer.get_extra_info("socket"))
+            prepare(caller)
+            peer = Peer.of(caller)
             with slots.taken(peer.uid) as taken:
                 if not taken:
                     return
                 async with slots.waiting():
-                    line = await reader.readline()
-                if not line.endswith(b"\n"):
-                    return  # the caller has gone away
-                writer.write(await answer(line, peer) + b"\n")
+                    line = await _line(caller, limits.line_bytes)
+                said = await answer(line, peer) + b"\n"
                 async with asyncio.timeout(limits.line_timeout):
-                    await writer.drain()
-        except (OSError, TimeoutError, ValueError, asyncio.CancelledError):
+                    await loop.sock_sendall(caller, said)
+        except (OSError, TimeoutError, ValueError, DescriptorsError, asyncio.CancelledError):
             pass  # gone, too slow, none of ours, or the daemon ends
         finally:
-            writer.close()
+            hang_up(caller)
 
-    server = await asyncio.start_unix_server(serve, sock=listening, limit=limits.line_bytes)
+    async def accept() -> None:
+        while True:
+            try:
+                caller, _ = await loop.sock_accept(listening)
+            except OSError:  # there is no descriptor left
+                await asyncio.sleep(_PAUSE)
+                continue
+            task = asyncio.create_task(serve(caller))
+            serving.add(task)
+            task.add_done_callback(serving.discard)
+
+    listening.setblocking(False)
+    listening.listen()
+    accepting = asyncio.create_task(accept())
     try:
         yield
     finally:
-        server.close()
-        for task in serving:
+        for task in (accepting, *serving):
             task.cancel()
-        await asyncio.gather(*serving)
+        await asyncio.gather(accepting, *serving, return_exceptions=True)
+
+
+async def _line(caller: socket.socket, most: int) -> bytes:
+    """Return the line that a caller sends.
+
+    Raises:
+        ValueError: it is too long, or the caller goes before its end.
+        DescriptorsError: there is something with it that is no line.
+        OSError: the caller has gone.
+    """
+    loop = asyncio.get_running_loop()
+    said = bytearray()
+    while len(said) <= most:
+        try:
+            data = receive(caller, most)
+        except BlockingIOError:
+            await ready(caller, loop.add_reader, loop.remove_reader)
+            continue
+        if not data:
+            raise ValueError("no end")
+        said += data
+        line, end, _ = said.partition(b"\n")
+        if end and len(line) <= most:
+            return bytes(line + end)
+    raise ValueError("too long")
 
 
 class _Slots:

@@ -12,6 +12,7 @@ from pathlib import Path
 from proad.errors import SetupError
 from proad.locks import locked
 from proad.ownership import check_parent
+from proad.unix_streams import refuse_descriptors
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def bound(path: Path, access: SocketAccess) -> Iterator[socket.socket]:
                 # connect before `access` lets them.
                 os.fchmod(made.fileno(), 0o600)
                 made.bind(address)
+                refuse_descriptors(made)
         except OSError as error:
             raise SetupError(f"{path}: {error.strerror}") from error
         try:

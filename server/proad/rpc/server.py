@@ -23,6 +23,7 @@ from proad.rpc.servicers import Servicers
 from proad.rpc.timing import RpcTiming
 from proad.rpc.tls_credentials import TlsCredentials
 from proad.sockets import SocketAccess, unshared
+from proad.unix_streams import refuse_descriptors_at
 
 _log = structlog.get_logger(__name__)
 
@@ -142,6 +143,7 @@ class RpcServer:
                 raise SetupError(f"cannot listen on {address}: is it taken?") from None
             match address:
                 case UnixAddress(path):
+                    refuse_descriptors_at(str(path))  # those who read for gRPC would close them
                     access.open(path)
                     bound.append(str(address))
                 case TcpAddress(host):

@@ -1,14 +1,12 @@
 """Servers at Unix sockets of containers that send file descriptors, whose close would stop the daemon."""
 
-import array
 import asyncio
 import os
 import socket
-import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import pytest
 from container_sockets import listening_at
 from eventually import eventually
 from integration.docker.workloads import Make
+from lingering import connection_that_lingers, send
 from proad.drivers.docker import DockerDriver, unix_sockets
 from proad.errors import ConnectionFailedError
 from proad.model import Resource
@@ -33,34 +32,10 @@ async def box(make: Make) -> Resource:
     return await make("sleep", "1000")
 
 
-@contextmanager
-def connection_that_lingers(seconds: int = LINGERS) -> Iterator[int]:
-    """Give the only descriptor of a connection whose close waits for a peer that does not read."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        carrier = socket.create_connection(server.getsockname())
-        accepted, _ = server.accept()
-        carrier.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
-        carrier.setblocking(False)
-        try:
-            while True:
-                carrier.send(bytes(65536))
-        except BlockingIOError:
-            pass
-        with accepted:
-            yield carrier.detach()
-
-
 @pytest.fixture
 def lingering() -> Iterator[int]:
-    with connection_that_lingers() as descriptor:
+    with connection_that_lingers(LINGERS) as descriptor:
         yield descriptor
-
-
-def send(peer: socket.socket, descriptor: int, flags: int) -> None:
-    """Send a byte and a descriptor, and leave that one to the receiver."""
-    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
-    peer.sendmsg([b"x"], [rights], flags)
-    os.close(descriptor)
 
 
 @asynccontextmanager

@@ -3,13 +3,18 @@
 import asyncio
 import os
 import socket
-from contextlib import asynccontextmanager
+import threading
+import time
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from eventually import eventually
+from lingering import connection_that_lingers, send
 from proad.lines import LineLimits, Peer, answering
 from proad.sockets import SocketAccess, bound
+
+LINGERS = 20
 
 
 @pytest.fixture
@@ -109,3 +114,33 @@ async def test_end_of_the_daemon_hangs_up_on_everybody(path, served):
 
     assert await held == b""
     assert not path.exists()
+
+
+@pytest.mark.parametrize("flags", [0, socket.MSG_OOB], ids=["in-band", "out-of-band"])
+@pytest.mark.parametrize("sent", [b"", b"x\n"], ids=["before the line", "after it"])
+async def test_descriptors_whose_close_takes_long_hold_up_nobody(path, sent, flags):
+    async def echo(line, _peer):
+        return line.strip()
+
+    with socket.socket(socket.AF_UNIX) as listening:  # one that takes descriptors, as old kernels
+        listening.bind(str(path))
+        async with answering(listening, echo, LineLimits()):
+            with (
+                connection_that_lingers(LINGERS) as descriptor,
+                socket.socket(socket.AF_UNIX) as hostile,
+            ):
+                begun = time.monotonic()
+                hostile.connect(str(path))
+                hostile.sendall(sent)
+                send(hostile, descriptor, flags)
+                hostile.setblocking(False)
+                with suppress(ConnectionResetError):
+                    while await asyncio.get_running_loop().sock_recv(hostile, 100):
+                        pass
+                assert await ask(path) == b"x\n"
+                await eventually(lambda: "unix-close" not in threads())
+    assert time.monotonic() - begun < LINGERS / 2
+
+
+def threads():
+    return {each.name for each in threading.enumerate()}

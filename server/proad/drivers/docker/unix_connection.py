@@ -1,10 +1,4 @@
-"""Connections to Unix sockets of hostile peers.
-
-Such a peer may send file descriptors. The kernel closes those that nobody takes, on the thread that
-reads, or that closes the socket; and that can take as long as the peer has chosen, as for a TCP
-connection with SO_LINGER. So the event loop looks at what is there before it takes it, takes nothing
-that has descriptors with it, and closes no socket in which something is left.
-"""
+"""Connections to Unix sockets of hostile peers, which may send file descriptors; see `unix_streams`."""
 
 import asyncio
 import socket
@@ -14,13 +8,13 @@ from contextlib import suppress
 from proad.drivers.peer_connection import PeerConnection
 from proad.errors import ConnectionFailedError, ProaError
 from proad.model import PIECE
+from proad.unix_streams import DescriptorsError, is_empty_after_end, prepare, ready, receive
 
 
 def unix_socket() -> socket.socket:
     """Return a socket for a connection."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    # Otherwise the kernel drops out-of-band bytes, with their descriptors, and shows them to no look.
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    prepare(made)
     return made
 
 
@@ -53,13 +47,7 @@ class UnixConnection(PeerConnection):
 
     def close(self) -> None:
         """End the connection."""
-        with suppress(OSError):  # the peer has gone
-            self._carrier.shutdown(socket.SHUT_RDWR)  # nothing more comes
-        try:
-            is_empty = not self._carrier.recv(1, socket.MSG_PEEK)
-        except OSError:
-            is_empty = False
-        if is_empty:
+        if is_empty_after_end(self._carrier):
             self._carrier.close()
         else:
             self._close_apart(self._carrier.detach())
@@ -67,19 +55,18 @@ class UnixConnection(PeerConnection):
     async def _receive(self) -> bytes:
         while True:
             try:
-                data, _, flags, _ = self._carrier.recvmsg(PIECE, 0, socket.MSG_PEEK)
+                data = receive(self._carrier, PIECE)
             except BlockingIOError:
-                await self._ready(self._loop.add_reader, self._loop.remove_reader)
+                await ready(self._carrier, self._loop.add_reader, self._loop.remove_reader)
                 continue
+            except DescriptorsError:
+                raise ConnectionFailedError(self._path, "descriptors received") from None
             except OSError:
                 self._has_ended.set()
                 raise
-            if flags & socket.MSG_CTRUNC:
-                raise ConnectionFailedError(self._path, "descriptors received")
             if not data:
                 self._has_ended.set()
-                return b""
-            return self._carrier.recv(len(data))
+            return data
 
     async def _send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -87,18 +74,10 @@ class UnixConnection(PeerConnection):
             try:
                 rest = rest[self._carrier.send(rest) :]
             except BlockingIOError:
-                await self._ready(self._loop.add_writer, self._loop.remove_writer)
+                await ready(self._carrier, self._loop.add_writer, self._loop.remove_writer)
             except (BrokenPipeError, ConnectionResetError):
                 await self._has_ended.wait()  # what the peer said before is still to be read
                 raise
-
-    async def _ready(self, add: Callable[..., object], remove: Callable[[int], object]) -> None:
-        ready = asyncio.Event()
-        add(self._carrier.fileno(), ready.set)
-        try:
-            await ready.wait()
-        finally:
-            remove(self._carrier.fileno())
 
     def _failed(self, _error: OSError) -> ProaError:
         return ConnectionFailedError(self._path, "reset")
