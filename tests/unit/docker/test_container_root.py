@@ -7,10 +7,12 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -124,6 +126,38 @@ async def test_thread_keeps_no_capability_but_one():
     assert [int(each, 16) for each in told] == [2, 0]
     assert int(capabilities_of_process(), 16) & 2
     root.close()
+
+
+async def test_user_of_the_host_who_is_root_of_a_container_may_not_kill_or_limit_the_daemon():
+    require_root_and("setpriv")
+    begun: SimpleQueue[int] = SimpleQueue()
+    may_end = threading.Event()
+
+    def act() -> None:
+        replace(root, user=OUTSIDE, group=OUTSIDE, overrides=False).become_its_user()
+        begun.put(threading.get_native_id())
+        may_end.wait()
+
+    root = own_root()
+    acting = asyncio.create_task(on_own_thread(act, name="test"))
+    try:
+        thread = await asyncio.to_thread(begun.get)
+        for attack in (["kill", "-0"], ["prlimit", "--core", "--pid"]):
+            told = as_user(OUTSIDE, *attack, str(thread))
+            assert "not permitted" in told or "Permission denied" in told
+    finally:
+        may_end.set()
+        await acting
+    root.close()
+
+
+def as_user(user: int, *command: str) -> str:
+    """Return what a user hears of a command."""
+    rights = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    done = subprocess.run(
+        [*rights, "env", "LC_ALL=C", *command], cwd="/", capture_output=True, text=True, check=False
+    )
+    return done.stderr
 
 
 def capabilities_of_process() -> str:

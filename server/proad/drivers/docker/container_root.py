@@ -121,7 +121,9 @@ class ContainerRoot:
         set_groups, set_group, set_user = numbers
         _call(set_groups, 0, None)
         _call(set_group, self.group, self.group, self.group)
-        _call(set_user, self.user, self.user, self.user)
+        # The effective one alone, which counts for files and peers. By the two others the kernel judges
+        # who may kill this process, or limit it: where the container's is a user of this host, that one.
+        _call(set_user, -1, self.user, -1)
         header, sets = _Header(_CAPABILITIES, 0), (_Sets * 2)()
         _checked(_libc().capget(ctypes.byref(header), sets))
         kept = sets[0].permitted & _DAC_OVERRIDE if self.overrides else 0
