@@ -138,8 +138,9 @@ class FileServiceServicer(object):
         gives it another. A symbolic link is followed. Containers: the
         daemon takes all bytes before the engine gets them. A file that is there is replaced by a rename
         where the container runs and has a POSIX shell with mv, and keeps what it has until then. Elsewhere
-        the engine removes it first; where the engine fails then, the error says so, and the file may be
-        gone. Legal as StatFile.
+        the engine has written the new one beside it before it removes the old one, unless the new one has
+        setuid, setgid or the sticky bit; where the engine fails then, the error says so, and the file may be
+        gone. Both take room for old and new. Legal as StatFile.
         Errors: ALREADY_EXISTS without `overwrite`; FILE_NOT_FOUND without the directory;
         INVALID_ARGUMENT for what is no regular file, or another size; ENGINE_CONFLICT where the file
         system is read-only or has no room; HOST_EXHAUSTED as ReadFile; TOO_MANY_CALLS; else as StatFile.

@@ -4,9 +4,7 @@ import asyncio
 import io
 import os
 import signal
-import subprocess
 import tarfile
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -27,15 +25,12 @@ from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
     FileNotFoundInsideError,
-    HostExhaustedError,
     ProaError,
 )
 from proad.model import (
-    BindMount,
     ContainerSpec,
     FileRemoval,
     FileWrite,
-    Mount,
     NetworkAttachment,
     Resource,
     StopMode,
@@ -275,25 +270,3 @@ async def test_root_without_its_rights_leaves_nothing_behind(
                 await writer.commit()
         assert [each.name for each in (root / name).iterdir()] == ["file"]
         assert (root / name / "file").read_bytes() == b"newer"
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system that is full soon."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-async def test_file_system_without_room_keeps_the_old_file(
-    driver: DockerDriver, make: Make, small: Path
-):
-    mounts = (Mount(target="/small", bind=BindMount(source=str(small))),)
-    box = await make("sleep", "1000", mounts=mounts)
-    await write(driver, box, "/small/file", b"old" * 100_000)
-    with pytest.raises((EngineConflictError, HostExhaustedError), match="the file is as it was"):
-        await write(driver, box, "/small/file", bytes(900_000))
-    assert (small / "file").read_bytes() == b"old" * 100_000
-    await eventually(lambda: [each.name for each in small.iterdir()] == ["file"])

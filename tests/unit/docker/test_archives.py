@@ -228,12 +228,13 @@ async def test_reader_who_goes_away_with_bytes_on_the_way_ends_the_engine_s_answ
     await engine.hung_up.wait()
 
 
-async def test_refused_upload_tells_the_engine_s_own_words(both: Both):
+@pytest.mark.parametrize(("mode", "left"), [(0o644, "as it was"), (0o4755, "torn or gone")])
+async def test_refused_upload_tells_the_engine_s_own_words(both: Both, mode: int, left: str):
     engine, driver = both
     engine.refusal = (500, "no space left on device")
-    what = FileWrite(path="/a/file", size_bytes=4, overwrite=True)
+    what = FileWrite(path="/a/file", size_bytes=4, overwrite=True, mode=mode)
     async with driver.write_file(ID, what) as writer:
         await writer.write(b"data")
-        with pytest.raises(ProaError, match=r"no space left.*torn or gone"):
+        with pytest.raises(ProaError, match=rf"no space left.*{left}"):
             await writer.commit()
     assert len(engine.uploads) == 1

@@ -1,16 +1,24 @@
 """Files inside containers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
-from posixpath import basename, dirname
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
+from posixpath import basename, dirname, join
 
 from proad.drivers.docker.archive.client import BLOCK, ArchiveClient
 from proad.drivers.docker.archive.paths import ContainerPaths, Place
 from proad.drivers.docker.archive.replacing import Replacing
 from proad.drivers.docker.archive.room import Room
 from proad.drivers.docker.archive.spool import Spool, SpooledFile
-from proad.drivers.docker.archive.tar_member import directories, file_end, file_header
+from proad.drivers.docker.archive.tar_member import (
+    directories,
+    file_end,
+    file_header,
+    moved,
+    removed,
+)
 from proad.drivers.docker.archive.transfers import SpoolingReader, SpoolingWriter
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.engine_client import EngineClient
@@ -23,6 +31,7 @@ from proad.errors import (
     FileNotFoundInsideError,
     HostExhaustedError,
     InvalidArgumentError,
+    ProaError,
 )
 from proad.model import (
     DirectoryMake,
@@ -32,6 +41,13 @@ from proad.model import (
     FileType,
     FileWrite,
 )
+
+_TORN = "and the file may be torn or gone", "look at it, and write it again"
+# A second name of a file loses these rights.
+_SPECIAL = 0o7000
+
+_Left = Callable[[], Awaitable[tuple[str, str]]]
+"""Tells what is left of a write that has failed, and what to do."""
 
 
 class ContainerFiles:
@@ -174,39 +190,68 @@ class ContainerFiles:
         place = await self._place_for(paths, what)
         if place.path != at:
             raise EngineConflictError(ENGINE, "the path leads elsewhere by now", hint="try again")
-        if place.file is not None and paths.is_running:
-            async with self._replacing.begun(id, at) as renaming:
-                # What the container has mounted itself, the engine does not see.
-                if renaming is not None and await paths.size_of(renaming.path) == 0:
-                    await self._unpack(
-                        id,
-                        what,
-                        renaming.path,
-                        spooled,
-                        left="and the file is as it was",
-                        hint="make room",
-                    )
-                    if await renaming.rename() and await self._is_renamed(
-                        paths, renaming.path, at, what.size_bytes
-                    ):
-                        return
+        if place.file is None:
+            await self._unpack(id, what, at, spooled, partial(self._undone, id, what, paths, at))
+            return
+        if paths.is_running and await self._is_renamed_over(id, what, paths, at, spooled):
+            return
+        if not what.mode & _SPECIAL and await self._is_linked_over(id, what, paths, at, spooled):
+            return
         # The engine removes the old file first.
-        await self._unpack(
-            id,
-            what,
-            at,
-            spooled,
-            left="and the file may be torn or gone",
-            hint="look at it, and write it again",
-        )
+        await self._unpack(id, what, at, spooled, _torn)
 
-    async def _is_renamed(self, paths: ContainerPaths, of: str, to: str, size: int) -> bool:
-        return await paths.size_of(of) is None and await paths.size_of(to) == size
+    async def _is_renamed_over(
+        self, id: str, what: FileWrite, paths: ContainerPaths, at: str, spooled: SpooledFile
+    ) -> bool:
+        """Have the container's shell put a file in the place of another; return whether it has."""
+        async with self._replacing.begun(id, at) as renaming:
+            # What the container has mounted itself, the engine does not see.
+            if renaming is None or await paths.size_of(renaming.path) != 0:
+                return False
+            await self._unpack(id, what, renaming.path, spooled, _as_it_was)
+            return await renaming.rename() and await self._is_moved(paths, renaming.path, at, what)
+
+    async def _is_linked_over(
+        self, id: str, what: FileWrite, paths: ContainerPaths, at: str, spooled: SpooledFile
+    ) -> bool:
+        """Have the engine put a whole file in the place of another; return whether it has."""
+        beside = join(dirname(at), f".proa-{secrets.token_hex(16)}")
+        try:
+            await self._unpack(id, what, beside, spooled, _as_it_was)
+            names = basename(beside), basename(at)
+            await self._put(id, at, moved(*names, what.mode, what.uid or 0, what.gid or 0))
+            return await self._is_moved(paths, beside, at, what)
+        finally:
+            await self._remove(id, paths, beside)
+
+    async def _is_moved(self, paths: ContainerPaths, of: str, to: str, what: FileWrite) -> bool:
+        return await paths.size_of(of) is None and await paths.size_of(to) == what.size_bytes
+
+    async def _undone(
+        self, id: str, what: FileWrite, paths: ContainerPaths, at: str
+    ) -> tuple[str, str]:
+        """Remove the part of a new file that the engine has written."""
+        if (size := await paths.size_of(at)) is not None and size < what.size_bytes:
+            await self._remove(id, paths, at)
+        if await paths.size_of(at) is None:
+            return "and there is no such file", "make room"
+        return _TORN
+
+    async def _remove(self, id: str, paths: ContainerPaths, path: str) -> None:
+        """Remove a file, if the engine can."""
+        with suppress(ProaError):
+            if await paths.size_of(path) is not None:
+                await self._put(id, path, removed(basename(path)))
+
+    async def _put(self, id: str, beside: str, archive: bytes) -> None:
+        """Unpack a small archive, one that ends in a link which fails."""
+        with suppress(EngineConflictError, HostExhaustedError):
+            await self._archive.put(id, dirname(beside), len(archive), iter((archive,)))
 
     async def _unpack(
-        self, id: str, what: FileWrite, at: str, spooled: SpooledFile, *, left: str, hint: str
+        self, id: str, what: FileWrite, at: str, spooled: SpooledFile, left: _Left
     ) -> None:
-        """Have the engine write a file; in the error of one that fails, say what is `left` then."""
+        """Have the engine write a file; the error of one that fails says what is `left` then."""
         size = what.size_bytes
         head = file_header(basename(at), size, what.mode, what.uid or 0, what.gid or 0)
         end = file_end(size)
@@ -220,10 +265,19 @@ class ContainerFiles:
         try:
             await self._archive.put(id, dirname(at), len(head) + size + len(end), parts())
         except (EngineConflictError, HostExhaustedError) as error:
-            text = f"{error.metadata['engine_message']}, {left}"
+            state, hint = await left()
+            text = f"{error.metadata['engine_message']}, {state}"
             if isinstance(error, HostExhaustedError):
                 raise HostExhaustedError(ENGINE, text) from None
             raise EngineConflictError(ENGINE, text, hint=hint) from None
+
+
+async def _as_it_was() -> tuple[str, str]:
+    return "and the file is as it was", "make room"
+
+
+async def _torn() -> tuple[str, str]:
+    return _TORN
 
 
 def _not_regular(path: str) -> InvalidArgumentError:

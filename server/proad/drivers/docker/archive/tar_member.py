@@ -5,6 +5,7 @@ one regular file of the expected name, which may have grown since its size was a
 """
 
 import re
+import secrets
 import tarfile
 import time
 from collections.abc import Callable, Sequence
@@ -105,8 +106,27 @@ def directories(names: Sequence[str], mode: int) -> bytes:
     return b"".join(_made(path, tarfile.DIRTYPE, mode, 0, 0) for path in paths) + bytes(2 * BLOCK)
 
 
-def _made(name: str, type: bytes, mode: int, uid: int, gid: int, size: int = 0) -> bytes:
+def moved(name: str, to: str, mode: int, uid: int, gid: int) -> bytes:
+    """Return an archive by which an engine makes a file another one of its directory.
+
+    The engine removes what has the name of a member before it makes that: so the file becomes a
+    second name of its own, and the first one gives way to a link that fails.
+    """
+    place = _made(to, tarfile.LNKTYPE, mode, uid, gid, link=name)
+    return place + removed(name)
+
+
+def removed(name: str) -> bytes:
+    """Return an archive by which an engine removes a file, and then fails to make a link."""
+    missing = f".proa-{secrets.token_hex(16)}"
+    return _made(name, tarfile.LNKTYPE, 0, 0, 0, link=missing) + bytes(2 * BLOCK)
+
+
+def _made(
+    name: str, type: bytes, mode: int, uid: int, gid: int, size: int = 0, link: str = ""
+) -> bytes:
     made = tarfile.TarInfo(name)
+    made.linkname = link
     made.type, made.size, made.mtime = type, size, int(time.time())
     made.mode, made.uid, made.gid = mode, uid, gid
     return made.tobuf(tarfile.PAX_FORMAT, "utf-8")
