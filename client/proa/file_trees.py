@@ -83,6 +83,11 @@ def permitted(mode: int) -> int:
     return mode & PERMISSIONS & ~mask
 
 
+def with_name(error: OSError, path: str | Path) -> OSError:
+    """Return an error of this machine with the file that its caller knows."""
+    return OSError(error.errno, error.strerror or str(error), str(path))
+
+
 @contextmanager
 def new_file(folder: int, name: str, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """Return a new file, which gets its name if the block ends well; else nothing is left of it.
@@ -142,10 +147,12 @@ class TreeDownload:
         self._client = client
         self._id = id
         self._overwrite = overwrite
+        self._target = Path()
         self._count = 0
 
     def copy(self, path: str, target: Path) -> Iterator[TreeEntry]:
         """Copy what is in the directory `path` into `target`, which is made if it is not there."""
+        self._target = target
         source = self._client.stat_file(self._id, path)
         listing = self._client.list_files(self._id, path)
         first = next(listing, None)  # or it is no directory, and nothing is made
@@ -168,7 +175,7 @@ class TreeDownload:
             except Error as error:
                 if not below:
                     raise
-                yield _failed(below, error, is_directory=True)
+                yield _failed(below, error, self._target, is_directory=True)
                 return
             if file is None:
                 return
@@ -196,7 +203,7 @@ class TreeDownload:
                 made = _made(file.name, within=folder)
                 inner = opened.enter_context(opened_folder(file.name, within=folder))
             except OSError as error:
-                yield _failed(at, error, is_directory=True)
+                yield _failed(at, error, self._target, is_directory=True)
                 return
             yield TreeEntry(path=at, is_directory=True)
             yield from self._entries(self._client.list_files(self._id, path), path, inner, at)
@@ -215,7 +222,7 @@ class TreeDownload:
                     size += len(data)
                 os.fchmod(copy.fileno(), permitted(file.info.mode))
         except (Error, OSError) as error:
-            return _failed(at, error)
+            return _failed(at, error, self._target)
         return TreeEntry(path=at, size_bytes=size)
 
 
@@ -232,9 +239,11 @@ class TreeUpload:
         self._client = client
         self._id = id
         self._overwrite = overwrite
+        self._source = Path()
 
     def copy(self, source: Path, path: str) -> Iterator[TreeEntry]:
         """Copy what is in the directory `source` into `path`, which is made if it is not there."""
+        self._source = source
         with opened_folder(source, follow=True) as folder:
             mode = os.fstat(folder).st_mode & PERMISSIONS
             try:
@@ -279,7 +288,7 @@ class TreeUpload:
                 else:
                     yield TreeEntry(path=at, left_out=_KINDS.get(stat.S_IFMT(mode), _OTHER))
             except (Error, OSError) as error:
-                yield _failed(at, error, is_directory=is_directory)
+                yield _failed(at, error, self._source, is_directory=is_directory)
                 return
             if is_directory:
                 yield TreeEntry(path=at, is_directory=True)
@@ -355,14 +364,16 @@ def _too_deep() -> OSError:
     return OSError(errno.ELOOP, f"it lies more than {MOST_LEVELS} directories deep; copy it alone")
 
 
-def _failed(at: str, error: Error | OSError, *, is_directory: bool = False) -> TreeEntry:
-    """Return what became of a file; raise what is wrong with all of them."""
+def _failed(
+    at: str, error: Error | OSError, here: Path, *, is_directory: bool = False
+) -> TreeEntry:
+    """Return what became of a file of a tree, which is `here`; raise what is wrong with all of them."""
     if isinstance(error, Error):
         is_of_one = error.reason in _OF_ONE_FILE
     else:
         is_of_one = error.errno not in _OF_ALL_FILES
     if not is_of_one:
-        raise error
+        raise error if isinstance(error, Error) else with_name(error, here / at)
     return TreeEntry(path=at, is_directory=is_directory, error=error)
 
 

@@ -20,7 +20,7 @@ from proa.cli.session import Session
 from proa.cli.tables import shown
 from proa.cli.text import human_size
 from proa.cli.wording import in_cli_words
-from proa.file_trees import PERMISSIONS, TreeEntry, new_file, opened_folder, permitted
+from proa.file_trees import PERMISSIONS, TreeEntry, new_file, opened_folder, permitted, with_name
 
 _IN_MEMORY = 2**20
 _MOST_LINKS = 40
@@ -141,14 +141,19 @@ class _Copying:
                     err=True,
                 )
                 raise typer.Exit(exits.Exit.CONFLICT) from None
+            except OSError as error:
+                raise with_name(error, path) from error
 
     def upload(self, client: proa.Client, source: str, target: Inside) -> None:
         """Copy a file or a directory of this machine into a resource."""
         if source == "-":
             with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:  # its size is not known
-                while data := sys.stdin.buffer.read(_IN_MEMORY):
-                    spooled.write(data)
-                spooled.seek(0)
+                try:
+                    while data := sys.stdin.buffer.read(_IN_MEMORY):
+                        spooled.write(data)
+                    spooled.seek(0)
+                except OSError as error:
+                    raise with_name(error, tempfile.gettempdir()) from error
                 client.write_file(target.id, target.path, spooled, overwrite=self.overwrite)
             return
         named, path = Path(source), target.path
