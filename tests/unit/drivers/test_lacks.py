@@ -1,11 +1,12 @@
 """What drivers say that their engines lack, by the address alone."""
 
+import platform
 from pathlib import Path
 
 import pytest
 
 from proad.core.hosts import capabilities, require
-from proad.drivers.docker import DockerDriver, unix_sockets
+from proad.drivers.docker import DockerDriver, container_root
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import CapabilityMissingError
 from proad.model import Capability
@@ -26,13 +27,26 @@ def test_engine_of_another_host_has_neither_ports_nor_sockets(url: str, tmp_path
     assert {LOGS, Capability.COMMANDS, Capability.FILES} < {*capabilities(driver)}
 
 
-@pytest.mark.parametrize("right", [{SOCKETS}, set()])
-def test_engine_of_this_host_has_sockets_for_a_daemon_with_the_right(
-    monkeypatch: pytest.MonkeyPatch, right: set[Capability]
+SYS_PTRACE, SETGID, DAC_OVERRIDE = 1 << 19, 1 << 6, 1 << 1
+
+
+@pytest.mark.parametrize(
+    ("rights", "machine", "lacks"),
+    [
+        (SYS_PTRACE | SETGID, "x86_64", ""),
+        (SETGID | DAC_OVERRIDE, "x86_64", "CAP_SYS_PTRACE"),
+        (SYS_PTRACE | DAC_OVERRIDE, "x86_64", "CAP_SETGID"),
+        (SYS_PTRACE | SETGID, "sparc", "sparc"),
+    ],
+)
+def test_engine_of_this_host_has_sockets_for_a_daemon_with_the_rights(
+    monkeypatch: pytest.MonkeyPatch, rights: int, machine: str, lacks: str
 ):
-    monkeypatch.setattr(unix_sockets, "may_trace", lambda: bool(right))
+    monkeypatch.setattr(container_root, "_capabilities", lambda *_: rights)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert lacks in container_root.obstacle()
     found = {*capabilities(DockerDriver("unix:///var/run/docker.sock"))}
-    assert found & {PORTS, SOCKETS} == {PORTS, *right}
+    assert found & {PORTS, SOCKETS} == ({PORTS} if lacks else {PORTS, SOCKETS})
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ OTHERS = {
     "on_poweroff",  # an element of a domain's XML
     "DOCKER_MIN_API_VERSION",  # read by dockerd
     *("DOCKER_HOST", "DOCKER_CERT_PATH"),  # read by Docker's own clients
-    *("CAP_SYS_ADMIN", "CAP_SYS_PTRACE"),  # of the kernel
+    *("CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_SETGID", "CAP_SETUID"),  # of the kernel
 }
 
 

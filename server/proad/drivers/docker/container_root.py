@@ -21,7 +21,9 @@ _NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
 _SET_USER = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}
 # https://man7.org/linux/man-pages/man2/capset.2.html
 _CAPABILITIES = 0x20080522
-_DAC_OVERRIDE, _SYS_PTRACE = 1 << 1, 1 << 19
+_DAC_OVERRIDE = 1 << 1
+# To look into the processes of others, and to leave the own groups.
+_NEEDED = {"CAP_SYS_PTRACE": 1 << 19, "CAP_SETGID": 1 << 6}
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EPERM})
 
 
@@ -154,12 +156,15 @@ def _is_of_host(process: Path) -> bool:
         return False  # the host's is not shown, and no engine gives it to a container
 
 
-def may_trace() -> bool:
-    """Return whether this process has the right to look into others, whatever these have."""
+def obstacle() -> str:
+    """Return why this process may look into no container at all; empty: it may look into some."""
+    if platform.machine() not in _SET_USER:
+        return f"this daemon knows no system calls of {platform.machine()}"
     try:
-        return bool(_capabilities(Path("/proc/self"), "CapEff") & _SYS_PTRACE)
+        own = _capabilities(Path("/proc/self"), "CapEff")
     except OSError:
-        return False
+        own = 0
+    return next((f"this daemon lacks {name}" for name, bit in _NEEDED.items() if not own & bit), "")
 
 
 def _capabilities(process: Path, which: str) -> int:

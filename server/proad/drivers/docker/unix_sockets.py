@@ -15,7 +15,7 @@ from proad.drivers.docker.container_root import (
     ContainerRoot,
     HostFilesError,
     UnsupportedHostError,
-    may_trace,
+    obstacle,
 )
 from proad.drivers.docker.container_run import ContainerRun
 from proad.drivers.docker.errors import ENGINE
@@ -29,7 +29,10 @@ from proad.model import Resource
 from proad.model.verbs import entering_refusal, run_over
 
 _FIELD = "socket_path"
-_HINT = "only a daemon with CAP_SYS_PTRACE on the host of the containers may look into their files"
+_HINT = (
+    "only a daemon with CAP_SYS_PTRACE, CAP_SETGID and CAP_SETUID on the host of the containers may look "
+    "into their files"
+)
 # Threads of a container at a time: a file system of its may let one wait for ever, and what its
 # servers send another.
 _THREADS = 8
@@ -57,11 +60,7 @@ class ContainerSockets:
         limit: timedelta = CONNECT_TIMEOUT,
     ) -> None:
         self._reader = reader
-        self.obstacle = ""
-        if not is_on_this_host:
-            self.obstacle = "its engine is on another host"
-        elif not may_trace():
-            self.obstacle = "this daemon lacks CAP_SYS_PTRACE"
+        self.obstacle = obstacle() if is_on_this_host else "its engine is on another host"
         self._limit = limit
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._closing: set[asyncio.Task[None]] = set()
