@@ -60,6 +60,7 @@ class SqliteCommitter:
         self._queue: SimpleQueue[_Commit | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="proad-commits")
         self._connection: Connection | None = None
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -71,13 +72,20 @@ class SqliteCommitter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_closed = True
         self._queue.put(None)
         self._thread.join()
 
     async def commit(
         self, statement: Executable, values: Mapping[str, object], *, synced: bool
     ) -> None:
-        """Execute a statement and commit; see `Database.commit`."""
+        """Execute a statement and commit; see `Database.commit`.
+
+        Raises:
+            RuntimeError: it is closed.
+        """
+        if self._is_closed:
+            raise RuntimeError("the database is closed")
         done = asyncio.get_running_loop().create_future()
         self._queue.put(_Commit(statement, values, synced, done))
         await done

@@ -97,6 +97,13 @@ async def test_commit_whose_caller_has_left_stops_no_later_one(tmp_path):
         assert await store.running() == [OPEN, numbered(2)]
 
 
+async def test_commit_after_the_close_is_an_error_and_does_not_wait(tmp_path):
+    async with Database.open(f"sqlite:///{tmp_path}/closed.db") as database:
+        store = RequestStore(database, "daemon-1")
+    with pytest.raises(RuntimeError, match="closed"):
+        await asyncio.wait_for(store.add(OPEN), 60)
+
+
 async def test_record_that_a_lock_keeps_out_is_told_so_and_stops_no_later_one(tmp_path):
     path = tmp_path / "locked.db"
     async with Database.open(f"sqlite:///{path}") as database:
