@@ -123,7 +123,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "HOST_NOT_FOUND": [Rule("{} shows their names", ("host",))],
     "INVALID_ARGUMENT": [
         Rule(
-            "--recursive copies a directory with all that is in it",
+            "if it is a directory, --recursive copies that with all that is in it",
             on=("cp",),
             when=_is_of_a_path,
         ),

@@ -339,3 +339,9 @@ def test_hint_where_nobody_listens_lists_what_was_asked_for(place, option):
     told = {"cause": "refused", **place}
     found = hint("CONNECTION_FAILED", "port-forward", "web", ":80", metadata=told)
     assert found == f"proa exec web netstat {option} shows what listens inside"
+
+
+def test_hint_about_a_path_that_is_no_file_does_not_call_it_a_directory():
+    wrong = (Violation("path", "'/run/app.sock' is no regular file"),)
+    copied = hint("INVALID_ARGUMENT", "cp", "web:/run/app.sock", ".", violations=wrong)
+    assert copied == "if it is a directory, --recursive copies that with all that is in it"
