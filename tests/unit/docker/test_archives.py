@@ -1,5 +1,7 @@
 """What of an engine's archives is believed, and what becomes of those that go wrong."""
 
+import errno
+import os
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator
@@ -238,3 +240,14 @@ async def test_refused_upload_tells_the_engine_s_own_words(both: Both, mode: int
         with pytest.raises(ProaError, match=rf"no space left.*{left}"):
             await writer.commit()
     assert len(engine.uploads) == 1
+
+
+async def test_disk_that_cannot_be_looked_at_is_told():
+    def free() -> int:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    with (
+        pytest.raises(HostExhaustedError, match="No such file"),
+        Spool(Room(10, free=free)).file(1),
+    ):
+        pytest.fail("there is room")

@@ -118,8 +118,8 @@ class Spool:
             HostExhaustedError: there is no room for so many now.
         """
         share = self._room.share()
-        share.check(size)
         try:
+            share.check(size)
             file = SpooledFile(share)
         except OSError as error:
             raise HostExhaustedError(ENGINE, f"the daemon's disk: {error.strerror}") from None
