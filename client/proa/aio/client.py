@@ -104,9 +104,13 @@ class Client(AsyncInsideCalls, AsyncFileCalls):
     ) -> None:
         self._timeout = seconds(timeout)
         self._clock = clock
+        self._check = check
+        self._is_closed = False
         tokens = AsyncTokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         self._channel = channel(
-            interceptors(tokens, Settings(self._timeout, request_ids, check, timing, clock))
+            interceptors(
+                tokens, Settings(self._timeout, request_ids, self._check_call, timing, clock)
+            )
         )
         self.console = v1.ConsoleServiceStub(self._channel)
         super().__init__(self.console, timing)
@@ -123,6 +127,16 @@ class Client(AsyncInsideCalls, AsyncFileCalls):
         self.audit = v1.AuditServiceStub(self._channel)
         self.server = v1.ServerServiceStub(self._channel)
         self._streams: WeakSet[AsyncWatchStream] = WeakSet()
+
+    def _check_call(self, method: str) -> None:
+        """Check that a method may be called.
+
+        Raises:
+            ValueError: it may not.
+        """
+        if self._is_closed:
+            raise ValueError("the client is closed")
+        self._check(method)
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return await self.auth.CreateToken(
@@ -279,7 +293,11 @@ class Client(AsyncInsideCalls, AsyncFileCalls):
                 yield entry
 
     async def close(self) -> None:
-        """Close the channel. Running calls end with Cancelled, watches without an error."""
+        """Close the channel. Running calls end with Cancelled, watches without an error.
+
+        A call that is made afterwards is a ValueError.
+        """
+        self._is_closed = True
         for stream in list(self._streams):
             stream.close()
         await self._channel.close()

@@ -150,3 +150,18 @@ async def test_request_with_a_password_over_an_insecure_network_raises_value_err
     async with proa.aio.connect("192.0.2.1:50051") as client:
         with pytest.raises(ValueError, match="in the clear"):
             await client.auth.CreateToken(v1.CreateTokenRequest(username="ann", password="x"))
+
+
+async def test_call_of_a_client_that_is_closed_raises_value_error():
+    client = proa.aio.connect("127.0.0.1:1", token="abc")
+    await client.close()
+    with pytest.raises(ValueError, match="the client is closed"):
+        await client.hosts.GetHost(HOST)
+    with pytest.raises(ValueError, match="the client is closed"):
+        await anext(aiter(client.images.PullImage(PULL)))
+    with pytest.raises(ValueError, match="the client is closed"):
+        async with client.exec("web", ["true"]):
+            pytest.fail("it has begun")
+    with pytest.raises(ValueError, match="the client is closed"):
+        async with client.forward_port("web", 80):
+            pytest.fail("it stands")
