@@ -366,9 +366,9 @@ class Client(InsideCalls, TreeCalls):
 
         A call that is made afterwards is a ValueError.
         """
-        self._is_closed = True
         for stream in list(self._streams):
             stream.close()
+        self._is_closed = True  # after them: a watch that is refused a call knows why
         self._channel.close()
 
     def __enter__(self) -> Self:

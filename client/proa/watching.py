@@ -133,6 +133,10 @@ def _events(stream: WatchStream, state: WatchState) -> Generator[Event, None, No
                 if stream.is_closed():
                     return
                 events = state.fail(error)
+            except ValueError:
+                if stream.is_closed():  # its client was closed just before the call
+                    return
+                raise
             yield from events
             stream.pause(state.backoff)
 

@@ -10,6 +10,8 @@ import pytest
 import proa
 from eventually import wait_until
 from proa import v1
+from proa.watch_state import WatchState
+from proa.watching import Watch, WatchStream
 from unit.client.watch_consumer import WatchConsumer
 from unit.client.watch_server import RUNNING, STOPPED
 
@@ -355,3 +357,19 @@ async def test_cancelled_task_of_a_watch_ends_the_call(target, watch_server):
 def address(tmp_path):
     """Where nobody listens but for the test: a port could be somebody else's by then."""
     return f"unix:{tmp_path}/s"
+
+
+def test_watch_whose_client_is_closed_just_before_its_call_ends_without_an_error():
+    def call(_):
+        stream.close()
+        raise ValueError("the client is closed")
+
+    stream = WatchStream(call, QUICK)
+    assert [*Watch(stream, WatchState(None, (), None))] == []
+
+
+def test_watch_of_a_client_that_is_closed_is_an_error():
+    client = proa.connect("127.0.0.1:1", token="abc")
+    client.close()
+    with pytest.raises(ValueError, match="the client is closed"):
+        next(client.watch())
