@@ -24,7 +24,8 @@ async def test_output_of_many_small_pieces_leaves_turns_to_others():
         end.setblocking(False)
     stream = await ByteStream.of(ours, b"")
     engine = EngineClient("unix:///nowhere", cert_path=None, threads=1, timeout=timedelta(1))
-    command = ContainerCommand(engine, "", "", stream, CommandStreams(), CommandTiming())
+    command = ContainerCommand(engine, "", "", CommandStreams(), CommandTiming())
+    command.connect(stream)
     turns = []
 
     async def write() -> None:

@@ -12,9 +12,16 @@ from proad.drivers.docker.http.api import Answer, quoted
 from proad.drivers.docker.http.byte_stream import ByteStream
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.upgraded import DETACH_KEYS
-from proad.drivers.docker.process_group import ProcessGroup, is_there, may_signal
+from proad.drivers.docker.marked_group import MarkedGroup, MarkedGroups
+from proad.drivers.docker.process_group import (
+    ProcessGroup,
+    is_there,
+    may_signal,
+    may_signal_all,
+)
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.running_command import ContainerCommand
+from proad.drivers.docker.signal_shell import SignalShell
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import INT32
 from proad.errors import (
@@ -24,7 +31,7 @@ from proad.errors import (
     InvalidArgumentError,
     ProaError,
 )
-from proad.model import CommandSpec, CommandStreams
+from proad.model import CommandSpec, CommandStreams, Resource
 from proad.model.verbs import entering_refusal
 
 T = TypeVar("T")
@@ -76,6 +83,9 @@ class ContainerCommands:
         self._timing = timing
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._given_up: set[asyncio.Future[ContainerCommand]] = set()
+        self._marked = MarkedGroups(SignalShell(engine, reader, timing.signal), timing.signal)
+        self._is_privileged = is_on_this_host and may_signal_all()
+        self._sees_processes = False
 
     @asynccontextmanager
     async def start(
@@ -83,25 +93,54 @@ class ContainerCommands:
     ) -> AsyncIterator[ContainerCommand]:
         """Start a command; see `ports.Commands`."""
         target = path(id, "/exec")
-        if spec.timeout is not None:
-            await self._check_reach(id)
-        answer = await self._engine.post(target, body=_request(spec, streams))
+        marked = None if streams.detach else await self._reach(id, spec)
+        answer = await self._engine.post(target, body=_request(spec, streams, marked))
         if not answer.ok:
             raise await self._refusal(id, answer)
         exec_path = f"/exec/{quoted(answer.value()['Id'].text())}"
-        command = await self._begun(exec_path, id, streams)
+        command = await self._begun(exec_path, id, streams, marked)
         try:
             yield command
         finally:
-            command.close()
+            if ending := command.close():
+                limit = self._timing.signal.leave.total_seconds()
+                await asyncio.wait({ending}, timeout=limit)
 
     async def close(self) -> None:
-        """Wait no more for the beginning of commands that were given up."""
+        """Wait no more for the beginning of commands that were given up, nor long for ends."""
         for beginning in [*self._given_up]:
             beginning.cancel()
         await asyncio.gather(*self._given_up, return_exceptions=True)
+        await self._marked.close()
 
-    async def _begun(self, exec_path: str, id: str, streams: CommandStreams) -> ContainerCommand:
+    async def _reach(self, id: str, spec: CommandSpec) -> MarkedGroup | None:
+        """Return the group of a command that is to be reached by its mark; None: that is not so.
+
+        Raises:
+            StateError: the container does not run.
+            CapabilityMissingError: the command has a timeout, and could not be killed.
+        """
+        if self._sees_processes and spec.timeout is None:
+            return None
+        within_reach = self._is_on_this_host and await self._is_within_reach(id)
+        self._sees_processes = within_reach and self._is_privileged
+        # Without the privilege, who is another user than the container's own may be out of reach.
+        if within_reach and (self._is_privileged or not spec.user):
+            return None
+        marked = await self._marked.marked(id, spec.user)
+        if marked is None and spec.timeout is not None and not within_reach:
+            await self._running(id)
+            raise CapabilityMissingError(
+                "timeouts of commands in this container",
+                driver=ENGINE,
+                hint="the engine has no call to kill a command, its processes are out of the "
+                "daemon's reach, and the container has no POSIX shell that could; leave the timeout out",
+            )
+        return marked
+
+    async def _begun(
+        self, exec_path: str, id: str, streams: CommandStreams, marked: MarkedGroup | None
+    ) -> ContainerCommand:
         """Return a command that runs, or has run. One that is given up before ends when it begins.
 
         Raises:
@@ -113,7 +152,7 @@ class ContainerCommands:
         try:
             async with asyncio.timeout(self._engine.timeout.total_seconds()):
                 await turns.acquire()
-                beginning = asyncio.ensure_future(self._begin(exec_path, id, streams))
+                beginning = asyncio.ensure_future(self._begin(exec_path, id, streams, marked))
                 beginning.add_done_callback(lambda _: turns.release())
                 return await asyncio.shield(beginning)
         except TimeoutError:
@@ -136,21 +175,6 @@ class ContainerCommands:
         if not beginning.cancelled() and beginning.exception() is None:
             beginning.result().close()
 
-    async def _check_reach(self, id: str) -> None:
-        """Check that the processes of a container can be reached by signals.
-
-        Raises:
-            StateError: the container does not run.
-            CapabilityMissingError: they cannot.
-        """
-        if not await self._is_within_reach(id):
-            raise CapabilityMissingError(
-                "timeouts of commands",
-                driver=ENGINE,
-                hint="the engine has no call to kill a command, and its processes are out of "
-                "the daemon's reach; leave the timeout out",
-            )
-
     async def _refusal(self, id: str, answer: Answer) -> ProaError:
         """Return why an engine makes no command in a container."""
         with suppress(EngineConflictError):
@@ -170,28 +194,29 @@ class ContainerCommands:
             raise _refused(upgraded)
         return await upgraded.stream()
 
-    async def _begin(self, exec_path: str, id: str, streams: CommandStreams) -> ContainerCommand:
+    async def _begin(
+        self, exec_path: str, id: str, streams: CommandStreams, marked: MarkedGroup | None
+    ) -> ContainerCommand:
         """Return a command that runs, or has run.
 
         Raises:
             InvalidArgumentError: it cannot.
             EngineConflictError: it cannot for a reason that the driver does not know.
         """
-        stream = None
-        if streams.detach:
-            await self._detached(exec_path, id, streams)
-        else:
-            stream = await self._attached(exec_path, id, streams)
-        command = ContainerCommand(self._engine, id, exec_path, stream, streams, self._timing)
+        command = ContainerCommand(self._engine, id, exec_path, streams, self._timing, marked)
         try:
+            if streams.detach:
+                await self._detached(exec_path, id, streams)
+            else:
+                command.connect(await self._attached(exec_path, id, streams))
             pid = await self._pid(command)
             local = self._is_on_this_host
             group = await self._seen(lambda: ProcessGroup.of(pid, id)) if local else None
         except BaseException:
             command.close()
             raise
-        can_signal = group is not None or await self._has_ended(pid, id)
-        command.follow(pid, group, can_signal=can_signal)
+        reached = group is not None or marked is not None
+        command.follow(pid, group, can_signal=reached or await self._has_ended(pid, id))
         if streams.size is not None:
             # Engines before API 1.42 take no size at the start, and none earlier than this.
             try:
@@ -230,11 +255,20 @@ class ContainerCommands:
         Raises:
             StateError: the container does not run.
         """
+        resource = await self._running(id)
+        pid = resource.container.pid if resource.container else 0
+        return self._is_on_this_host and await self._seen(lambda: may_signal(pid, id))
+
+    async def _running(self, id: str) -> Resource:
+        """Return a container that runs.
+
+        Raises:
+            StateError: it does not.
+        """
         resource = await self._reader.get(id)
         if error := entering_refusal(resource):
             raise error
-        pid = resource.container.pid if resource.container else 0
-        return self._is_on_this_host and await self._seen(lambda: may_signal(pid, id))
+        return resource
 
     async def _pid(self, command: ContainerCommand) -> int:
         """Return the number of a command's process, once there is one."""
@@ -251,15 +285,18 @@ class ContainerCommands:
         return pid
 
 
-def _request(spec: CommandSpec, streams: CommandStreams) -> dict[str, Any]:
+def _request(
+    spec: CommandSpec, streams: CommandStreams, marked: MarkedGroup | None
+) -> dict[str, Any]:
     attached = not streams.detach
+    mark = [marked.variable] if marked else []
     return {
         "AttachStdin": attached and (streams.stdin or streams.input is not None),
         "AttachStdout": attached,
         "AttachStderr": attached,
         "Tty": streams.tty,
         "Cmd": [*spec.argv],
-        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        "Env": [*(f"{name}={value}" for name, value in spec.env.items()), *mark],
         **({"WorkingDir": spec.working_dir} if spec.working_dir else {}),
         **({"User": spec.user} if spec.user else {}),
         "DetachKeys": DETACH_KEYS,

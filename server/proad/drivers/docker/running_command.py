@@ -10,6 +10,7 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.frames import Frames
 from proad.drivers.docker.http.byte_stream import ByteStream, LostStreamError
 from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.marked_group import MarkedGroup
 from proad.drivers.docker.process_group import ProcessGroup
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import INT32, Value
@@ -31,9 +32,9 @@ class ContainerCommand:
         engine: the engine.
         container: id of the container.
         path: of the command in the API.
-        stream: its streams; None: it is detached.
         streams: what it is connected to.
         timing: durations.
+        marked: its group, if the daemon may reach it by its mark alone.
 
     Attributes:
         pid: its number on the engine's host.
@@ -45,16 +46,17 @@ class ContainerCommand:
         engine: EngineClient,
         container: str,
         path: str,
-        stream: ByteStream | None,
         streams: CommandStreams,
         timing: CommandTiming,
+        marked: MarkedGroup | None = None,
     ) -> None:
         self._engine = engine
         self._container = container
         self._path = path
-        self._stream = stream
+        self._stream: ByteStream | None = None
         self._streams = streams
         self._timing = timing
+        self._marked = marked
         self._group: ProcessGroup | None = None
         self._end = asyncio.Event()
         self._reading: asyncio.Timeout | None = None
@@ -66,6 +68,10 @@ class ContainerCommand:
         self._noted: Value | None = None
         self.pid = 0
         self.can_signal = False
+
+    def connect(self, stream: ByteStream) -> None:
+        """Take its streams, which it has unless it is detached."""
+        self._stream = stream
 
     async def inspect(self) -> Value:
         """Return what the engine tells of it; after its end, what it told then.
@@ -163,6 +169,10 @@ class ContainerCommand:
         reached = self.can_signal
         if reached and self._group is not None:
             reached = self._group.signal(number)
+        elif reached and self._marked is not None:
+            await self._marked.signal(number, self)
+            if number == signal.SIGKILL:
+                self._ended()
         if not reached:
             raise CapabilityMissingError(
                 "signals for commands",
@@ -199,20 +209,36 @@ class ContainerCommand:
             raise _unknown_end()
         return CommandExit(code=code)
 
-    def close(self) -> None:
-        """Kill it, unless it has ended or is detached, and forget it."""
+    def close(self) -> "asyncio.Future[None] | None":
+        """Kill it, unless it has ended or is detached, and forget it.
+
+        Return what is still to be done for that, in the background; None: nothing.
+        """
         for task in self._tasks:
             task.cancel()
         if self._first is not None:
             self._first.cancel()
         if self._stream is not None:
             self._stream.close()
-        if self._group is None:
-            return
-        if not self._detached and not self._end.is_set():
-            self._group.signal(signal.SIGKILL)
-        self._group.close()
-        self._group = None
+        is_over = self._detached or self._end.is_set() or self._noted is not None
+        if (group := self._group) is not None:
+            self._group = None
+            if not is_over:
+                group.signal(signal.SIGKILL)
+            group.close()
+        elif self._marked is not None and not is_over:
+            return self._marked.end_later(self)
+        return None
+
+    async def has_ended(self) -> bool | None:
+        """Return whether it has ended; None: the engine knows nothing of its processes."""
+        try:
+            now = await self.inspect()
+        except EngineConflictError:
+            return None
+        if now["Running"].flag():
+            return False
+        return True if self._noted is not None or now["Pid"].count(INT32) else None
 
     def _ended(self) -> None:
         self._end.set()

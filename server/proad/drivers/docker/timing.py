@@ -48,6 +48,32 @@ class StopTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalTiming:
+    """Durations of signals that the shell of a container sends.
+
+    Attributes:
+        shell: for which a shell may take.
+        keep: for which it is kept whether a container has such a shell.
+        first_check: between two looks at a shell; doubled for each further look.
+        longest_check: at most between two of these.
+        leave: for which who leaves a command waits until that has been killed.
+        retry: between two attempts while the container is paused, or the engine away; doubled for
+            each further one.
+        longest_retry: at most between two of these.
+        give_up_after: for which it is tried to kill a command that was left.
+    """
+
+    shell: timedelta = timedelta(seconds=10)
+    keep: timedelta = timedelta(minutes=1)
+    first_check: timedelta = timedelta(milliseconds=5)
+    longest_check: timedelta = timedelta(seconds=1)
+    leave: timedelta = timedelta(seconds=5)
+    retry: timedelta = timedelta(milliseconds=500)
+    longest_retry: timedelta = timedelta(seconds=20)
+    give_up_after: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTiming:
     """Durations of commands inside containers.
 
@@ -60,6 +86,7 @@ class CommandTiming:
         poll: between two questions whether a command has ended that cannot be watched.
         last_output: for which nothing comes after the end of a command before its output is over,
             though what it left running holds that open.
+        signal: of signals that the shell of the container sends.
     """
 
     begin: timedelta = timedelta(seconds=5)
@@ -67,6 +94,7 @@ class CommandTiming:
     longest_check: timedelta = timedelta(milliseconds=20)
     poll: timedelta = timedelta(seconds=5)
     last_output: timedelta = timedelta(seconds=5)
+    signal: SignalTiming = field(default_factory=SignalTiming)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
