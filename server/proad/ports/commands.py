@@ -16,7 +16,10 @@ class RunningCommand(Protocol):
 
     @property
     def can_signal(self) -> bool:
-        """Whether `signal` works, and leaving the block of `start_command` kills the command."""
+        """Whether `signal` works, and leaving the block of `start_command` kills the command.
+
+        Where that takes what is inside the resource, it may turn out later that it does not.
+        """
 
     def output(self) -> AsyncIterator[CommandOutput]:
         """Yield what it writes, in pieces of at most 64 KiB, until it has ended.
@@ -44,7 +47,8 @@ class RunningCommand(Protocol):
         """Send a signal to it and the processes of its group; ignore that it has ended.
 
         Raises:
-            CapabilityMissingError: `can_signal` is false.
+            CapabilityMissingError: `can_signal` is false, or the command turns out to be out of
+                reach; it goes on.
         """
 
     def detach(self) -> None:
@@ -64,7 +68,8 @@ class Commands(Protocol):
         """Start a command, which runs while the block does.
 
         Leaving the block kills the command and the processes of its group, where `can_signal`,
-        unless it has ended or is detached.
+        unless it has ended or is detached. Its environment may have a variable `PROA_COMMAND_ID`,
+        by which the driver finds it.
 
         Raises:
             StateError: the resource is not RUNNING.

@@ -1,19 +1,29 @@
 """Engines that are reached by TLS and by SSH, and in all else are those of this host."""
 
+import asyncio
 import os
 import shlex
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from eventually import wait_until
+import pytest
+
+from eventually import eventually, wait_until
 from free_port import free_port
+from guest.media import import_image
 from integration.docker.private_engine import PrivateEngine
+from integration.docker.workloads import IMAGE
+from proad.drivers.docker import DockerDriver
+from proad.model import ContainerSpec, NetworkAttachment, Resource
 from requirements import require_root_and
 
 _USER = "root"
+GENEROUS = 60
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -49,9 +59,10 @@ class TlsEngine(PrivateEngine):
         certificates: the folder of certificates.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         super().__init__(folder)
         folder.mkdir()
+        self._arguments = arguments
         self.certificates = authority(folder / "tls")
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.pass_fds = (self._listener.fileno(),)
@@ -60,7 +71,9 @@ class TlsEngine(PrivateEngine):
     def command(self) -> list[str]:
         own = {"cacert": "ca.pem", "cert": "server-cert.pem", "key": "server-key.pem"}
         tls = [f"--tls{name}={self.certificates / file}" for name, file in own.items()]
-        dockerd = shlex.join([*super().command(), "--host=fd://", "--tlsverify", *tls])
+        dockerd = shlex.join(
+            [*super().command(), "--host=fd://", "--tlsverify", *tls, *self._arguments]
+        )
         # As systemd gives sockets: the first one is descriptor 3 of that very process.
         given = f"exec 3<&{self._listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec {dockerd}"
         return ["bash", "-c", given]
@@ -134,6 +147,61 @@ class SshServer:
     def _listens(self) -> bool:
         with socket.socket() as caller:
             return caller.connect_ex(("127.0.0.1", self._port)) == 0
+
+
+class FarEngine:
+    """An engine that is reached by TLS and by SSH.
+
+    Args:
+        folder: for it.
+        arguments: of its dockerd.
+
+    Attributes:
+        engine: the engine.
+        ssh: the way by SSH.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.engine = TlsEngine(folder / "engine", *arguments)
+        self.ssh = SshServer(folder / "ssh", self.engine.url)
+
+    def driver(self, way: str, **settings: Any) -> DockerDriver:
+        """Return a driver that goes one of the ways, "tls" or "ssh"."""
+        if way == "tls":
+            folder = self.engine.certificates
+            return DockerDriver(self.engine.tcp_url, cert_path=folder, **settings)
+        return DockerDriver(self.ssh.url, **settings)
+
+    async def ready(self) -> None:
+        """Wait until the engine answers."""
+        async with DockerDriver(self.engine.url) as driver:
+            await eventually(lambda: self.engine.answers(driver), within=GENEROUS)
+
+    @classmethod
+    @contextmanager
+    def running(cls, *arguments: str) -> Iterator["FarEngine"]:
+        """Run one, which has the image of the tests."""
+        with (
+            tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            far = cls(Path(name), *arguments)
+            patch.setenv("PATH", with_path(far.ssh.bin))
+            far.engine.start()
+            try:
+                with far.ssh.running():
+                    asyncio.run(far.ready())
+                    import_image(far.engine.url)
+                    yield far
+            finally:
+                far.engine.stop()
+
+
+async def made(driver: DockerDriver, *command: str, **fields: object) -> Resource:
+    """Make and start a container."""
+    network = NetworkAttachment(network="none")
+    spec = ContainerSpec(image=IMAGE, command=command, networks=(network,), **fields)  # type: ignore[arg-type]
+    return (await driver.create_container(spec, start=True)).resource
 
 
 def with_path(folder: Path) -> str:

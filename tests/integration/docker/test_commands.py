@@ -25,7 +25,6 @@ from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
 from proad.errors import (
-    CapabilityMissingError,
     InvalidArgumentError,
     ResourceNotRunningError,
 )
@@ -193,19 +192,13 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.write_eof()
 
 
-async def test_command_out_of_reach_has_no_timeout_and_no_signals(
-    remote: DockerDriver, box: Resource
-):
-    with pytest.raises(CapabilityMissingError):
-        async with remote.start_command(
-            box.id, CommandSpec(argv=("true",), timeout=timedelta(seconds=1)), CommandStreams()
-        ):
-            pass
-    async with remote.start_command(box.id, CommandSpec(argv=("true",)), CommandStreams()) as made:
-        assert not made.can_signal
-        with pytest.raises(CapabilityMissingError):
-            await made.signal(signal.SIGTERM)
-        assert (await outcome(made))[2].code == 0
+async def test_command_out_of_reach_is_signalled_from_inside(remote: DockerDriver, box: Resource):
+    spec = CommandSpec(argv=("sleep", "1000"), timeout=timedelta(hours=1))
+    async with remote.start_command(box.id, spec, CommandStreams()) as made:
+        assert made.can_signal
+        await made.signal(signal.SIGTERM)
+        assert (await outcome(made))[2].code == 128 + signal.SIGTERM
+        await made.signal(signal.SIGTERM)
 
 
 _ELSEWHERE = """
@@ -215,9 +208,11 @@ from proad.model import CommandSpec, CommandStreams
 
 async def main():
     async with DockerDriver(sys.argv[1]) as driver:
-        for seconds in ("1", "0"):
+        for seconds in ("1000", "0"):
             spec = CommandSpec(argv=("sleep", seconds))
             async with driver.start_command(sys.argv[2], spec, CommandStreams()) as command:
+                if seconds == "1000":
+                    await command.signal(9)
                 async for _ in command.output():
                     pass
                 print(command.can_signal, (await command.exit()).code)
@@ -226,7 +221,7 @@ asyncio.run(main())
 """
 
 
-async def test_command_of_an_engine_beside_our_container_has_no_signals(box: Resource):
+async def test_command_of_an_engine_beside_our_container_is_signalled_from_inside(box: Resource):
     """As where the daemon is in a container that has the engine's socket."""
     if os.geteuid() != 0:
         skip_or_fail("it takes root to make a namespace of processes")
@@ -236,7 +231,7 @@ async def test_command_of_an_engine_beside_our_container_has_no_signals(box: Res
          f"unix://{DEFAULT_SOCKET}", box.id],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert ran.stdout.splitlines() == ["False 0", "False 0"]
+    assert ran.stdout.splitlines() == ["True 137", "True 0"]
 
 
 async def test_command_on_a_terminal_gets_every_key(driver: DockerDriver, box: Resource):

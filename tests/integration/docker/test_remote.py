@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -13,15 +12,12 @@ from pathlib import Path
 import pytest
 
 from eventually import eventually, settled
-from guest.media import import_image
 from integration.docker.inside_containers import (
     check_100_mb_of_input,
     check_100_mb_of_output,
     outcome,
 )
-from integration.docker.private_engine import PrivateEngine
-from integration.docker.remote_engines import SshServer, TlsEngine, with_path
-from integration.docker.workloads import IMAGE
+from integration.docker.remote_engines import GENEROUS, FarEngine, made
 from proad.core.hosts import capabilities
 from proad.drivers.docker import DockerDriver, Room
 from proad.errors import (
@@ -36,12 +32,10 @@ from proad.model import (
     CommandSpec,
     CommandStreams,
     ConsoleOptions,
-    ContainerSpec,
     FileRead,
     FileRemoval,
     FileWrite,
     LogOptions,
-    NetworkAttachment,
     Resource,
     TerminalSize,
 )
@@ -52,55 +46,17 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates"),
 ]
 
-GENEROUS = 60
-
-
-class Remote:
-    """An engine, and the two ways to it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.engine = TlsEngine(folder / "engine")
-        self.ssh = SshServer(folder / "ssh", self.engine.url)
-
-    def driver(self, way: str) -> DockerDriver:
-        if way == "tls":
-            return DockerDriver(self.engine.tcp_url, cert_path=self.engine.certificates)
-        return DockerDriver(self.ssh.url)
-
 
 @pytest.fixture(scope="module")
-def far() -> Iterator[Remote]:
-    with (
-        tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        far = Remote(Path(name))
-        patch.setenv("PATH", with_path(far.ssh.bin))
-        far.engine.start()
-        try:
-            with far.ssh.running():
-                asyncio.run(ready(far.engine))
-                import_image(far.engine.url)
-                yield far
-        finally:
-            far.engine.stop()
-
-
-async def ready(engine: PrivateEngine) -> None:
-    async with DockerDriver(engine.url) as driver:
-        await eventually(lambda: engine.answers(driver), within=GENEROUS)
+def far() -> Iterator[FarEngine]:
+    with FarEngine.running() as far:
+        yield far
 
 
 @pytest.fixture(params=["tls", "ssh"])
-async def driver(far: Remote, request: pytest.FixtureRequest) -> AsyncIterator[DockerDriver]:
+async def driver(far: FarEngine, request: pytest.FixtureRequest) -> AsyncIterator[DockerDriver]:
     async with far.driver(request.param) as driver:
         yield driver
-
-
-async def made(driver: DockerDriver, *command: str, **fields: object) -> Resource:
-    network = NetworkAttachment(network="none")
-    spec = ContainerSpec(image=IMAGE, command=command, networks=(network,), **fields)  # type: ignore[arg-type]
-    return (await driver.create_container(spec, start=True)).resource
 
 
 @pytest.fixture
@@ -169,14 +125,7 @@ async def test_input_that_nobody_reads_waits(driver: DockerDriver, box: Resource
         writing.cancel()
 
 
-async def test_command_has_no_signals_and_its_container_neither_ports_nor_sockets(
-    driver: DockerDriver, box: Resource
-):
-    async with driver.start_command(box.id, CommandSpec(argv=("true",)), CommandStreams()) as true:
-        assert not true.can_signal
-        with pytest.raises(CapabilityMissingError):
-            await true.signal(signal.SIGTERM)
-        assert (await outcome(true))[2].code == 0
+async def test_container_has_neither_ports_nor_sockets(driver: DockerDriver, box: Resource):
     with pytest.raises(CapabilityMissingError):
         async with driver.connect_port(box.id, 80):
             pass
@@ -195,7 +144,7 @@ async def test_engine_by_tls_that_is_spoken_to_plainly_tells_the_way_out(far: Re
 
 
 async def test_streams_at_once_take_no_thread_each(
-    far: Remote, driver: DockerDriver, box: Resource
+    far: FarEngine, driver: DockerDriver, box: Resource
 ):
     connections = len(far.ssh.clients())
     threads = threading.active_count()
@@ -218,7 +167,7 @@ async def test_streams_at_once_take_no_thread_each(
     await eventually(lambda: len(far.ssh.clients()) - connections <= 36)
 
 
-async def test_streams_by_ssh_have_places(far: Remote):
+async def test_streams_by_ssh_have_places(far: FarEngine):
     spec, streams = CommandSpec(argv=("cat",)), CommandStreams(stdin=True)
     users = iter("aaaaab")
     room = Room(user=lambda: next(users))
@@ -240,7 +189,9 @@ async def test_streams_by_ssh_have_places(far: Remote):
             await start()
 
 
-async def test_streams_given_up_leave_no_process(far: Remote, driver: DockerDriver, box: Resource):
+async def test_streams_given_up_leave_no_process(
+    far: FarEngine, driver: DockerDriver, box: Resource
+):
     async with AsyncExitStack() as stack:
         for _ in range(4):
             spec = CommandSpec(argv=("sleep", "1000"))
@@ -252,7 +203,7 @@ async def test_streams_given_up_leave_no_process(far: Remote, driver: DockerDriv
     assert not [child for child in _children() if _state(child) == "Z"]
 
 
-async def test_stream_takes_a_connection_that_was_kept(far: Remote):
+async def test_stream_takes_a_connection_that_was_kept(far: FarEngine):
     async with far.driver("ssh") as driver:
         box = await made(driver, "cat", stdin_open=True)
         kept = {*far.ssh.clients()}
@@ -323,7 +274,7 @@ async def test_stats_of_many_are_sampled(driver: DockerDriver):
     assert len(await driver.stats([box.id for box in boxes])) == 12
 
 
-async def test_stream_ends_with_its_ssh_process(far: Remote):
+async def test_stream_ends_with_its_ssh_process(far: FarEngine):
     async def end_all() -> None:
         killed = {*far.ssh.clients()}
         for pid in killed:
@@ -356,7 +307,7 @@ async def test_end_of_a_command_that_takes_no_input_is_no_loss(driver: DockerDri
     assert (stdout, exit.code) == (b"x", 4)
 
 
-async def test_streams_end_with_their_engine(far: Remote, driver: DockerDriver, box: Resource):
+async def test_streams_end_with_their_engine(far: FarEngine, driver: DockerDriver, box: Resource):
     async with (
         driver.start_command(box.id, CommandSpec(argv=("sleep", "9")), CommandStreams()) as command,
         driver.read_log(box.id, LogOptions(follow=True)) as log,
@@ -369,11 +320,11 @@ async def test_streams_end_with_their_engine(far: Remote, driver: DockerDriver, 
                 await asyncio.wait_for(anext(aiter(log)), GENEROUS)
         finally:
             far.engine.start()
-            await ready(far.engine)
+            await far.ready()
 
 
 async def test_reason_why_there_is_no_connection_by_ssh_is_told(
-    far: Remote, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    far: FarEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     async with DockerDriver(far.ssh.url.replace("root@", "nobody@")) as driver:
         with pytest.raises(EngineUnreachableError, match="Permission denied"):

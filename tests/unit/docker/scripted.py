@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.signal_shell import MARK
 
 _PING = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
 
@@ -81,9 +82,13 @@ class ScriptedEngine:
             while True:
                 request = await reader.readuntil(b"\r\n\r\n")
                 method, target, *_ = request.decode().split(" ")
-                if length := re.search(rb"(?i)content-length: (\d+)", request):
-                    await reader.readexactly(int(length[1]))
+                length = re.search(rb"(?i)content-length: (\d+)", request)
+                sent = await reader.readexactly(int(length[1])) if length else b""
                 path = "/" + target.split("?")[0].removeprefix("/v1.41").removeprefix("/")
+                if (shell := _of_shell(path, sent)) is not None:
+                    writer.write(shell)
+                    await writer.drain()
+                    continue
                 if (raw := self.raw.get(path.rpartition("/")[2])) is not None:
                     await self._say(raw, reader, writer)
                     return
@@ -154,6 +159,9 @@ class ScriptedEngine:
         raise AssertionError(path)
 
 
+_SHELL = "f" * 64
+
+
 @asynccontextmanager
 async def scripted(
     folder: Path, *, limit: timedelta = timedelta(seconds=30), **settings: Any
@@ -169,6 +177,19 @@ async def scripted(
     finally:
         server.close()
         await engine.close()
+
+
+def _of_shell(path: str, sent: bytes) -> bytes | None:
+    """Return the answer to a call about a shell that sends signals, which no container has here."""
+    body: dict[str, Any] = {}
+    if path.endswith("/exec") and MARK.encode() in sent:
+        body = {"Id": _SHELL}
+    elif path.startswith(f"/exec/{_SHELL}"):
+        body = {"Running": False, "ExitCode": 127}
+    if not body:
+        return None
+    text = json.dumps(body).encode()
+    return _head(HTTPStatus.OK) + f"Content-Length: {len(text)}\r\n\r\n".encode() + text
 
 
 def _head(status: HTTPStatus) -> bytes:
