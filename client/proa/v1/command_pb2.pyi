@@ -68,7 +68,9 @@ class CommandSpec(_message.Message):
 
     @_builtins.property
     def env(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Variables of the environment, beside those that the container or the guest agent has.
+        """Variables of the environment, beside those that the container or the guest agent has. Where the
+        daemon does not reach the processes of a container itself, such as on an engine of another host,
+        there is a variable PROA_COMMAND_ID besides, by which the container's own shell finds the command.
         At most 1024 entries, keys of 256 and values of 32768 characters.
         """
 
@@ -76,7 +78,8 @@ class CommandSpec(_message.Message):
     def timeout(self) -> _duration_pb2.Duration:
         """How long it may run, up to 24 hours: it is killed after that, with the processes of its group,
         and `timed_out` says so. Absent: for as long as it likes. CAPABILITY_MISSING, before it begins,
-        where the daemon could not kill it.
+        where the daemon could not kill it; after it, where the daemon turns out not to, such as since
+        the command has given itself another environment: then it goes on.
         """
 
     def __init__(

@@ -42,7 +42,8 @@ class ExecRequest(_message.Message):
     """
     signal: _builtins.str
     """A signal for the command and the processes of its group, such as "SIGTERM".
-    CAPABILITY_MISSING where `can_signal` was false.
+    CAPABILITY_MISSING where `can_signal` was false, or where the container's own shell, which sends
+    signals on engines of other hosts, turns out not to reach the command: it goes on then.
     At most 32 characters.
     """
     @_builtins.property
@@ -209,7 +210,8 @@ class ExecStarted(_message.Message):
     """
     can_signal: _builtins.bool
     """Whether the daemon can send it signals, and kill it when the call ends early. Otherwise it goes
-    on then.
+    on then. Where the container's own shell does that, as on an engine of another host, it was tried
+    with that shell, not with this command.
     """
     def __init__(
         self,
