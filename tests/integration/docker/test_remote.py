@@ -135,7 +135,7 @@ async def test_container_has_neither_ports_nor_sockets(driver: DockerDriver, box
     assert not {Capability.PORT_FORWARDING, Capability.SOCKET_FORWARDING} & {*capabilities(driver)}
 
 
-async def test_engine_by_tls_that_is_spoken_to_plainly_tells_the_way_out(far: Remote):
+async def test_engine_by_tls_that_is_spoken_to_plainly_tells_the_way_out(far: FarEngine):
     async with DockerDriver(far.engine.tcp_url) as driver:
         for call in (driver.probe, driver.list_resources):
             with pytest.raises(EngineUnreachableError, match="docker_tls_dir") as told:
