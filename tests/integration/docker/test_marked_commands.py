@@ -273,6 +273,24 @@ async def test_hostile_names_and_environments_lead_to_no_other_process(
     await eventually(lambda: len(raw.top(box.id)["Processes"]) == 3)
 
 
+async def test_main_process_that_copies_a_mark_has_nobody_else_killed(
+    driver: DockerDriver, far: FarEngine, raw: docker.APIClient
+):
+    copy = "until [ -s /tmp/mark ]; do sleep 0.1; done; exec env $(cat /tmp/mark) sleep 1000"
+    async with DockerDriver(far.engine.url) as near:
+        box = await made(near, "sh", "-c", copy)
+    try:
+        told = "env | grep PROA_COMMAND_ID >/tmp/new; mv /tmp/new /tmp/mark; exec sleep 1000"
+        async with begun(driver, box) as other, begun(driver, box, "sh", "-c", told) as command:
+            await eventually(lambda: raw.top(box.id)["Processes"][0][-1] == "sleep 1000")
+            await command.signal(signal.SIGKILL)
+            assert (await outcome(command))[2].code == 128 + signal.SIGKILL
+            await other.signal(signal.SIGINT)
+            assert (await outcome(other))[2].code == 128 + signal.SIGINT
+    finally:
+        await asyncio.to_thread(raw.remove_container, box.id, force=True)
+
+
 async def test_command_of_a_paused_container_is_killed_when_that_is_resumed(
     hurried: DockerDriver, box: Resource, raw: docker.APIClient
 ):

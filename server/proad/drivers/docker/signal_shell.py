@@ -34,7 +34,8 @@ _NONE_FOUND = 92
 _NO_CODE = 255
 # What the engine begins in a container has a parent outside, whose number is 0 in there. In a container that
 # has the processes of its host it has not, but there $3 is the number of the command. A name of a
-# process may be anything, but in `status` it is one line. `read` leaves out the NULs of `environ`. A
+# process may be anything, but in `status` it is one line. 1 is the main process, which may copy a mark: its group
+# would be -1, and so all there is. `read` leaves out the NULs of `environ`. A
 # subshell looks, since a process may always read its own environment: so the probe, of which the parent is what is
 # looked for, proves that those of others can be read.
 _SCRIPT = rf"""
@@ -42,6 +43,7 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cd /proc || exit 91
 (
     for each in [0-9]*; do
+        [ "$each" != 1 ] || continue
         key= value=
         {{
             while read -r key value; do
