@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from proad.errors import ProaError
+from proad.errors import EngineUnreachableError, ProaError
 
 T = TypeVar("T")
 
@@ -138,6 +138,8 @@ class SharedReads(Generic[T]):
         try:
             async with asyncio.timeout(self._timing.limit):
                 value = await read()
+        except EngineUnreachableError:
+            return  # nothing was asked; the next caller asks the engine when it is back
         except (ProaError, TimeoutError):
             pass  # there is none to show
         except Exception:  # noqa: BLE001 - a fault of the driver spoils no view

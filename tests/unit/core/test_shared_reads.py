@@ -5,7 +5,7 @@ import math
 
 from eventually import eventually
 from proad.core.shared_reads import SharedReads, SharedReadTiming
-from proad.errors import EngineTimedOutError
+from proad.errors import EngineTimedOutError, EngineUnreachableError
 
 LONG = 60.0
 
@@ -76,6 +76,17 @@ async def test_failure_is_kept_like_a_result():
         again = reads(retry_after=0.0)
         assert [await again.get("a", 1, read) for _ in range(3)] == [None] * 3
         assert len(asked) == 4
+
+
+async def test_lost_engine_is_asked_again_when_it_is_back():
+    async def lost():
+        raise EngineUnreachableError("memory", "it is lost")
+
+    source, shared = Source(), reads(good_for=0.0)
+    assert await shared.get("a", 1, lost) is None
+    assert await shared.get("a", 1, source.read) == 1
+    assert await shared.get("a", 1, lost) == 1
+    assert await shared.get("a", 1, source.read) == 2
 
 
 async def test_caller_whose_patience_is_over_gets_what_is_known_and_the_read_goes_on():
