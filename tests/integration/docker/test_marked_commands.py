@@ -28,7 +28,12 @@ from integration.docker.remote_engines import GENEROUS, FarEngine, made
 from proad.core.command_operations import LimitedCommand
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.timing import CommandTiming, DockerTiming, SignalTiming
-from proad.errors import CapabilityMissingError, EngineUnreachableError, ResourceNotRunningError
+from proad.errors import (
+    CapabilityMissingError,
+    EngineUnreachableError,
+    InvalidArgumentError,
+    ResourceNotRunningError,
+)
 from proad.model import CommandSpec, CommandStreams, Resource, StopMode, StopOptions
 from proad.ports import RunningCommand
 
@@ -221,6 +226,15 @@ async def test_container_without_a_shell_has_no_timeouts(
             await command.signal(signal.SIGTERM)
         stdout, _, exit = await outcome(command)
     assert (b"began" in stdout, exit.code) == (False, 0)
+
+
+async def test_user_whom_the_container_does_not_know_is_no_missing_capability(
+    driver: DockerDriver, box: Resource
+):
+    with pytest.raises(InvalidArgumentError, match="unable to find user stranger") as refused:
+        async with begun(driver, box, user="stranger", timeout=timedelta(hours=1)):
+            pass
+    assert [each.field for each in refused.value.violations] == ["command.user"]
 
 
 async def test_timeout_in_a_container_that_does_not_run_is_no_missing_capability(

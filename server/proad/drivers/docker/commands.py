@@ -21,7 +21,7 @@ from proad.drivers.docker.process_group import (
 )
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.running_command import ContainerCommand
-from proad.drivers.docker.signal_shell import SignalShell
+from proad.drivers.docker.signal_shell import UNKNOWN_USER, SignalShell
 from proad.drivers.docker.timing import CommandTiming
 from proad.drivers.tolerant import INT32
 from proad.errors import (
@@ -43,10 +43,7 @@ _BLAMED: tuple[tuple[str, re.Pattern[str]], ...] = (
         "command.working_dir",
         re.compile(r"chdir to cwd|working directory|Cwd must be an absolute path"),
     ),
-    (
-        "command.user",
-        re.compile(r"unable to find (?:user|group)|no matching entries in (?:passwd|group)"),
-    ),
+    ("command.user", UNKNOWN_USER),
 )
 # The program comes before them, and may have any name.
 _NO_PROGRAM = re.compile(r"executable file not found|no such file or directory")

@@ -8,6 +8,7 @@ a claim: whether a command is over, the engine tells.
 """
 
 import asyncio
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,11 +25,13 @@ from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.timing import SignalTiming
 from proad.drivers.posix_files import SHELL
 from proad.drivers.tolerant import INT32
-from proad.errors import EngineConflictError, EngineTimedOutError
+from proad.errors import EngineConflictError, EngineTimedOutError, InvalidArgumentError
 from proad.model import ResourceState
 
 MARK = "PROA_COMMAND_ID"
 """The variable by which a command is found."""
+UNKNOWN_USER = re.compile(r"unable to find (?:user|group)|no matching entries in (?:passwd|group)")
+"""What the container runtime says, without a code, where a container does not know a user."""
 
 _NONE_FOUND = 92
 _NO_CODE = 255
@@ -124,7 +127,12 @@ class SignalShell:
         await asyncio.gather(*calls, return_exceptions=True)
 
     async def can_signal(self, id: str, user: str) -> bool:
-        """Return whether a user's commands in a container can be signalled, which is tried."""
+        """Return whether a user's commands in a container can be signalled, which is tried.
+
+        Raises:
+            InvalidArgumentError: the container does not know the user.
+            EngineUnreachableError: the engine went away.
+        """
         now = asyncio.get_running_loop().time()
         kept = self._kept.get((id, user))
         if kept is None or kept.until < now or (kept.probe.done() and not _worked(kept.probe)):
@@ -172,9 +180,14 @@ class SignalShell:
     async def _probe(self, id: str, user: str) -> bool:
         """Have a shell find and signal itself, with a signal that changes nothing."""
         mark = secrets.token_hex(16)
-        with suppress(EngineConflictError, EngineTimedOutError):
+        try:
             return await self._run(id, user, {MARK: mark}, (mark, "0")) == 0
-        return False
+        except EngineTimedOutError:
+            return False
+        except EngineConflictError as error:
+            if UNKNOWN_USER.search(error.message):
+                raise InvalidArgumentError.of("command.user", error.message) from None
+            return False
 
     async def _run(
         self, id: str, user: str, env: Mapping[str, str], arguments: tuple[str, ...]
