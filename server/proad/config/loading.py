@@ -30,7 +30,7 @@ OTHER_VARIABLES = frozenset(
     VARIABLE_PREFIX + name
     for name in (
         *("CONFIG", "TARGET", "TOKEN", "USERNAME", "PASSWORD", "TLS_CA", "TLS_CERT", "TLS_KEY"),
-        *("SERVICE_KEY", "SERVICE_KEY_FILE"),
+        *("SERVICE_KEY", "SERVICE_KEY_FILE", "COMMAND_ID"),
         *("REQUIRE_ENGINES", "UPDATE_GOLDEN"),
     )
 )

@@ -89,10 +89,9 @@ def test_command_ends_with_its_client(
     daemon: Daemon, raw: docker.APIClient, number: signal.Signals
 ):
     environment = os.environ | {"PROA_USERNAME": "ada", "PROA_PASSWORD": PASSWORD}
-    with subprocess.Popen(
-        [BIN / "proa", "--target", daemon.address, "exec", "web", "sleep", "1000"],
-        env=environment,
-    ) as caller:
+    proa_exec = [str(BIN / "proa"), "--target", daemon.address, "exec", "web", "sleep", "1000"]
+    # What is started in the background of a script ignores SIGINT, and so would this.
+    with subprocess.Popen(["env", "--default-signal=INT", *proa_exec], env=environment) as caller:
         wait_until(lambda: processes(raw) == 2)
         wait_until(lambda: _heeds(caller.pid, signal.SIGINT))
         caller.send_signal(number)

@@ -123,12 +123,14 @@ def test_all_callers_are_told_and_no_ssh_stays(
             return told.value.reason
 
         with ThreadPoolExecutor() as threads:
-            read = [threads.submit(end_of, name) for name in calls if "unread" not in name]
+            read = {name: threads.submit(end_of, name) for name in calls if "unread" not in name}
             begin = time.monotonic()
             assert daemon.stop() == 0
             assert time.monotonic() - begin < PROMISED + 10
             ended.set()
-            assert {each.result() for each in read} == {"SHUTTING_DOWN"}
+            assert {name: each.result() for name, each in read.items()} == dict.fromkeys(
+                read, "SHUTTING_DOWN"
+            )
         for name in calls:
             if "unread" in name:
                 end_of(name)

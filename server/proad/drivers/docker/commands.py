@@ -96,10 +96,14 @@ class ContainerCommands:
             raise await self._refusal(id, answer)
         exec_path = f"/exec/{quoted(answer.value()['Id'].text())}"
         command = await self._begun(exec_path, id, streams, marked)
+        is_cancelled = False
         try:
             yield command
+        except asyncio.CancelledError:
+            is_cancelled = True  # the caller is gone, or is to hear at once why the call ends
+            raise
         finally:
-            if ending := command.close():
+            if (ending := command.close()) and not is_cancelled:
                 limit = self._timing.signal.leave.total_seconds()
                 await asyncio.wait({ending}, timeout=limit)
 

@@ -56,7 +56,7 @@ class SignalTiming:
         keep: for which it is kept whether a container has such a shell.
         first_check: between two looks at a shell; doubled for each further look.
         longest_check: at most between two of these.
-        leave: for which who leaves a command waits until that has been killed.
+        leave: for which who ends a command waits until that has been killed.
         retry: between two attempts while the container is paused, or the engine away; doubled for
             each further one.
         longest_retry: at most between two of these.

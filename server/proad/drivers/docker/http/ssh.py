@@ -15,7 +15,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Self
@@ -65,7 +66,10 @@ class Ssh:
         ]
         self._turns = threading.Semaphore(_BEGINNING)
         self._lock = threading.Lock()
-        self._alive = 0
+        self._alive: set[subprocess.Popen[bytes]] = set()
+        # Its connections keep this object: by then there are none, or the daemon exits with some whose
+        # engine hangs, or which are just being made.
+        weakref.finalize(self, _end_all, self._alive)
         self._ended: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
 
     def connect(self, limit: float) -> "SshSocket":
@@ -119,8 +123,8 @@ class Ssh:
                 ours.close()
                 raise
         with self._lock:
-            self._alive += 1
-            if self._alive == 1:
+            self._alive.add(process)
+            if len(self._alive) == 1:
                 threading.Thread(target=self._reap, name="docker-ssh", daemon=True).start()
         carrier = SshSocket.of(ours, lambda: self._end(process))
         carrier.was_lost = lambda: _was_lost(process)
@@ -128,20 +132,30 @@ class Ssh:
 
     def _end(self, process: "subprocess.Popen[bytes]") -> None:
         """End a process and what it has started. Does not block."""
-        # As long as nobody has waited for it, the number is its own.
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         self._ended.put(process)
 
     def _reap(self) -> None:
         """Wait for the processes that end, until there is none."""
         while True:
-            self._ended.get().wait()
+            process = self._ended.get()
+            process.wait()
             with self._lock:
-                self._alive -= 1
+                self._alive.discard(process)
                 if not self._alive:
                     return
+
+
+def _end_all(processes: Iterable["subprocess.Popen[bytes]"]) -> None:
+    for each in [*processes]:
+        _kill(each)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    # As long as nobody has waited for it, the number is its own.
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 class SshSocket(socket.socket):
