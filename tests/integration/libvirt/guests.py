@@ -12,6 +12,7 @@ from typing import Any
 import libvirt
 from lxml import etree
 
+from eventually import eventually
 from guest.console import hear
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import ProaError, ResourceNotFoundError
@@ -61,9 +62,17 @@ class Guests:
         return self.spec(cdroms=(), memory_bytes=32 * MIB, **fields)
 
     async def boot(self, iso: str = "guest.iso", **fields: Any) -> Resource:
-        made = await self.driver.create_domain(self.spec(iso, **fields), start=True)
+        spec = self.spec(iso, **fields)
+        made = await self.driver.create_domain(spec, start=True)
         await self.ready(made.id)
+        if spec.guest_agent and iso == "guest.iso":
+            # The guest has opened the port; libvirt may hear of it a moment later.
+            await eventually(lambda: self._agent_connected(made.id))
         return await self.driver.get_resource(made.id)
+
+    async def _agent_connected(self, id: str) -> bool:
+        domain = (await self.driver.get_resource(id)).domain
+        return domain is not None and domain.guest_agent_connected
 
     async def boot_kernel(self, command_line: str) -> Resource:
         """Boot without a medium, with a kernel command line of the test's own."""
