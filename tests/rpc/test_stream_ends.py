@@ -145,6 +145,17 @@ async def test_run_command_with_a_request_id_goes_on_without_its_user_who_hears_
     assert await under_way(daemon, 1)
 
 
+async def test_run_command_with_a_request_id_is_not_ended_by_cancel_request(daemon):
+    id = str(uuid4())
+    call = daemon.call("RunCommand", id="web", command=LONG, request_id=id, timeout=600)
+    await eventually(partial(under_way, daemon, 1))
+
+    ended = await refusal(daemon.call("CancelRequest", request_id=id))
+    assert ended.reason == "ILLEGAL_STATE"
+    assert await under_way(daemon, 1)
+    call.cancel()
+
+
 async def test_run_command_outlives_its_token(daemon):
     rpc = RPCS["RunCommand"]
     request = rpc.request(id="web", command=command("sleep", "4"))
