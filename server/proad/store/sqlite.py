@@ -1,6 +1,7 @@
 """SQLite: how its connections are prepared, and a thread for short commits."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,11 +35,12 @@ def prepare_sqlite(engine: Engine, *, wait_seconds: int = WAIT_SECONDS) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Commit:
-    """A statement to commit, and the future that hears of it."""
+    """A statement to commit, since when, and the future that hears of it."""
 
     statement: Executable
     values: Mapping[str, object]
     synced: bool
+    since: float
     done: "asyncio.Future[None]"
 
 
@@ -57,6 +59,7 @@ class SqliteCommitter:
         self._engine = create_engine(url.set(drivername="sqlite"), hide_parameters=True)
         # Without a BEGIN, each statement is a transaction of its own.
         event.listen(self._engine, "connect", partial(_prepare, WAIT_SECONDS))
+        self._has_failed = False
         self._queue: SimpleQueue[_Commit | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="proad-commits")
         self._connection: Connection | None = None
@@ -87,7 +90,7 @@ class SqliteCommitter:
         if self._is_closed:
             raise RuntimeError("the database is closed")
         done = asyncio.get_running_loop().create_future()
-        self._queue.put(_Commit(statement, values, synced, done))
+        self._queue.put(_Commit(statement, values, synced, time.monotonic(), done))
         await done
 
     def _run(self) -> None:
@@ -97,6 +100,7 @@ class SqliteCommitter:
                 self._commit(job)
             except Exception as error:  # noqa: BLE001 - raised where the commit is awaited
                 failure = error
+            self._has_failed = failure is not None
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 job.done.get_loop().call_soon_threadsafe(_tell, job.done, failure)
         if self._connection is not None:
@@ -110,6 +114,10 @@ class SqliteCommitter:
         # not undo it, and the next synced commit brings it to the disk as well.
         driver: Any = self._connection.connection.driver_connection
         driver.execute(_SYNCED if job.synced else _UNSYNCED)
+        # Those that waited behind one that a lock kept out have waited for the lock with it: else
+        # each would wait as long again, and the end of the daemon for all of them.
+        waited = time.monotonic() - job.since if self._has_failed else 0.0
+        _wait_for_locks(driver, max(0.0, WAIT_SECONDS - waited))
         with self._connection.begin():
             self._connection.execute(job.statement, job.values)
 
@@ -128,10 +136,14 @@ def _prepare(wait_seconds: int, connection: Any, _record: object) -> None:
     # that becomes a write would fail at once instead of waiting for the lock.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000}")
+    _wait_for_locks(cursor, wait_seconds)
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _wait_for_locks(cursor: Any, seconds: float) -> None:
+    cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
 def _begin(connection: Connection) -> None:

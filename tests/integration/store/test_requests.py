@@ -10,6 +10,7 @@ import pytest
 from proad.errors import DatabaseUnreachableError
 from proad.model import Action, Footprint, Intent, RequestState, ResourceState
 from proad.ports.requests import RequestKey, RequestRecord
+from proad.store import sqlite
 from proad.store.database import Database
 from proad.store.requests import RequestStore
 
@@ -117,6 +118,30 @@ async def test_record_that_a_lock_keeps_out_is_told_so_and_stops_no_later_one(tm
         await store.settle(ENDED)
 
         assert await store.get(KEY) == ENDED
+
+
+async def test_records_that_a_lock_keeps_out_wait_for_it_together(tmp_path, monkeypatch):
+    """Else the last of many would be told after minutes, and the end of the daemon would wait for it."""
+    monkeypatch.setattr(sqlite, "WAIT_SECONDS", 1)
+    path = tmp_path / "locked.db"
+    loop = asyncio.get_running_loop()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        async with Database.open(f"sqlite:///{path}") as database:
+            store = RequestStore(database, "daemon-1")
+            await store.add(OPEN)
+            other.execute("BEGIN IMMEDIATE")
+            begun = loop.time()
+            adding = [store.add(numbered(number)) for number in range(60)]
+            told = await asyncio.gather(*adding, return_exceptions=True)
+            assert {type(each) for each in told} == {DatabaseUnreachableError}
+            leaving = [asyncio.create_task(store.add(numbered(number))) for number in range(60)]
+            await asyncio.sleep(0)  # they have begun
+            for each in leaving:
+                each.cancel()
+        assert loop.time() - begun < 60
+        other.execute("ROLLBACK")
+    async with Database.open(f"sqlite:///{path}") as database:
+        assert await RequestStore(database, "daemon-1").running() == [OPEN]
 
 
 async def test_records_of_another_user_or_daemon_are_not_touched(store, database):
