@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proad.core.hosts import capabilities, require
-from proad.drivers.docker import DockerDriver, container_root
+from proad.drivers.docker import DockerDriver, container_root, process_group, process_rights
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import CapabilityMissingError
 from proad.model import Capability
@@ -27,7 +27,18 @@ def test_engine_of_another_host_has_neither_ports_nor_sockets(url: str, tmp_path
     assert {LOGS, Capability.COMMANDS, Capability.FILES} < {*capabilities(driver)}
 
 
-SYS_PTRACE, SETGID, DAC_OVERRIDE = 1 << 19, 1 << 6, 1 << 1
+SYS_PTRACE, SETGID, DAC_OVERRIDE, KILL = 1 << 19, 1 << 6, 1 << 1, 1 << 5
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file in which the kernel tells of this process, which is not there."""
+    monkeypatch.setattr(process_rights, "_OWN", tmp_path)
+    return tmp_path / "status"
+
+
+def say(own: Path, rights: int) -> None:
+    own.write_text(f"Name:\tCapEff:\nCapInh:\t0000000000000000\nCapEff:\t{rights:016x}\n")
 
 
 @pytest.mark.parametrize(
@@ -40,13 +51,28 @@ SYS_PTRACE, SETGID, DAC_OVERRIDE = 1 << 19, 1 << 6, 1 << 1
     ],
 )
 def test_engine_of_this_host_has_sockets_for_a_daemon_with_the_rights(
-    monkeypatch: pytest.MonkeyPatch, rights: int, machine: str, lacks: str
+    monkeypatch: pytest.MonkeyPatch, own: Path, rights: int, machine: str, lacks: str
 ):
-    monkeypatch.setattr(container_root, "_capabilities", lambda *_: rights)
+    say(own, rights)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     assert lacks in container_root.obstacle()
     found = {*capabilities(DockerDriver("unix:///var/run/docker.sock"))}
     assert found & {PORTS, SOCKETS} == ({PORTS} if lacks else {PORTS, SOCKETS})
+
+
+@pytest.mark.parametrize(
+    "rights", [KILL, 1 << 40 | KILL, ~KILL & 0x1FFFFFFFFFF, SYS_PTRACE | SETGID | DAC_OVERRIDE]
+)
+def test_daemon_may_signal_all_with_the_right(own: Path, rights: int):
+    say(own, rights)
+    assert process_group.may_signal_all() is bool(rights & KILL)
+
+
+@pytest.mark.usefixtures("own")
+def test_daemon_that_cannot_see_its_rights_has_none():
+    assert "CAP_SYS_PTRACE" in container_root.obstacle()
+    assert not process_group.may_signal_all()
+    assert SOCKETS in DockerDriver("unix:///var/run/docker.sock").lacks
 
 
 @pytest.mark.parametrize(

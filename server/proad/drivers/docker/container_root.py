@@ -12,6 +12,7 @@ import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from proad.drivers.docker.process_rights import Right, own_rights, rights
 from proad.drivers.exhausted import is_exhausted
 
 # https://man7.org/linux/man-pages/man2/openat2.2.html
@@ -21,9 +22,8 @@ _NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
 _SET_USER = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}
 # https://man7.org/linux/man-pages/man2/capset.2.html
 _CAPABILITIES = 0x20080522
-_DAC_OVERRIDE = 1 << 1
 # To look into the processes of others, and to leave the own groups.
-_NEEDED = {"CAP_SYS_PTRACE": 1 << 19, "CAP_SETGID": 1 << 6}
+_NEEDED = (Right.SYS_PTRACE, Right.SETGID)
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EPERM})
 
 
@@ -85,12 +85,12 @@ class ContainerRoot:
             process = Path(f"/proc/{pid}")
             if _is_of_host(process):
                 raise HostFilesError
-            bounds = _capabilities(process, "CapBnd")
+            bounds = rights(process, "CapBnd")
             # After it: the set of a process in another user namespace is one of that alone.
             is_ours = (process / "ns/user").samefile("/proc/self/ns/user")
             user, group = _outside(process / "uid_map"), _outside(process / "gid_map")
             if user is not None and group is not None:
-                overrides = is_ours and bool(bounds & _DAC_OVERRIDE)
+                overrides = is_ours and Right.DAC_OVERRIDE in bounds
                 root, fd = cls(fd, user, group, overrides), -1
                 return root
         except OSError as error:
@@ -128,7 +128,7 @@ class ContainerRoot:
         _call(set_user, -1, self.user, -1)
         header, sets = _Header(_CAPABILITIES, 0), (_Sets * 2)()
         _checked(_libc().capget(ctypes.byref(header), sets))
-        kept = sets[0].permitted & _DAC_OVERRIDE if self.overrides else 0
+        kept = sets[0].permitted & Right.DAC_OVERRIDE if self.overrides else 0
         sets[0], sets[1] = _Sets(kept, kept, 0), _Sets()
         _checked(_libc().capset(ctypes.byref(header), sets))
 
@@ -160,20 +160,8 @@ def obstacle() -> str:
     """Return why this process may look into no container at all; empty: it may look into some."""
     if platform.machine() not in _SET_USER:
         return f"this daemon knows no system calls of {platform.machine()}"
-    try:
-        own = _capabilities(Path("/proc/self"), "CapEff")
-    except OSError:
-        own = 0
-    return next((f"this daemon lacks {name}" for name, bit in _NEEDED.items() if not own & bit), "")
-
-
-def _capabilities(process: Path, which: str) -> int:
-    """Return a set of capabilities of a process."""
-    for line in (process / "status").read_text(errors="replace").splitlines():
-        name, _, value = line.partition(":")
-        if name == which:
-            return int(value, 16)
-    return 0
+    own = own_rights()
+    return next((f"this daemon lacks CAP_{each.name}" for each in _NEEDED if each not in own), "")
 
 
 def _outside(ids: Path) -> int | None:

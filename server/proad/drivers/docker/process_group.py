@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from proad.drivers.docker.process_rights import Right, own_rights
 from proad.drivers.exhausted import is_exhausted
 
 # Since Linux 6.9; before, the group is named by the number of its leader, which is alive then.
 # https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html
 _PROCESS_GROUP = 1 << 2
-# https://man7.org/linux/man-pages/man7/capabilities.7.html
-_CAP_KILL = 5
 
 
 def is_of_container(pid: int, container: str) -> bool:
@@ -51,9 +50,7 @@ def may_signal(pid: int, container: str) -> bool:
 
 def may_signal_all() -> bool:
     """Return whether this process may signal those of all users: the capability CAP_KILL."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    effective = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
-    return bool(int(effective, 16) >> _CAP_KILL & 1)
+    return Right.KILL in own_rights()
 
 
 def _may_signal(fd: int) -> bool:
