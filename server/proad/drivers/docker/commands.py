@@ -31,7 +31,7 @@ from proad.errors import (
     InvalidArgumentError,
     ProaError,
 )
-from proad.model import CommandSpec, CommandStreams, Resource
+from proad.model import CommandSpec, CommandStreams
 from proad.model.verbs import entering_refusal
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class ContainerCommands:
             return None
         marked = await self._marked.marked(id, spec.user)
         if marked is None and spec.timeout is not None and not within_reach:
-            await self._running(id)
+            await self._reader.running(id)
             raise CapabilityMissingError(
                 "timeouts of commands in this container",
                 driver=ENGINE,
@@ -256,20 +256,9 @@ class ContainerCommands:
         Raises:
             StateError: the container does not run.
         """
-        resource = await self._running(id)
+        resource = await self._reader.running(id)
         pid = resource.container.pid if resource.container else 0
         return self._is_on_this_host and await self._seen(lambda: may_signal(pid, id))
-
-    async def _running(self, id: str) -> Resource:
-        """Return a container that runs.
-
-        Raises:
-            StateError: it does not.
-        """
-        resource = await self._reader.get(id)
-        if error := entering_refusal(resource):
-            raise error
-        return resource
 
     async def _pid(self, command: ContainerCommand) -> int:
         """Return the number of a command's process, once there is one."""

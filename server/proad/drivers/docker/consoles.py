@@ -234,8 +234,7 @@ class ContainerConsoles:
         Raises:
             StateError: there is none: who attaches to such a container waits for its next start.
         """
-        if error := entering_refusal(await self._reader.get(id)):
-            raise error
+        await self._reader.running(id)
         answer = await self._engine.get(path(id, "/json"))
         return answer.value()["State"]["StartedAt"].text()
 

@@ -23,7 +23,7 @@ from proad.errors import (
     ConnectionFailedError,
 )
 from proad.model import NETWORK_OF, Resource
-from proad.model.verbs import entering_refusal, run_over
+from proad.model.verbs import run_over
 
 _HOST = "host"
 _LONGEST_PREFIX = 128
@@ -59,9 +59,7 @@ class ContainerPorts:
     @asynccontextmanager
     async def connect(self, id: str, port: int) -> AsyncIterator[TcpConnection]:
         """Connect to a port; see `ports.PortForwarding`."""
-        resource = await self._reader.get(id)
-        if error := entering_refusal(resource):
-            raise error
+        resource = await self._reader.running(id)
         if not self._is_on_this_host:
             raise CapabilityMissingError(
                 "connections to ports of containers of an engine on another host",

@@ -36,6 +36,7 @@ from proad.model import (
     Verb,
     refusal,
 )
+from proad.model.verbs import entering_refusal
 
 _LIST = "/containers/json"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
@@ -218,6 +219,18 @@ class ContainerReader:
         resource = await self.find(id, urgent=urgent)
         if resource is None:
             raise ResourceNotFoundError(id)
+        return resource
+
+    async def running(self, id: str) -> Resource:
+        """Return a container that runs, in full.
+
+        Raises:
+            ResourceNotFoundError: there is none.
+            StateError: it does not run.
+        """
+        resource = await self.get(id)
+        if error := entering_refusal(resource):
+            raise error
         return resource
 
     async def layer_size(self, id: str) -> int:

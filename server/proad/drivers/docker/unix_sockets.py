@@ -26,7 +26,7 @@ from proad.drivers.own_thread import on_own_thread
 from proad.drivers.tcp_connection import CONNECT_TIMEOUT
 from proad.errors import CapabilityMissingError, ConnectionFailedError, InvalidArgumentError
 from proad.model import Resource
-from proad.model.verbs import entering_refusal, run_over
+from proad.model.verbs import run_over
 
 _FIELD = "socket_path"
 _HINT = (
@@ -68,9 +68,7 @@ class ContainerSockets:
     @asynccontextmanager
     async def connect(self, id: str, path: str) -> AsyncIterator[UnixConnection]:
         """Connect to a socket; see `ports.SocketForwarding`."""
-        resource = await self._reader.get(id)
-        if error := entering_refusal(resource):
-            raise error
+        resource = await self._reader.running(id)
         run = self._run_of(resource)
         turns = self._turns.setdefault(id, asyncio.Semaphore(_THREADS))
         try:
