@@ -58,7 +58,7 @@ class ContainerRun(Generic[H]):
             if is_of_container(pid, container):
                 run.held = hold(pid)
                 # All of it is told of this process, if that is still there now.
-                if not select.select([fd], [], [], 0)[0]:
+                if not _has_ended(fd):
                     return run
         except BaseException:
             run.close()
@@ -86,3 +86,10 @@ class ContainerRun(Generic[H]):
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self.let_go()
+
+
+def _has_ended(fd: int) -> bool:
+    """Return whether a process has ended, which its descriptor shows, whatever its number."""
+    ends = select.poll()  # select() takes none from 1024 on, as strangers' connections may make it
+    ends.register(fd, select.POLLIN)
+    return bool(ends.poll(0))
