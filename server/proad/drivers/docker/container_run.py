@@ -1,13 +1,11 @@
 """Runs of containers, and what of them is worked with past the engine."""
 
-import asyncio
-import os
 import select
 from collections.abc import Callable
 from typing import Generic, Protocol, Self, TypeVar
 
+from proad.drivers.docker.held_process import HeldProcess, opened
 from proad.drivers.docker.process_group import is_of_container
-from proad.drivers.exhausted import is_exhausted
 
 
 class Held(Protocol):
@@ -20,8 +18,8 @@ class Held(Protocol):
 H = TypeVar("H", bound=Held)
 
 
-class ContainerRun(Generic[H]):
-    """A run of a container, as its main process, held so that no other process is ever meant.
+class ContainerRun(HeldProcess, Generic[H]):
+    """A run of a container, as its main process.
 
     Args:
         fd: the main process.
@@ -31,9 +29,8 @@ class ContainerRun(Generic[H]):
     """
 
     def __init__(self, fd: int) -> None:
+        super().__init__(fd)
         self.held: H | None = None
-        self._fd = fd
-        self._loop = asyncio.get_running_loop()
 
     @classmethod
     def of(cls, pid: int, container: str, hold: Callable[[int], H | None]) -> Self | None:
@@ -47,11 +44,7 @@ class ContainerRun(Generic[H]):
         Raises:
             OSError: there is no descriptor or no memory left to see that.
         """
-        try:
-            fd = os.pidfd_open(pid)
-        except OSError as error:
-            if is_exhausted(error):
-                raise
+        if (fd := opened(pid)) is None:
             return None
         run = cls(fd)
         try:
@@ -66,15 +59,6 @@ class ContainerRun(Generic[H]):
         run.close()
         return None
 
-    def on_end(self, call: Callable[[], None]) -> None:
-        """Call `call` once, when the main process has ended."""
-
-        def ended() -> None:
-            self._loop.remove_reader(self._fd)
-            call()
-
-        self._loop.add_reader(self._fd, ended)
-
     def let_go(self) -> None:
         """Let go of what is held, and hold on to the process."""
         if self.held is not None:
@@ -83,8 +67,7 @@ class ContainerRun(Generic[H]):
 
     def close(self) -> None:
         """Let all of it go."""
-        self._loop.remove_reader(self._fd)
-        os.close(self._fd)
+        super().close()
         self.let_go()
 
 

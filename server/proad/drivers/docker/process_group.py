@@ -1,13 +1,12 @@
 """Signals for the processes of a container, sent past an engine that has no call for it."""
 
-import asyncio
 import errno
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from proad.drivers.docker.held_process import HeldProcess, opened
 from proad.drivers.docker.process_rights import Right, own_rights
 from proad.drivers.exhausted import is_exhausted
 
@@ -62,18 +61,17 @@ def _may_signal(fd: int) -> bool:
     return True
 
 
-class ProcessGroup:
-    """The group of a process, held so that no other one is ever meant.
+class ProcessGroup(HeldProcess):
+    """The group of a process, by its leader.
 
     Args:
-        pid: number of its leader.
+        pid: number of the leader.
         fd: the leader.
     """
 
     def __init__(self, pid: int, fd: int) -> None:
+        super().__init__(fd)
         self._pid = pid
-        self._fd = fd
-        self._loop = asyncio.get_running_loop()
 
     @classmethod
     def of(cls, pid: int, container: str) -> Self | None:
@@ -82,11 +80,7 @@ class ProcessGroup:
         Raises:
             OSError: there is no descriptor or no memory left to hold it.
         """
-        try:
-            fd = os.pidfd_open(pid)
-        except OSError as error:
-            if is_exhausted(error):
-                raise
+        if (fd := opened(pid)) is None:
             return None
         group = None
         try:
@@ -96,15 +90,6 @@ class ProcessGroup:
             if group is None:
                 os.close(fd)
         return group
-
-    def on_end(self, call: Callable[[], None]) -> None:
-        """Call `call` once, when the leader has ended."""
-
-        def ended() -> None:
-            self._loop.remove_reader(self._fd)
-            call()
-
-        self._loop.add_reader(self._fd, ended)
 
     def signal(self, number: int) -> bool:
         """Send a signal to all processes of the group; ignore that they have ended.
@@ -127,8 +112,3 @@ class ProcessGroup:
                 raise
             signal.pidfd_send_signal(self._fd, 0)
             os.killpg(self._pid, number)
-
-    def close(self) -> None:
-        """Let the group go."""
-        self._loop.remove_reader(self._fd)
-        os.close(self._fd)
