@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -181,8 +182,9 @@ class TestMemoryContainerCommands(OnMemoryContainers, CommandsContract): ...
 
 
 class MemoryPorts(PortForwardingContract):
-    async def echoing(self, harness: DriverHarness) -> Resource:
-        return await self.networked(harness)
+    @asynccontextmanager
+    async def echoing(self, harness: DriverHarness) -> AsyncIterator[Resource]:
+        yield await self.networked(harness)
 
 
 class TestMemoryContainerPorts(OnMemoryContainers, MemoryPorts): ...
