@@ -153,3 +153,11 @@ def fresh_ann(cli):
 def name():
     """A name that no other test uses."""
     return f"proa-test-{time.monotonic_ns()}"
+
+
+@pytest.fixture
+def web(ann, name):
+    """The name of a container that runs."""
+    ann.ok("run", "--name", name, "debian:12", "sleep", "600")
+    yield name
+    ann.ok("rm", "--force", "--missing-ok", name)

@@ -1,13 +1,12 @@
 """cp to a file system of this machine that is full."""
 
-import os
 import subprocess
 import tempfile
 
 import pytest
 
 import proa
-from requirements import skip_or_fail
+from small_file_systems import small_file_system
 
 LARGE = bytes(1_900_000)
 
@@ -15,21 +14,8 @@ LARGE = bytes(1_900_000)
 @pytest.fixture
 def small(tmp_path):
     """A file system of one mebibyte."""
-    if os.geteuid() != 0:
-        skip_or_fail("only root can mount a small file system")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-@pytest.fixture
-def web(ann, name):
-    """The name of a container."""
-    ann.ok("run", "--name", name, "debian:12", "sleep", "600")
-    yield name
-    ann.ok("rm", "--force", "--missing-ok", name)
+    with small_file_system(tmp_path / "small", "size=1m") as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -12,14 +12,6 @@ from proa import file_trees
 
 
 @pytest.fixture
-def web(ann, name):
-    """The name of a container."""
-    ann.ok("run", "--name", name, "debian:12", "sleep", "600")
-    yield name
-    ann.ok("rm", "--force", "--missing-ok", name)
-
-
-@pytest.fixture
 def client(daemon, token):
     with proa.connect(daemon, token=token) as client:
         yield client

@@ -20,14 +20,6 @@ MINE: dict[str, Any] = {"username": "ada", "password": "correct horse"}
 
 
 @pytest.fixture
-def web(ann, name):
-    """The name of a container that runs."""
-    ann.ok("run", "--name", name, "debian:12", "sleep", "600")
-    yield name
-    ann.ok("rm", "--force", "--missing-ok", name)
-
-
-@pytest.fixture
 def begin(daemons):
     """Starts a daemon whose tokens live for so long, with a container "web"."""
 

@@ -27,14 +27,6 @@ GET = b"GET / HTTP/1.0\r\n\r\n"
 ECHO, ENDLESS, WEB, NOBODY = 7, 19, 80, 1
 
 
-@pytest.fixture
-def web(ann, name):
-    """The name of a container that runs."""
-    ann.ok("run", "--name", name, "debian:12", "sleep", "600")
-    yield name
-    ann.ok("rm", "--force", "--missing-ok", name)
-
-
 @contextmanager
 def forwarding(daemon, *arguments, program=PROA, **user):
     """Run `proa port-forward`, and give its process."""

@@ -1,7 +1,6 @@
 """A daemon whose disk is full: that of its files on their way, and that of its state."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import proa
 from integration.daemon.conftest import Daemon
 from proa import v1
-from requirements import skip_or_fail
+from small_file_systems import small_file_system
 
 pytestmark = pytest.mark.docker
 
@@ -22,15 +21,8 @@ MIB = 2**20
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MiB."""
-    if os.geteuid() != 0:
-        skip_or_fail("only root can mount a small file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m,mode=1777", "tmpfs", folder], check=True
-    )
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with small_file_system(tmp_path / "disk", "size=64m,mode=1777") as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """File systems of containers that have no room for what is written: nothing is torn, nothing is left."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
 from proad.errors import HostExhaustedError
 from proad.model import BindMount, FileWrite, Mount, Resource, StopMode, StopOptions
+from small_file_systems import small_file_system
 
 pytestmark = pytest.mark.docker
 
@@ -24,11 +24,8 @@ STATES = ("running", "without a shell", "paused", "stopped")
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of one mebibyte."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with small_file_system(tmp_path / "small", "size=1m") as folder:
+        yield folder
 
 
 @pytest.fixture
