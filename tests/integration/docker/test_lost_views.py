@@ -1,28 +1,20 @@
 """FULL views of containers while their dockerd goes and comes back."""
 
-import asyncio
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 
 from eventually import eventually
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE
-from proad.config import Settings
+from integration.lost_views import GENEROUS, check_views, each_loss, serving
+from proa import v1
 from proad.drivers.docker import DockerDriver
-from proad.model import Access, ContainerSpec, NetworkAttachment
-from relaxed_policy import RELAXED
-from rpc.daemon import Daemon, Refusal, running
-from rpc.tenants import tenant
+from proad.model import ContainerSpec, NetworkAttachment
 
 pytestmark = pytest.mark.docker
 
-GENEROUS = 90
-UNREACHABLE = {"ENGINE_UNREACHABLE", "ENGINE_TIMED_OUT"}
 FAILING = ("sh", "-c", "echo why; exit 3")
 
 
@@ -35,58 +27,16 @@ async def driver(engine: PrivateEngine) -> DockerDriver:
     return DockerDriver(engine.url)
 
 
-@pytest.fixture
-async def daemon(tmp_path: Path, driver: DockerDriver) -> AsyncIterator[Daemon]:
-    state = tmp_path / "state"
-    state.mkdir(mode=0o700)
-    values: dict[str, Any] = {"listen": "127.0.0.1:0", "drain_timeout": "5s", "policy": RELAXED}
-    async with running(Settings(state_dir=state, **values), [("local", driver)]) as daemon:
-        await tenant(daemon, "ann", Access.ALL)
-        yield daemon
+def last_lines(resource: v1.Resource) -> str:
+    return " ".join(resource.state_detail.last_lines)
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP], ids=lambda number: number.name
-)
+@each_loss
 async def test_view_is_whole_or_refused_and_whole_again(
-    daemon: Daemon, driver: DockerDriver, engine: PrivateEngine, number: signal.Signals
+    tmp_path: Path, driver: DockerDriver, engine: PrivateEngine, number: signal.Signals
 ):
     network = NetworkAttachment(network="none")
     spec = ContainerSpec(image=IMAGE, command=FAILING, networks=(network,), hostname="desk-7")
-    made = (await driver.create_container(spec, start=True)).resource
-    found: list[str] = []
-
-    async def look() -> str:
-        """Return the last line that a view has, or why there is none."""
-        try:
-            async with asyncio.timeout(GENEROUS):
-                resource = (await daemon.call("GetResource", id=made.id)).resource
-        except grpc.aio.AioRpcError as error:
-            return str(Refusal.of(error).reason)
-        return " ".join(resource.state_detail.last_lines)
-
-    async def keep_looking() -> None:
-        while True:
-            found.append(await look())
-
-    async def has_found(what: set[str]) -> None:
-        count = len(found)
-        await eventually(lambda: bool(what & {*found[count:]}), within=GENEROUS)
-
-    async def is_whole() -> bool:
-        return await look() == "why"
-
-    await eventually(is_whole, within=GENEROUS)
-    async with asyncio.TaskGroup() as group:
-        looking = [group.create_task(keep_looking()) for _ in range(4)]
-        await has_found({"why"})
-        engine.signal(number)
-        await has_found(UNREACHABLE)
-        if number is signal.SIGSTOP:
-            engine.signal(signal.SIGCONT)
-        else:
-            engine.start()
-        await has_found({"why"})
-        for each in looking:
-            each.cancel()
-    assert {*found} <= {"why"} | UNREACHABLE
+    async with serving(tmp_path, driver) as daemon:
+        made = (await driver.create_container(spec, start=True)).resource
+        await check_views(daemon, made.id, engine, number, told=last_lines, whole="why")
