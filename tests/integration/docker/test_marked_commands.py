@@ -26,10 +26,11 @@ from eventually import eventually
 from integration.docker.inside_containers import gone, outcome
 from integration.docker.remote_engines import GENEROUS, FarEngine, made
 from proad.core.command_operations import LimitedCommand
-from proad.drivers.docker import DockerDriver
+from proad.drivers.docker import DockerDriver, marked_group
 from proad.drivers.docker.timing import CommandTiming, DockerTiming, SignalTiming
 from proad.errors import (
     CapabilityMissingError,
+    EngineConflictError,
     EngineUnreachableError,
     InvalidArgumentError,
     ResourceNotRunningError,
@@ -317,6 +318,22 @@ async def test_command_of_a_paused_container_is_killed_when_that_is_resumed(
     assert len(raw.top(box.id)["Processes"]) == 3
     await hurried.resume(box.id)
     await eventually(alone(raw, box))
+
+
+async def test_commands_that_are_left_are_no_more_than_can_be_kept(
+    hurried: DockerDriver, box: Resource, monkeypatch: pytest.MonkeyPatch
+):
+    """Each of them is asked about until its container is resumed."""
+    monkeypatch.setattr(marked_group, "_MOST_LEFT", 2)
+    async with begun(hurried, box), begun(hurried, box):
+        await hurried.pause(box.id)
+    with pytest.raises(EngineConflictError, match="2 commands in the container that were left"):
+        await begun(hurried, box).__aenter__()
+    await hurried.resume(box.id)
+    await eventually(lambda: not hurried._commands._marked._endings)
+    assert not hurried._commands._marked._left
+    async with begun(hurried, box):
+        pass
 
 
 async def test_command_of_a_container_that_is_removed_is_given_up(

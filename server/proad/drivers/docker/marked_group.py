@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -14,6 +16,7 @@ from proad.drivers.docker.signal_shell import MARK, Sent, SignalShell
 from proad.drivers.docker.timing import SignalTiming
 from proad.errors import (
     CapabilityMissingError,
+    EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
     ProaError,
@@ -22,6 +25,10 @@ from proad.errors import (
 _log = structlog.get_logger(__name__)
 
 _ATTEMPTS = 3
+# Commands of one container that were left and are still to be ended. Each is asked about now and then: whoever
+# pauses and resumes it could have ever more of them.
+_MOST_LEFT = 256
+_SOON = timedelta(seconds=5)
 
 
 class Ending(Protocol):
@@ -84,7 +91,7 @@ class MarkedGroup:
 
     def end_later(self, command: Ending) -> "asyncio.Future[None]":
         """Kill the command in the background, unless it has ended."""
-        return self._groups.later(self._end(command))
+        return self._groups.later(self._container, self._end(command))
 
     async def _end(self, command: Ending) -> None:
         is_over = False
@@ -159,16 +166,36 @@ class MarkedGroups:
         self.shell = shell
         self.timing = timing
         self._endings: set[asyncio.Task[None]] = set()
+        self._left: Counter[str] = Counter()
 
     async def marked(self, id: str, user: str) -> MarkedGroup | None:
-        """Return a group for a command of a user in a container; None: it could not be signalled."""
+        """Return a group for a command of a user in a container; None: it could not be signalled.
+
+        Raises:
+            EngineConflictError: too many commands in it are still to be ended.
+        """
+        if self._left[id] >= _MOST_LEFT:
+            raise EngineConflictError(
+                ENGINE,
+                f"{self._left[id]} commands in the container that were left are still to be ended",
+                hint="leave the container resumed until they are",
+                retry_after=_SOON,
+            )
         return MarkedGroup(self, id, user) if await self.shell.can_signal(id, user) else None
 
-    def later(self, ending: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Do it in the background."""
+    def later(self, container: str, ending: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """End a command of a container in the background."""
         task = asyncio.create_task(ending)
         self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
+        self._left[container] += 1
+
+        def ended(_: object) -> None:
+            self._endings.discard(task)
+            self._left[container] -= 1
+            if not self._left[container]:
+                del self._left[container]
+
+        task.add_done_callback(ended)
         return task
 
     async def close(self) -> None:
