@@ -195,9 +195,8 @@ class PortListener:
 
 async def _accept_no_more(server: asyncio.Server) -> None:
     """Let what is accepted get its transport: asyncio forgets it open if its server has closed."""
-    with suppress(NotImplementedError):  # Windows' event loop accepts without readers
-        for each in server.sockets:
-            asyncio.get_running_loop().remove_reader(each.fileno())
+    for each in server.sockets:
+        asyncio.get_running_loop().remove_reader(each.fileno())
     await asyncio.sleep(0)
 
 
