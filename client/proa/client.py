@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1, waiting
+from proa.call_check import CallCheck
 from proa.channels import TLS, Endpoint, Options
 from proa.file_trees import TreeCalls
 from proa.inside import InsideCalls
@@ -132,10 +133,9 @@ class Client(InsideCalls, TreeCalls):
         self._clock = clock
         tokens = TokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         self._tokens = tokens
-        self._check = check
-        self._is_closed = False
+        self._check = CallCheck(check)
         interceptor = ClientInterceptor(
-            tokens, Settings(self._timeout, request_ids, self._check_call, timing, clock)
+            tokens, Settings(self._timeout, request_ids, self._check, timing, clock)
         )
         intercepted = grpc.intercept_channel(channel, interceptor)
         self.console = v1.ConsoleServiceStub(intercepted)
@@ -161,16 +161,6 @@ class Client(InsideCalls, TreeCalls):
             proa.Error: there is none to be had.
         """
         return self._tokens.get()
-
-    def _check_call(self, method: str) -> None:
-        """Check that a method may be called; gRPC makes a crash of a call on a closed channel.
-
-        Raises:
-            ValueError: it may not.
-        """
-        if self._is_closed:
-            raise ValueError("the client is closed")
-        self._check(method)
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return self.auth.CreateToken(request, timeout=self._timeout or self._timing.login_timeout)
@@ -368,7 +358,7 @@ class Client(InsideCalls, TreeCalls):
         """
         for stream in list(self._streams):
             stream.close()
-        self._is_closed = True  # after them: a watch that is refused a call knows why
+        self._check.close()  # after them: a watch that is refused a call knows why
         self._channel.close()
 
     def __enter__(self) -> Self:

@@ -18,6 +18,7 @@ from proa.aio.interceptors import interceptors
 from proa.aio.tokens import AsyncTokenSource, TokenFunction
 from proa.aio.waiting import wait
 from proa.aio.watching import AsyncWatchStream, Watch
+from proa.call_check import CallCheck
 from proa.channels import TLS, Endpoint, Options
 from proa.client import seconds
 from proa.interceptors import Settings
@@ -104,13 +105,10 @@ class Client(AsyncInsideCalls, AsyncFileCalls):
     ) -> None:
         self._timeout = seconds(timeout)
         self._clock = clock
-        self._check = check
-        self._is_closed = False
+        self._check = CallCheck(check)
         tokens = AsyncTokenSource(source, self._login, self._refresh, timing=timing, clock=clock)
         self._channel = channel(
-            interceptors(
-                tokens, Settings(self._timeout, request_ids, self._check_call, timing, clock)
-            )
+            interceptors(tokens, Settings(self._timeout, request_ids, self._check, timing, clock))
         )
         self.console = v1.ConsoleServiceStub(self._channel)
         super().__init__(self.console, timing)
@@ -127,16 +125,6 @@ class Client(AsyncInsideCalls, AsyncFileCalls):
         self.audit = v1.AuditServiceStub(self._channel)
         self.server = v1.ServerServiceStub(self._channel)
         self._streams: WeakSet[AsyncWatchStream] = WeakSet()
-
-    def _check_call(self, method: str) -> None:
-        """Check that a method may be called.
-
-        Raises:
-            ValueError: it may not.
-        """
-        if self._is_closed:
-            raise ValueError("the client is closed")
-        self._check(method)
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return await self.auth.CreateToken(
@@ -297,7 +285,7 @@ class Client(AsyncInsideCalls, AsyncFileCalls):
 
         A call that is made afterwards is a ValueError.
         """
-        self._is_closed = True
+        self._check.close()
         for stream in list(self._streams):
             stream.close()
         await self._channel.close()
