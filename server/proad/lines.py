@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from proad.unix_streams import DescriptorsError, hang_up, prepare, ready, receive
+from proad.unix_streams import DescriptorsError, hang_up, prepare, readable, receive
 
 # Seconds after which a caller is accepted where none could be.
 _PAUSE = 1.0
@@ -130,13 +130,12 @@ async def _line(caller: socket.socket, most: int) -> bytes:
         DescriptorsError: there is something with it that is no line.
         OSError: the caller has gone.
     """
-    loop = asyncio.get_running_loop()
     said = bytearray()
     while len(said) <= most:
         try:
             data = receive(caller, most)
         except BlockingIOError:
-            await ready(caller, loop.add_reader, loop.remove_reader)
+            await readable(caller)
             continue
         if not data:
             raise ValueError("no end")

@@ -64,10 +64,21 @@ def receive(carrier: socket.socket, most: int) -> bytes:
     return carrier.recv(len(data)) if data else b""
 
 
-async def ready(
+async def readable(carrier: socket.socket) -> None:
+    """Wait until a socket may be read."""
+    loop = asyncio.get_running_loop()
+    await _ready(carrier, loop.add_reader, loop.remove_reader)
+
+
+async def writable(carrier: socket.socket) -> None:
+    """Wait until a socket may be written."""
+    loop = asyncio.get_running_loop()
+    await _ready(carrier, loop.add_writer, loop.remove_writer)
+
+
+async def _ready(
     carrier: socket.socket, add: Callable[..., object], remove: Callable[[int], object]
 ) -> None:
-    """Wait until a socket may be read or written, as a method of the event loop tells."""
     is_ready = asyncio.Event()
     add(carrier.fileno(), is_ready.set)
     try:

@@ -8,7 +8,14 @@ from contextlib import suppress
 from proad.drivers.peer_connection import PeerConnection
 from proad.errors import ConnectionFailedError, ProaError
 from proad.model import PIECE
-from proad.unix_streams import DescriptorsError, is_empty_after_end, prepare, ready, receive
+from proad.unix_streams import (
+    DescriptorsError,
+    is_empty_after_end,
+    prepare,
+    readable,
+    receive,
+    writable,
+)
 
 
 def unix_socket() -> socket.socket:
@@ -37,7 +44,6 @@ class UnixConnection(PeerConnection):
         self._carrier = carrier
         self._path = path
         self._close_apart = close_apart
-        self._loop = asyncio.get_running_loop()
         self._has_ended = asyncio.Event()
 
     def end_input(self) -> None:
@@ -57,7 +63,7 @@ class UnixConnection(PeerConnection):
             try:
                 data = receive(self._carrier, PIECE)
             except BlockingIOError:
-                await ready(self._carrier, self._loop.add_reader, self._loop.remove_reader)
+                await readable(self._carrier)
                 continue
             except DescriptorsError:
                 raise ConnectionFailedError(self._path, "descriptors received") from None
@@ -74,7 +80,7 @@ class UnixConnection(PeerConnection):
             try:
                 rest = rest[self._carrier.send(rest) :]
             except BlockingIOError:
-                await ready(self._carrier, self._loop.add_writer, self._loop.remove_writer)
+                await writable(self._carrier)
             except (BrokenPipeError, ConnectionResetError):
                 await self._has_ended.wait()  # what the peer said before is still to be read
                 raise
