@@ -20,6 +20,9 @@ from pathlib import Path
 _SO_PASSRIGHTS = 83
 _CLONE_FILES = 0x400
 _RETRY = 1.0  # seconds
+# Two threads at a time would have each other's descriptors, and the close of one of those, which the thread
+# does not end with, could be the last.
+_ALONE = threading.Lock()
 
 
 class DescriptorsError(Exception):
@@ -114,15 +117,17 @@ def _close_with_thread(loop: asyncio.AbstractEventLoop, descriptor: int) -> None
         is_closed.set()
 
     def hold() -> None:
-        # The thread has a table of descriptors of its own then. Python has the call from 3.12 on.
-        if ctypes.CDLL(None).unshare(_CLONE_FILES) != 0:
-            os.close(descriptor)
-            return
-        os.closerange(0, descriptor)
-        os.closerange(descriptor + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        with suppress(RuntimeError):  # the loop is closed, and the process ends
-            loop.call_soon_threadsafe(close)
-            is_closed.wait()
+        with _ALONE:
+            # The thread has a table of descriptors of its own then. Python has the call from 3.12 on.
+            if ctypes.CDLL(None).unshare(_CLONE_FILES) == 0:
+                os.closerange(0, descriptor)
+                os.closerange(descriptor + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+                with suppress(RuntimeError):  # the loop is closed, and the process ends
+                    loop.call_soon_threadsafe(close)
+                    while not is_closed.wait(_RETRY) and not loop.is_closed():
+                        pass
+                return
+        os.close(descriptor)
 
     try:
         threading.Thread(target=hold, name="unix-close", daemon=True).start()
