@@ -96,22 +96,24 @@ class ContainerCommands:
             raise await self._refusal(id, answer)
         exec_path = f"/exec/{quoted(answer.value()['Id'].text())}"
         command = await self._begun(exec_path, id, streams, marked)
-        is_cancelled = False
+        has_failed = False
         try:
             yield command
-        except asyncio.CancelledError:
-            is_cancelled = True  # the caller is gone, or is to hear at once why the call ends
+        except BaseException:
+            has_failed = True  # the caller is gone, or is to hear at once why the call ends
             raise
         finally:
-            if (ending := command.close()) and not is_cancelled:
+            if (ending := command.close()) and not has_failed:
                 limit = self._timing.signal.leave.total_seconds()
                 await asyncio.wait({ending}, timeout=limit)
 
     async def close(self) -> None:
-        """Wait no more for the beginning of commands that were given up, nor long for ends."""
-        for beginning in [*self._given_up]:
-            beginning.cancel()
-        await asyncio.gather(*self._given_up, return_exceptions=True)
+        """Wait a moment for commands that were given up to begin and end, and leave the others."""
+        if given_up := [*self._given_up]:
+            await asyncio.wait(given_up, timeout=self._timing.begin.total_seconds())
+            for beginning in given_up:
+                beginning.cancel()
+            await asyncio.gather(*given_up, return_exceptions=True)
         await self._marked.close()
 
     async def _reach(self, id: str, spec: CommandSpec) -> MarkedGroup | None:
@@ -163,8 +165,7 @@ class ContainerCommands:
         except asyncio.CancelledError:
             if beginning is not None:
                 self._give_up(beginning)
-                await asyncio.wait({beginning}, timeout=self._timing.begin.total_seconds())
-            raise
+            raise  # at once: the caller may have to hear why the call ends
 
     def _give_up(self, beginning: "asyncio.Future[ContainerCommand]") -> None:
         """End a command once it has begun, however long that takes."""

@@ -72,6 +72,7 @@ class MarkedGroup:
         Raises:
             CapabilityMissingError: the command is not reached, and goes on.
             EngineUnreachableError: the engine went away.
+            EngineTimedOutError: the engine does not answer.
         """
         async with self._turn:
             if number == signal.SIGKILL:
@@ -120,13 +121,25 @@ class MarkedGroup:
         return False
 
     async def _kill(self, command: Ending) -> bool:
-        """Kill the command; return whether it has ended then."""
+        """Kill the command; return whether it has ended then.
+
+        Raises:
+            EngineUnreachableError: the engine went away.
+            EngineTimedOutError: the engine says nothing of the command, which may go on.
+        """
+        answered = False
         for _ in range(_ATTEMPTS):
             sent = Sent.NOT_SENT
             with suppress(EngineTimedOutError):
                 sent = await self._send(signal.SIGKILL, command)
-            if sent is Sent.CONTAINER_ENDED or await self._has_ended(command, sent):
+            if sent is Sent.CONTAINER_ENDED:
                 return True
+            with suppress(EngineTimedOutError):
+                if await self._has_ended(command, sent):
+                    return True
+                answered = True
+        if not answered:
+            raise EngineTimedOutError(ENGINE, "the kill of a command")
         return False
 
     async def _send(self, number: int, command: Ending) -> Sent:
@@ -141,16 +154,24 @@ class MarkedGroup:
             pause = min(2 * pause, self._timing.longest_retry)
 
     async def _has_ended(self, command: Ending, sent: Sent) -> bool:
-        """Return whether the engine notes in time that the command has ended."""
+        """Return whether the engine notes in time that the command has ended.
+
+        Raises:
+            EngineTimedOutError: it has said nothing of the command.
+        """
         patience = self._timing.shell if sent is Sent.SENT else self._timing.longest_check
         pause = self._timing.first_check
+        answered = False
         with suppress(TimeoutError):
             async with asyncio.timeout(patience.total_seconds()):
                 while (ended := await command.has_ended()) is False:
+                    answered = True
                     await asyncio.sleep(pause.total_seconds())
                     pause = min(2 * pause, self._timing.longest_check)
                 # An engine that was started anew has forgotten it: then the shell alone knows.
                 return ended is True or sent is Sent.NOT_FOUND
+        if not answered:
+            raise EngineTimedOutError(ENGINE, "a look at a command")
         return False
 
 

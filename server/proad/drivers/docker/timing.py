@@ -78,8 +78,8 @@ class CommandTiming:
     """Durations of commands inside containers.
 
     Attributes:
-        begin: for which the end of a command that is given up waits until it has begun, and after
-            which one that has not begun is looked at more seldom.
+        begin: for which the end of the driver waits until the commands that were given up have
+            begun, and after which one that has not begun is looked at more seldom.
         first_check: between two looks at a command that has not begun, or whose end the engine
             has not noted; doubled for each further look.
         longest_check: at most between two of these.
