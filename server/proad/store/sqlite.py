@@ -1,11 +1,13 @@
 """SQLite: how its connections are prepared, and a thread for short commits."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -13,11 +15,13 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
 
 WAIT_SECONDS = 5
 WRITES = "proad_writes"
 """The execution option of connections that write."""
 
+_FILE = "proad_file"
 _SYNCED = "PRAGMA synchronous = FULL"
 _UNSYNCED = "PRAGMA synchronous = NORMAL"
 
@@ -29,7 +33,8 @@ def prepare_sqlite(engine: Engine, *, wait_seconds: int = WAIT_SECONDS) -> None:
         engine: the engine.
         wait_seconds: how long a statement waits for the lock of another process.
     """
-    event.listen(engine, "connect", partial(_prepare, wait_seconds))
+    _prepare_connections(engine, wait_seconds)
+    event.listen(engine, "checkout", partial(_check_same, engine.url.database or ""))
     event.listen(engine, "begin", _begin)
 
 
@@ -56,9 +61,10 @@ class SqliteCommitter:
     """
 
     def __init__(self, url: URL) -> None:
+        self._path = url.database or ""
         self._engine = create_engine(url.set(drivername="sqlite"), hide_parameters=True)
         # Without a BEGIN, each statement is a transaction of its own.
-        event.listen(self._engine, "connect", partial(_prepare, WAIT_SECONDS))
+        _prepare_connections(self._engine, WAIT_SECONDS)
         self._has_failed = False
         self._queue: SimpleQueue[_Commit | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="proad-commits")
@@ -108,6 +114,11 @@ class SqliteCommitter:
         self._engine.dispose()
 
     def _commit(self, job: _Commit) -> None:
+        connection = self._connection
+        if connection is not None and not _is_same(connection.info, self._path):
+            self._connection = None
+            connection.invalidate()
+            connection.close()
         if self._connection is None:
             self._connection = self._engine.connect()
         # Without a sync, the change is in the kernel's hands: the death of this process does
@@ -131,7 +142,39 @@ def _tell(done: "asyncio.Future[None]", failure: Exception | None) -> None:
         done.set_exception(failure)
 
 
-def _prepare(wait_seconds: int, connection: Any, _record: object) -> None:
+def _prepare_connections(engine: Engine, wait_seconds: int) -> None:
+    path = engine.url.database or ""
+    event.listen(engine, "do_connect", partial(_check_there, path))
+    event.listen(engine, "connect", partial(_prepare, wait_seconds, path))
+
+
+def _check_there(path: str, *_: object) -> None:
+    # SQLite would make an empty one.
+    if _file_at(path) is None:
+        raise sqlite3.OperationalError("its file is gone")
+
+
+def _check_same(path: str, _connection: object, record: Any, _proxy: object) -> None:
+    if not _is_same(record.info, path):
+        raise DisconnectionError("another file is there")
+
+
+def _is_same(info: Mapping[Any, Any], path: str) -> bool:
+    """Return whether what a connection has open is still the file: else all is kept for nobody."""
+    return bool(info[_FILE] == _file_at(path))
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from all others; None: there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _prepare(wait_seconds: int, path: str, connection: Any, record: Any) -> None:
+    record.info[_FILE] = _file_at(path)
     # Keep Python's driver from beginning transactions: it leaves DDL out of them, and a read
     # that becomes a write would fail at once instead of waiting for the lock.
     connection.isolation_level = None
