@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 
 from proad.drivers.peer_connection import PeerConnection
@@ -10,7 +9,7 @@ from proad.errors import ConnectionFailedError, ProaError
 from proad.model import PIECE
 from proad.unix_streams import (
     DescriptorsError,
-    is_empty_after_end,
+    hang_up,
     prepare,
     readable,
     receive,
@@ -31,19 +30,12 @@ class UnixConnection(PeerConnection):
     Args:
         carrier: the socket, from `unix_socket`, connected.
         path: the path of the peer's socket.
-        close_apart: closes a descriptor on another thread than the event loop's.
     """
 
-    def __init__(
-        self,
-        carrier: socket.socket,
-        path: str,
-        close_apart: Callable[[int], object],
-    ) -> None:
+    def __init__(self, carrier: socket.socket, path: str) -> None:
         super().__init__(path)
         self._carrier = carrier
         self._path = path
-        self._close_apart = close_apart
         self._has_ended = asyncio.Event()
 
     def end_input(self) -> None:
@@ -53,10 +45,7 @@ class UnixConnection(PeerConnection):
 
     def close(self) -> None:
         """End the connection."""
-        if is_empty_after_end(self._carrier):
-            self._carrier.close()
-        else:
-            self._close_apart(self._carrier.detach())
+        hang_up(self._carrier)
 
     async def _receive(self) -> bytes:
         while True:

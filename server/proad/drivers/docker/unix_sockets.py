@@ -8,7 +8,6 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from weakref import WeakValueDictionary
 
 from proad.drivers.docker.container_root import (
@@ -27,14 +26,14 @@ from proad.drivers.tcp_connection import CONNECT_TIMEOUT
 from proad.errors import CapabilityMissingError, ConnectionFailedError, InvalidArgumentError
 from proad.model import Resource
 from proad.model.verbs import run_over
+from proad.unix_streams import hang_up
 
 _FIELD = "socket_path"
 _HINT = (
     "only a daemon with CAP_SYS_PTRACE, CAP_SETGID and CAP_SETUID on the host of the containers may look "
     "into their files"
 )
-# Threads of a container at a time: a file system of its may let one wait for ever, and what its
-# servers send another.
+# Threads of a container at a time: a file system of its may let one wait for ever.
 _THREADS = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
@@ -63,7 +62,6 @@ class ContainerSockets:
         self.obstacle = obstacle() if is_on_this_host else "its engine is on another host"
         self._limit = limit
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def connect(self, id: str, path: str) -> AsyncIterator[UnixConnection]:
@@ -75,7 +73,7 @@ class ContainerSockets:
             if run is None or run.held is None:
                 raise _missing("this daemon may not look into it")
             carrier = await self._connected(run.held, path, turns)
-            connection = UnixConnection(carrier, path, partial(self._close, turns=turns))
+            connection = UnixConnection(carrier, path)
             try:
                 run.let_go()
                 run.on_end(lambda: connection.fail(run_over(resource)))
@@ -136,26 +134,9 @@ class ContainerSockets:
         return await on_own_thread(
             lambda: _connect(held, path),
             name="docker-socket",
-            dispose=lambda unwanted: self._close(unwanted.detach(), turns=turns),
+            dispose=hang_up,
             ended=ended,
         )
-
-    def _close(self, carrier: int, *, turns: asyncio.Semaphore) -> None:
-        """Close a socket on a thread, once one may be had."""
-        closing = asyncio.create_task(_close_apart(carrier, turns))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-
-
-async def _close_apart(carrier: int, turns: asyncio.Semaphore) -> None:
-    while True:
-        await turns.acquire()
-        try:
-            return await on_own_thread(
-                partial(os.close, carrier), name="docker-socket-close", ended=turns.release
-            )
-        except OSError:  # there is no thread left
-            await asyncio.sleep(_LONGEST_PAUSE)
 
 
 def _connect(root: ContainerRoot, path: str) -> socket.socket:
