@@ -24,6 +24,7 @@ from proad.drivers.docker.running_command import ContainerCommand
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
+    EngineUnreachableError,
     FileNotFoundInsideError,
     ProaError,
 )
@@ -126,6 +127,33 @@ async def test_engine_that_dies_meanwhile_leaves_the_old_file(engine: PrivateEng
         engine.signal(signal.SIGKILL)
         with pytest.raises(ProaError):
             await writing
+        assert (root / "file").read_bytes() == b"old"
+
+
+async def test_engine_that_dies_before_the_rename_is_told_to_be_away(
+    engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+):
+    engine.start()
+    async with DockerDriver(engine.url) as driver:
+        await eventually(partial(engine.answers, driver), within=GENEROUS)
+        await engine.import_image()
+        spec = ContainerSpec(
+            image=IMAGE,
+            command=("sleep", "1000"),
+            networks=(NetworkAttachment(network="none"),),
+        )
+        box = (await driver.create_container(spec, start=True)).resource
+        await write(driver, box, "/file", b"old")
+        root = Path(f"/proc/{container_of(await driver.get_resource(box.id)).pid}/root")
+        rename = Renaming.rename
+
+        async def dies_before(renaming: Renaming) -> bool:
+            engine.signal(signal.SIGKILL)
+            return await rename(renaming)
+
+        monkeypatch.setattr(Renaming, "rename", dies_before)
+        with pytest.raises(EngineUnreachableError):
+            await asyncio.wait_for(write(driver, box, "/file", b"new"), GENEROUS)
         assert (root / "file").read_bytes() == b"old"
 
 

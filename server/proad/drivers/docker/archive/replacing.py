@@ -17,7 +17,7 @@ from posixpath import dirname, join
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.posix_files import SHELL, StartCommand, script
-from proad.errors import EngineConflictError, ProaError
+from proad.errors import EngineConflictError, EngineUnreachableError, ProaError
 from proad.model import CommandOutput, CommandSpec, CommandStreams
 from proad.ports import RunningCommand
 
@@ -87,11 +87,17 @@ class Renaming:
 
         Raises:
             EngineConflictError: it may still do so later, as when it is frozen.
+            EngineUnreachableError: the engine went away; it may have done so.
         """
-        with suppress(ProaError, TimeoutError):
+        lost: EngineUnreachableError | None = None
+        try:
             async with asyncio.timeout(self._step):
                 await self._command.write(_RENAME)
                 return await self._exit() == 0
+        except EngineUnreachableError as error:
+            lost = error
+        except (ProaError, TimeoutError):
+            pass  # it is ended
         # It would put what is beside over a file that is newer by then.
         if not self._is_over:
             with suppress(ProaError, TimeoutError):
@@ -99,7 +105,7 @@ class Renaming:
                     await self._command.signal(signal.SIGKILL)
                     await self._exit()
         if not self._is_over:
-            raise EngineConflictError(
+            raise lost or EngineConflictError(
                 ENGINE,
                 "the container does not end the renaming of the file, which may come later or never",
                 hint="look at the file when the container is idle, and write it again",
