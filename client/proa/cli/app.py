@@ -146,7 +146,12 @@ def root(
     tls: Annotated[bool, typer.Option("--tls", help="TLS with well-known authorities.")] = False,
     timeout: Annotated[
         timedelta | None,
-        typer.Option(parser=duration, metavar="TIME", help="Deadline of a call, such as 30s."),
+        typer.Option(
+            parser=duration,
+            metavar="TIME",
+            help="Deadline of a call, such as 30s; not of what goes on, such as exec, logs, pull, "
+            "wait and watch.",
+        ),
     ] = None,
     insecure: Annotated[
         bool,
