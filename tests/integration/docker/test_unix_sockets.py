@@ -164,6 +164,7 @@ async def test_what_is_no_socket_is_an_invalid_argument(driver, raw, box, path, 
 async def test_path_of_something_else_says_so(driver, box):
     error = await refused(driver, box.id, "/etc/hosts")
     assert isinstance(error, InvalidArgumentError)
+    assert [violation.field for violation in error.violations] == ["start.socket_path"]
     assert "something else is there" in str(error)
 
 

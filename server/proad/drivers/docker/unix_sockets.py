@@ -28,7 +28,7 @@ from proad.model import Resource
 from proad.model.verbs import run_over
 from proad.unix_streams import hang_up
 
-_FIELD = "socket_path"
+_FIELD = "start.socket_path"
 _HINT = (
     "only a daemon with CAP_SYS_PTRACE, CAP_SETGID and CAP_SETUID on the host of the containers may look "
     "into their files"
