@@ -89,6 +89,11 @@ def _place(text: str) -> Inside | str:
     id, colon, path = text.partition(":")
     if not colon or not id or text.startswith(("/", ".")):
         return text
+    if not path.startswith("/"):
+        raise typer.BadParameter(
+            f"{text!r}: the path inside begins with /, as in {id}:/{path or 'PATH'}; "
+            "a local name with a colon is written ./NAME"
+        )
     return Inside(id, path)
 
 

@@ -72,9 +72,12 @@ def _was_refused_at_a_socket(invocation: Invocation, error: proa.Error) -> bool:
     return _was_refused(invocation, error) and "socket_path" in error.metadata
 
 
-def _is_of_a_path(invocation: Invocation, error: proa.Error) -> bool:
-    fields = {violation.field for violation in error.violations}
-    return "path" in fields and not invocation.given.get("recursive")
+def _is_of_no_file(invocation: Invocation, error: proa.Error) -> bool:
+    is_no_file = any(
+        violation.field == "path" and violation.description.endswith("is no regular file")
+        for violation in error.violations
+    )
+    return is_no_file and not invocation.given.get("recursive")
 
 
 def _is_running(_invocation: Invocation, error: proa.Error) -> bool:
@@ -125,7 +128,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule(
             "if it is a directory, --recursive copies that with all that is in it",
             on=("cp",),
-            when=_is_of_a_path,
+            when=_is_of_no_file,
         ),
         Rule("that is {options}; {} tells what it takes", ("{command} --help",)),
         Rule("{} tells what it takes", ("{command} --help",)),

@@ -66,3 +66,10 @@ def test_run_privileged_is_refused_with_what_to_give_instead(run):
     assert "no call makes privileged containers" in result.stderr
     assert "--cap-add and --device" in result.stderr
     assert "--privileged" not in run("run", "--help").stdout
+
+
+@pytest.mark.parametrize("place", ["web:etc/app.conf", "web:"])
+def test_cp_with_a_relative_path_inside_says_how_to_write_it(run, place):
+    result = run("cp", place, "-")
+    assert result.exit_code == 2
+    assert "begins with /" in result.stderr

@@ -345,3 +345,10 @@ def test_hint_about_a_path_that_is_no_file_does_not_call_it_a_directory():
     wrong = (Violation("path", "'/run/app.sock' is no regular file"),)
     copied = hint("INVALID_ARGUMENT", "cp", "web:/run/app.sock", ".", violations=wrong)
     assert copied == "if it is a directory, --recursive copies that with all that is in it"
+
+
+def test_hint_about_a_path_of_another_form_does_not_speak_of_directories():
+    wrong = (Violation("path", "must be an absolute path without '..'"),)
+    assert "directory" not in hint(
+        "INVALID_ARGUMENT", "cp", "web:/etc/../app.conf", ".", violations=wrong
+    )
