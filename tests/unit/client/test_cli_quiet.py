@@ -1,4 +1,4 @@
-"""What gRPC has to say to its developers is not for who types commands."""
+"""What gRPC and Python have to say to developers is not for who types commands."""
 
 import os
 import subprocess
@@ -21,3 +21,10 @@ def said(**environment):
 def test_command_writes_no_line_of_grpc():
     assert len(said(GRPC_VERBOSITY="INFO")) > 100
     assert [line.partition(":")[0] for line in said()] == ["Error", "Hint"]
+
+
+def test_command_interrupted_while_it_imports_ends_as_by_ctrl_c(tmp_path):
+    (tmp_path / "grpc.py").write_text("raise KeyboardInterrupt\n")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([PROA, "ls"], env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
