@@ -146,10 +146,12 @@ def host(
 
 
 def _write_host(found: v1.Host) -> None:
-    write_line(
+    told = (
         f"{found.name}: {found.hostname}, {found.cpus} CPUs, {human_size(found.memory_bytes)}, "
         f"{found.architecture}"
     )
+    # It is an engine that tells them; none of this host may have answered yet.
+    write_line(told if found.hostname else found.name)
     write_table(_ENGINES, _engines(found))
     for engine in found.engines:
         can = (word(v1.Capability, v1.Capability.Name(one)) for one in engine.capabilities)

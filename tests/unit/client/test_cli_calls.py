@@ -73,3 +73,11 @@ def test_cp_with_a_relative_path_inside_says_how_to_write_it(run, place):
     result = run("cp", place, "-")
     assert result.exit_code == 2
     assert "begins with /" in result.stderr
+
+
+def test_host_of_which_no_engine_has_told_yet_is_its_name_alone(run, small_daemon):
+    unreachable = v1.Engine(ref=v1.EngineRef(host="far", driver="docker"))
+    small_daemon.hosts = v1.GetHostResponse(host=v1.Host(name="far", engines=[unreachable]))
+    assert run("host", "--host", "far").stdout.splitlines()[0] == "far"
+    small_daemon.hosts.host.hostname = "box"
+    assert run("host", "--host", "far").stdout.startswith("far: box, 0 CPUs")
