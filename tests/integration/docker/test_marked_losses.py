@@ -95,6 +95,26 @@ async def test_timeout_while_the_engine_hangs_is_told_to_be_the_engine_s(
     assert not [log for log in logs if log["event"] == "command left in container"]
 
 
+async def test_engine_that_hangs_at_first_says_nothing_of_what_its_containers_can(
+    far: FarEngine, box: Resource
+):
+    hour = timedelta(hours=1)
+    async with far.driver("tls", timing=TIMING, timeout=timedelta(seconds=4)) as driver:
+
+        async def start() -> None:
+            async with begun(driver, box, timeout=hour):
+                pytest.fail("it began")
+
+        await driver.probe()
+        far.engine.signal(signal.SIGSTOP)
+        with pytest.raises(EngineTimedOutError):
+            await asyncio.wait_for(start(), GENEROUS)
+        far.engine.signal(signal.SIGCONT)
+        async with asyncio.timeout(GENEROUS), begun(driver, box, timeout=hour) as command:
+            assert command.can_signal
+            await command.signal(signal.SIGKILL)
+
+
 async def test_start_that_is_given_up_while_the_engine_hangs_ends_at_once(
     far: FarEngine,
     driver: DockerDriver,

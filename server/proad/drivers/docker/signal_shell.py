@@ -132,6 +132,7 @@ class SignalShell:
         Raises:
             InvalidArgumentError: the container does not know the user.
             EngineUnreachableError: the engine went away.
+            EngineTimedOutError: the engine does not answer.
         """
         now = asyncio.get_running_loop().time()
         kept = self._kept.get((id, user))
@@ -183,6 +184,8 @@ class SignalShell:
         try:
             return await self._run(id, user, {MARK: mark}, (mark, "0")) == 0
         except EngineTimedOutError:
+            # Where it is the engine that hangs, this raises: nothing is known of the container.
+            await self._reader.find_summary(id)
             return False
         except EngineConflictError as error:
             if UNKNOWN_USER.search(error.message):
